@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/holon-registry/holon/ingest"
+)
+
+type gatewayCmd struct {
+	graphSettings
+	redisSettings
+	metricsSettings
+	MQTTAddr string `name:"mqtt-addr" help:"Where to listen for MQTT 3.1.1 and 5; empty for nowhere." default:"127.0.0.1:1883" env:"HOLON_MQTT_ADDR"`
+	brokerSettings
+}
+
+// brokerSettings say where an outside broker is. User and password stand in
+// the URL.
+type brokerSettings struct {
+	BrokerURL      string `help:"Also take readings from this outside broker, by a shared subscription: mqtt:// or mqtts://." env:"HOLON_BROKER_URL" placeholder:"URL"`
+	BrokerClientID string `name:"broker-client-id" help:"How this gateway is known to the broker: another for each gateway, and always the same. The host's name by default." env:"HOLON_BROKER_CLIENT_ID" placeholder:"ID"`
+}
+
+// Run takes readings in until the context ends.
+func (c *gatewayCmd) Run(ctx context.Context, log zerolog.Logger) error {
+	if c.MQTTAddr == "" && c.BrokerURL == "" {
+		return errors.New("give --mqtt-addr, --broker-url or both: there is nothing to do")
+	}
+	s, err := openStores(ctx, log, c.graphSettings, c.redisSettings)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	var listener *ingest.MQTTListener
+	if c.MQTTAddr != "" {
+		if listener, err = s.listenMQTT(c.MQTTAddr); err != nil {
+			return err
+		}
+	}
+	metrics, err := listenMetrics(ctx, c.MetricsAddr)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.runGateway(ctx, listener, c.brokerSettings) })
+	group.Go(func() error { return s.serveMetrics(ctx, metrics) })
+	return group.Wait()
+}
+
+func (s *stores) listenMQTT(addr string) (*ingest.MQTTListener, error) {
+	listener, err := ingest.NewMQTTListener(s.receiver, s.keys, ingest.MQTTConfig{Address: addr, Logger: s.log})
+	if err != nil {
+		return nil, err
+	}
+	s.log.Info().Str("url", "mqtt://"+listener.Address()).Msg("listening for MQTT")
+	return listener, nil
+}
+
+// runGateway serves a listener, unless it is nil, and subscribes to an outside
+// broker, unless its URL is empty.
+func (s *stores) runGateway(ctx context.Context, listener *ingest.MQTTListener, broker brokerSettings) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if listener != nil {
+		group.Go(func() error { return listener.Run(ctx) })
+	}
+	if broker.BrokerURL != "" {
+		subscriber, err := broker.subscriber(s)
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return subscriber.Run(ctx) })
+	}
+	return group.Wait()
+}
+
+func (b brokerSettings) subscriber(s *stores) (*ingest.MQTTSubscriber, error) {
+	at, err := url.Parse(b.BrokerURL)
+	if err != nil {
+		return nil, errors.New("--broker-url is no URL: write mqtt://user:password@host:1883")
+	}
+	password, _ := at.User.Password()
+	id := b.BrokerClientID
+	if id == "" {
+		if id, err = os.Hostname(); err != nil {
+			return nil, fmt.Errorf("give --broker-client-id: %w", err)
+		}
+		id = "holon-" + id
+	}
+	return ingest.NewMQTTSubscriber(s.receiver, s.graph, ingest.SubscriberConfig{
+		URL: (&url.URL{Scheme: at.Scheme, Host: at.Host}).String(), Username: at.User.Username(), Password: password,
+		ClientID: id, Logger: s.log,
+	})
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/holon-registry/holon/ingest"
+)
+
+type ingestCmd struct {
+	graphSettings
+	redisSettings
+	metricsSettings
+}
+
+// Run works on the queue until the context ends; a batch that was begun is
+// finished first.
+func (c *ingestCmd) Run(ctx context.Context, log zerolog.Logger) error {
+	s, err := openStores(ctx, log, c.graphSettings, c.redisSettings)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	metrics, err := listenMetrics(ctx, c.MetricsAddr)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.runWorker(ctx) })
+	group.Go(func() error { return s.serveMetrics(ctx, metrics) })
+	return group.Wait()
+}
+
+func (s *stores) runWorker(ctx context.Context) error {
+	worker, err := ingest.NewWorker(s.queue, workerGraph{s.graph}, s.twin, ingest.WorkerConfig{Logger: s.log, Metrics: s.metrics})
+	if err != nil {
+		return err
+	}
+	return worker.Run(ctx)
+}

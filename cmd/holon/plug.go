@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/holon-registry/holon/graph"
+	"github.com/holon-registry/holon/ingest"
+	"github.com/holon-registry/holon/registry"
+)
+
+// The rooms do not know each other: what one needs of another is plugged
+// together here.
+
+// directorySource lets sources of readings find devices in the graph.
+type directorySource struct{ graph *graph.Store }
+
+// KnownDevices implements ingest.DeviceSource.
+func (d directorySource) KnownDevices(ctx context.Context, scope registry.Scope, references []string) ([]*ingest.KnownDevice, error) {
+	found, err := d.graph.KnownDevices(ctx, scope, references)
+	if err != nil {
+		return nil, err
+	}
+	known := make([]*ingest.KnownDevice, len(references))
+	for i, reference := range references {
+		if device, ok := found[graph.Fold(reference)]; ok {
+			known[i] = &ingest.KnownDevice{ID: device.ID, Reference: device.Reference, TemplateID: device.TemplateID}
+		}
+	}
+	return known, nil
+}
+
+// TemplatesByID implements ingest.DeviceSource.
+func (d directorySource) TemplatesByID(ctx context.Context, scope registry.Scope, ids []registry.ID) ([]*registry.Template, error) {
+	return d.graph.TemplatesByID(ctx, scope, ids)
+}
+
+// workerGraph lets the worker store readings in the graph.
+type workerGraph struct{ graph *graph.Store }
+
+// OpenPartition implements ingest.Graph.
+func (g workerGraph) OpenPartition(ctx context.Context, number int, generation string) (ingest.Partition, error) {
+	partition, err := g.graph.OpenPartition(ctx, number, generation)
+	if err != nil {
+		return nil, err
+	}
+	return workerPartition{partition}, nil
+}
+
+type workerPartition struct{ partition *graph.Partition }
+
+// Append implements ingest.Partition.
+func (p workerPartition) Append(ctx context.Context, entries []ingest.Entry) (registry.AppendResult, error) {
+	batch := make([]graph.Entry, len(entries))
+	for i, e := range entries {
+		batch[i] = graph.Entry{ID: e.ID, Readings: e.Readings}
+	}
+	result, err := p.partition.Append(ctx, batch)
+	if errors.Is(err, graph.ErrFenced) {
+		err = ingest.ErrFenced
+	}
+	return result, err
+}
+
+// recorder lets the mutation hand readings to the same receiver as the other
+// sources.
+type recorder struct{ receiver *ingest.Receiver }
+
+// Record implements resolvers.Recorder.
+func (r recorder) Record(ctx context.Context, by registry.Principal, source string, readings []registry.Reading) error {
+	_, err := r.receiver.Receive(ctx, &by, source, readings)
+	return err
+}

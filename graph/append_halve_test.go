@@ -1,0 +1,84 @@
+package graph_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/neo4j/neo4j-go-driver/v5/neo4j"
+
+	"github.com/holon-registry/holon/graph"
+	"github.com/holon-registry/holon/registry"
+)
+
+func TestAppendHalvesWhatTheDatabaseRefuses(t *testing.T) {
+	f := newField(t)
+	d := f.device("d", "")
+	start := morning()
+	var readings []registry.AcceptedReading
+	for i := range 13 {
+		r := f.reading(d, start.Add(time.Duration(i)*time.Second), map[string]any{"x": float64(i)})
+		r.Reference = fmt.Sprint(i)
+		readings = append(readings, r)
+	}
+	writes := 0
+	f.partition(d.ID).FailWrites(func(references []string) error {
+		writes++
+		if slices.Contains(references, "3") || slices.Contains(references, "9") {
+			return fmt.Errorf("graph: %w", &neo4j.Neo4jError{Code: "Neo.ClientError.Statement.TypeError", Msg: "no"})
+		}
+		return nil
+	})
+	entry := f.entryOf(readings...)
+	f.expect(f.write(entry), 11, 0, 2, 11)
+	if writes > 20 {
+		t.Errorf("%d writes for 13 readings, two of them bad", writes)
+	}
+	if n := len(f.samples(d.ID, "x")); n != 11 {
+		t.Errorf("%d measurements, want 11", n)
+	}
+	letters, err := f.store.ListDeadLetters(t.Context(), f.scope, nil, registry.PageRequest{Size: 10})
+	if err != nil || len(letters.Items) != 2 || letters.Items[0].DeviceReference != "9" || letters.Items[0].Reason != registry.ReasonMalformed {
+		t.Errorf("dead letters = %+v, %v", letters, err)
+	}
+}
+
+func TestAppendAfterAnUnknownOutcome(t *testing.T) {
+	f := newField(t)
+	d := f.device("d", "")
+	start := morning()
+	f.send(f.reading(d, start, map[string]any{"x": 1.0}))
+	down := true
+	f.partition(d.ID).FailWrites(func([]string) error {
+		if down {
+			return registry.Unavailable("graph database", errors.New("connection lost"))
+		}
+		return nil
+	})
+	entry := f.entryOf(f.reading(d, start.Add(time.Second), map[string]any{"x": 2.0, "y": "new"}))
+	if _, err := f.partition(d.ID).Append(t.Context(), []graph.Entry{entry}); registry.CodeOf(err) != registry.CodeUnavailable {
+		t.Fatalf("append = %v, want UNAVAILABLE", err)
+	}
+	down = false
+	f.expect(f.write(entry), 1, 0, 0, 2)
+	f.expectSamples(d.ID, "x", at(start, 1.0), at(start.Add(time.Second), 2.0))
+	f.expectSamples(d.ID, "y", at(start.Add(time.Second), "new"))
+}
+
+func TestAppendStrangeValues(t *testing.T) {
+	f := newField(t)
+	d := f.device("d", "")
+	start := morning()
+	f.expect(f.send(
+		f.reading(d, start, map[string]any{"x": "\xff\xfe broken"}),
+		f.reading(d, start.Add(time.Second), map[string]any{"x": ""}),
+		f.reading(d, start.Add(2*time.Second), map[string]any{"n": 1e308}), f.reading(d, start.Add(3*time.Second), map[string]any{"n": 1.7e308}),
+		f.reading(d, start.Add(4*time.Second), map[string]any{"n": -0.0}),
+	), 5, 0, 0, 5)
+	f.expect(f.send(f.reading(d, start.Add(2*time.Second), map[string]any{"n": 1e308})), 0, 1, 0, 0)
+	if n := f.nodes(d.ID); n != 5 {
+		t.Errorf("%d measurements, want 5", n)
+	}
+}

@@ -1,0 +1,296 @@
+package graph
+
+import (
+	"math"
+	"slices"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// incoming is one value of a measure in the batch at hand.
+type incoming struct {
+	at    int64
+	value any
+	item  int32
+	// refused values are not stored; repeats are stored already.
+	refused, repeat bool
+}
+
+// batch is what is to be done for some readings, worked out in memory. Nothing
+// that the partition remembers changes until it has been committed.
+type batch struct {
+	partition *Partition
+	items     []item
+	// touched are the measures that the batch has values of.
+	touched []*knownMeasure
+	plans   []*seriesPlan
+	births  []*group
+	// numbers, others and late are the groups to write: new numbers, new values
+	// of other types, and values that are older than the newest.
+	numbers, others, late []*group
+	// fresh counts the values that are new.
+	fresh  int
+	counts ledgerCounts
+}
+
+type ledgerCounts struct{ stored, repeats, deadLetters int }
+
+// seriesPlan is what the batch does to one series.
+type seriesPlan struct {
+	series *knownSeries
+	// newest is the bucket that the newest value goes into.
+	newest    *knownBucket
+	period    int64
+	lastAt    int64
+	lastValue any
+	// hot is the group of the newest bucket.
+	hot *group
+	// born are the buckets that the batch makes, for late values to fall into.
+	born []*knownBucket
+	// closedAt and closed are the last value that the bucket which was the
+	// newest before the batch takes.
+	closedAt int64
+	closed   any
+}
+
+// group is what one bucket gets, with its roll-up.
+type group struct {
+	plan             *seriesPlan
+	bucket           *knownBucket
+	segment          segment
+	n                int64
+	sum, low, high   float64
+	trues            int64
+	firstAt, lastAt  int64
+	first, last      any
+	rows             []any
+	becomesTheNewest bool
+}
+
+func (g *group) add(at int64, value any) {
+	if g.n == 0 || at < g.firstAt {
+		g.firstAt, g.first = at, value
+	}
+	if g.n == 0 || at > g.lastAt {
+		g.lastAt, g.last = at, value
+	}
+	switch v := value.(type) {
+	case float64:
+		if g.n == 0 {
+			g.low, g.high = v, v
+		}
+		g.sum += v
+		g.low, g.high = min(g.low, v), max(g.high, v)
+	case bool:
+		if v {
+			g.trues++
+		}
+	}
+	g.n++
+	g.rows = append(g.rows, []any{at, value})
+}
+
+// plan decides what is to be done with each value, as far as memory tells; the
+// late ones are left for findLate.
+func (p *Partition) plan(items []item) *batch {
+	b := &batch{partition: p, items: items}
+	for i := range items {
+		it := &items[i]
+		it.fresh, it.refusals, it.device = false, nil, nil
+		it.counted = it.at.compare(p.counted) <= 0
+		b.receive(it, int32(i))
+	}
+	for _, m := range b.touched {
+		b.classify(m)
+	}
+	return b
+}
+
+// receive checks a reading again, as things are now, and hands its values to
+// their measures.
+func (b *batch) receive(it *item, index int32) {
+	r := it.reading
+	if r.Refused != nil {
+		it.refusals = append(it.refusals, *r.Refused)
+		return
+	}
+	d := b.partition.devices.find(r.DeviceID)
+	if d == nil || d.account != r.Account {
+		it.refuse(registry.ReasonUnknownDevice, "", "device "+r.Reference+" does not exist")
+		return
+	}
+	it.device = d
+	if len(r.Values) == 0 {
+		it.refuse(registry.ReasonMalformed, "", "a reading has at least one value")
+		return
+	}
+	measured := r.MeasuredAt
+	if measured.IsZero() {
+		measured = r.ReceivedAt
+	}
+	if refusal := registry.CheckTime(measured, r.ReceivedAt); refusal != nil {
+		it.refusals = append(it.refusals, *refusal)
+		return
+	}
+	at := measured.UnixMilli()
+	for name, value := range r.Values {
+		m := d.measures[name]
+		if m == nil || !m.accepts(value) {
+			if refusal := d.template.CheckValue(name, value); refusal != nil {
+				it.refusals = append(it.refusals, *refusal)
+				continue
+			}
+			m = d.measure(name)
+		}
+		if len(m.batch) == 0 {
+			b.touched = append(b.touched, m)
+		}
+		m.batch = append(m.batch, incoming{at: at, value: value, item: index})
+	}
+}
+
+// accepts says that a value like this one was accepted before, for the same
+// template: one of the type that the newest values have.
+func (m *knownMeasure) accepts(value any) bool {
+	t, ok := registry.TypeOf(value)
+	if !ok {
+		return false
+	}
+	if f, number := value.(float64); number && (math.IsNaN(f) || math.IsInf(f, 0)) {
+		return false
+	}
+	if declared, ok := m.device.template.Measure(m.name); ok {
+		return declared.ValueType == t
+	}
+	return m.device.template.Open && m.of(t) != nil
+}
+
+func (it *item) refuse(reason registry.DeadLetterReason, measure, message string) {
+	it.refusals = append(it.refusals, registry.Refusal{Reason: reason, Measure: measure, Message: message})
+}
+
+// classify sorts the values of a measure by time, drops what the batch repeats,
+// and plans what is new.
+func (b *batch) classify(m *knownMeasure) {
+	byTime := func(x, y incoming) int {
+		if x.at < y.at {
+			return -1
+		}
+		if x.at > y.at {
+			return 1
+		}
+		return 0
+	}
+	if !slices.IsSortedFunc(m.batch, byTime) {
+		slices.SortStableFunc(m.batch, byTime)
+	}
+	m.late = m.late[:0]
+	var placed any
+	for i := range m.batch {
+		v := &m.batch[i]
+		switch {
+		case v.at > m.lastAt && i > 0 && m.batch[i-1].at == v.at:
+			b.same(m, v, placed)
+		case v.at > m.lastAt:
+			b.place(m, v)
+			placed = v.value
+		case v.at == m.lastAt:
+			b.same(m, v, m.last())
+		default:
+			m.late = append(m.late, i)
+		}
+	}
+}
+
+// last is the newest value of the measure that is stored.
+func (m *knownMeasure) last() any {
+	for _, s := range m.series {
+		if s.lastAt == m.lastAt {
+			return s.lastValue
+		}
+	}
+	return nil
+}
+
+// same decides about a value whose time is taken.
+func (b *batch) same(m *knownMeasure, v *incoming, taken any) {
+	if v.value == taken {
+		v.repeat = true
+		return
+	}
+	v.refused = true
+	b.items[v.item].refuse(registry.ReasonConflictingValue, m.name, "another value of "+m.name+" is stored for that time")
+}
+
+// place plans a new value: into the newest bucket, or into a bucket after it.
+func (b *batch) place(m *knownMeasure, v *incoming) {
+	plan := b.planOf(m, v.value)
+	if !plan.newest.takes(v.at) {
+		b.nextBucket(plan, v.at)
+	}
+	if plan.hot == nil {
+		plan.hot = &group{plan: plan, bucket: plan.newest}
+		b.file(plan.hot)
+	}
+	plan.hot.add(v.at, v.value)
+	plan.lastAt, plan.lastValue = v.at, v.value
+	b.isNew(v)
+}
+
+func (b *batch) isNew(v *incoming) {
+	b.fresh++
+	b.items[v.item].fresh = true
+}
+
+func (b *batch) file(g *group) {
+	if g.plan.series.valueType == registry.ValueNumber {
+		b.numbers = append(b.numbers, g)
+	} else {
+		b.others = append(b.others, g)
+	}
+}
+
+// planOf finds or begins the plan of the series that a value belongs to; the
+// series too, if it is the first value of its type.
+func (b *batch) planOf(m *knownMeasure, value any) *seriesPlan {
+	t, _ := registry.TypeOf(value)
+	s := m.of(t)
+	if s == nil {
+		s = &knownSeries{
+			measure: m, key: seriesKey(m.device.id, m.name, t), valueType: t,
+			generation: len(m.series) + 1, lastAt: math.MinInt64,
+		}
+		m.series = append(m.series, s)
+	}
+	if s.plan == nil {
+		s.plan = &seriesPlan{series: s, newest: s.newest, period: s.period, lastAt: s.lastAt, lastValue: s.lastValue}
+		b.plans = append(b.plans, s.plan)
+	}
+	return s.plan
+}
+
+// seriesKey identifies a series: each type of a measure has its own.
+func seriesKey(twin registry.ID, measure string, t registry.ValueType) string {
+	return string(twin) + "/" + measure + "/" + string(t)
+}
+
+// nextBucket begins a bucket for a value that is newer than all before.
+func (b *batch) nextBucket(plan *seriesPlan, at int64) {
+	m := plan.series.measure
+	plan.period = plan.periodAt(at)
+	seg := m.segment(at)
+	next := newBucket(seg, at, plan.period)
+	if plan.newest != nil && plan.newest == plan.series.newest {
+		plan.closedAt, plan.closed = plan.lastAt, plan.lastValue
+	}
+	for _, g := range b.births {
+		if g.plan == plan {
+			g.becomesTheNewest = false
+		}
+	}
+	plan.newest = next
+	plan.born = append(plan.born, next)
+	plan.hot = &group{plan: plan, bucket: next, segment: seg, becomesTheNewest: true}
+	b.births = append(b.births, plan.hot)
+	b.file(plan.hot)
+}

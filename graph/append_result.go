@@ -1,0 +1,139 @@
+package graph
+
+import (
+	"slices"
+	"time"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// settleOutcome counts what becomes of the readings that the ledger does not
+// have yet: a dead letter if any value was refused, else stored if any is new,
+// else a repeat.
+func (b *batch) settleOutcome() {
+	b.counts = ledgerCounts{}
+	for i := range b.items {
+		it := &b.items[i]
+		switch {
+		case it.counted:
+		case len(it.refusals) > 0:
+			b.counts.deadLetters++
+		case it.fresh:
+			b.counts.stored++
+		default:
+			b.counts.repeats++
+		}
+	}
+}
+
+// isNew says that the series is yet to be made. A transaction that runs again
+// may have found an id for it already, which then is void.
+func (s *knownSeries) isNew() bool { return s.period == 0 }
+
+// remember takes over what was committed.
+func (b *batch) remember() {
+	p := b.partition
+	if last := b.items[len(b.items)-1].at; last.compare(p.counted) > 0 {
+		p.counted = last
+	}
+	for _, plan := range b.plans {
+		s, m := plan.series, plan.series.measure
+		if s.isNew() {
+			p.devices.series++
+		}
+		s.period, s.newest, s.lastAt, s.lastValue = plan.period, plan.newest, plan.lastAt, plan.lastValue
+		m.lastAt = max(m.lastAt, s.lastAt)
+	}
+	for _, groups := range [][]*group{b.numbers, b.others, b.late} {
+		for _, g := range groups {
+			k := g.bucket
+			if k.count == 0 || g.firstAt < k.first {
+				k.first = g.firstAt
+			}
+			k.count += g.n
+		}
+	}
+}
+
+// abandon forgets the plan, whether it was carried out or not.
+func (b *batch) abandon() {
+	for _, plan := range b.plans {
+		plan.series.plan = nil
+	}
+	for _, m := range b.touched {
+		m.batch = m.batch[:0]
+		m.series = slices.DeleteFunc(m.series, (*knownSeries).isNew)
+	}
+}
+
+func (b *batch) count(result *registry.AppendResult) {
+	result.Stored += b.counts.stored
+	result.Repeats += b.counts.repeats
+	result.DeadLetters += b.counts.deadLetters
+	result.Measurements += b.fresh
+}
+
+// updates gathers the newest value of each measure, by twin.
+type updates struct {
+	list []registry.TwinUpdate
+	at   map[registry.ID]int
+}
+
+func newUpdates() *updates { return &updates{at: map[registry.ID]int{}} }
+
+// add tells what a batch brought, repeats included: of the devices, and of the
+// assets that were linked to them at that time.
+func (u *updates) add(b *batch) {
+	for _, m := range b.touched {
+		u.addMeasure(m)
+	}
+}
+
+func (u *updates) addMeasure(m *knownMeasure) {
+	newest := -1
+	for i := range m.batch {
+		if !m.batch[i].refused {
+			newest = i
+		}
+	}
+	if newest < 0 {
+		return
+	}
+	d := m.device
+	u.set(d.account, d.id, m.name, &m.batch[newest])
+	for l := range d.links {
+		link := &d.links[l]
+		to, mapped := link.measures[m.name]
+		if !mapped {
+			continue
+		}
+		for i := newest; i >= 0; i-- {
+			v := &m.batch[i]
+			t, _ := registry.TypeOf(v.value)
+			if !v.refused && link.since <= v.at && v.at < link.until && to.takes(t) {
+				u.set(d.account, link.asset, to.name, v)
+				break
+			}
+		}
+	}
+}
+
+func (u *updates) set(account, twin registry.ID, measure string, v *incoming) {
+	i, ok := u.at[twin]
+	if !ok {
+		i = len(u.list)
+		u.at[twin] = i
+		u.list = append(u.list, registry.TwinUpdate{Account: account, TwinID: twin})
+	}
+	value := registry.LiveValue{Measure: measure, Value: v.value, MeasuredAt: time.UnixMilli(v.at).UTC()}
+	values := u.list[i].Values
+	for j := range values {
+		if values[j].Measure == measure {
+			if value.MeasuredAt.After(values[j].MeasuredAt) {
+				values[j] = value
+			}
+			return
+		}
+	}
+	u.list[i].Values = append(values, value)
+}

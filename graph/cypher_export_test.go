@@ -1,0 +1,81 @@
+package graph
+
+import (
+	"context"
+
+	"github.com/neo4j/neo4j-go-driver/v5/neo4j"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// Query is a named query of the store, for tests.
+type Query struct{ Name, Text string }
+
+// Queries lists every query that the store can run, those that are put together
+// included, with a relation's name filled in.
+func Queries() []Query {
+	var out []Query
+	for _, q := range queries {
+		out = append(out, Query{q.name, q.text})
+	}
+	relation := "located_at"
+	for _, deep := range []bool{false, true} {
+		for _, by := range []*string{nil, &relation} {
+			for _, kind := range []*registry.Kind{nil, new(registry.KindDevice)} {
+				l, err := MemberFilter{Kind: kind, Relation: by, Deep: deep}.listing()
+				if err != nil {
+					panic(err)
+				}
+				out = append(out, Query{"group.members", l.text(false, true)}, Query{"group.members", l.text(true, false)}, Query{"group.countMembers", memberCount(l).text})
+			}
+		}
+	}
+	return append(out,
+		Query{"relation.relate", typedText(relateText, relation)},
+		Query{"relation.unrelate", typedText(unrelateText, relation)})
+}
+
+// Cypher runs any text in a transaction of its own and returns its rows.
+func (s *Store) Cypher(ctx context.Context, scope registry.Scope, text string, p map[string]any) ([]map[string]any, error) {
+	records, err := s.writing(scope).run(ctx, query{"test", text}, p)
+	rows := make([]map[string]any, len(records))
+	for i, record := range records {
+		rows[i] = record.AsMap()
+	}
+	return rows, err
+}
+
+// Profile runs a text, undoes what it did, and returns how it was done.
+func (s *Store) Profile(ctx context.Context, scope registry.Scope, text string, p map[string]any) (neo4j.ProfiledPlan, error) {
+	session := s.session(ctx, neo4j.AccessModeWrite)
+	defer session.Close(ctx) //nolint:errcheck // a test's
+	tx, err := session.BeginTransaction(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Close(ctx) //nolint:errcheck // undoes
+	result, err := tx.Run(ctx, "PROFILE "+text, withScope(p, scope))
+	if err != nil {
+		return nil, err
+	}
+	summary, err := result.Consume(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return summary.Profile(), nil
+}
+
+// Explain returns how a text would be done. It needs no parameters.
+func (s *Store) Explain(ctx context.Context, scope registry.Scope, text string) (neo4j.Plan, error) {
+	session := s.session(ctx, neo4j.AccessModeRead)
+	defer session.Close(ctx) //nolint:errcheck // a test's
+	result, err := session.Run(ctx, "EXPLAIN "+text, withScope(nil, scope))
+	if err != nil {
+		return nil, err
+	}
+	summary, err := result.Consume(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return summary.Plan(), nil
+}

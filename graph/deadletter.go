@@ -1,0 +1,158 @@
+package graph
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// maxRaw bounds what a dead letter keeps of the reading, in bytes.
+const maxRaw = 64 << 10
+
+var (
+	appendDeadLetters = named("append.deadLetters", `
+		UNWIND $rows AS r
+		MERGE (n:Entity {id: r[0]})
+		ON CREATE SET n:DeadLetter, n += r[1]`)
+
+	deadLetterList = listing{
+		name: "deadLetter.list", key: "n.keyFold", prefix: "n.account, ", item: "properties(n)",
+		match: "MATCH (n:DeadLetter) WHERE n.account = $account",
+	}.registered()
+
+	deadLetterListOf = listing{
+		name: "deadLetter.listOf", key: "n.keyFold", prefix: "n.account, n.reason, ", item: "properties(n)",
+		match: "MATCH (n:DeadLetter) WHERE n.account = $account AND n.reason = $reason",
+	}.registered()
+
+	deadLetterCount = named("deadLetter.count", `
+		MATCH (n:DeadLetter) WHERE n.account = $account AND n.keyFold IS NOT NULL
+		RETURN count(n) AS n`)
+
+	deadLetterCountOf = named("deadLetter.countOf", `
+		MATCH (n:DeadLetter) WHERE n.account = $account AND n.reason = $reason AND n.keyFold IS NOT NULL
+		RETURN count(n) AS n`)
+)
+
+// ListDeadLetters returns readings that could not be used, newest first,
+// optionally only those of one reason. The key of a cursor is a dead letter's
+// id, whose order is that of time.
+func (s *Store) ListDeadLetters(ctx context.Context, scope registry.Scope, reason *registry.DeadLetterReason, page registry.PageRequest) (registry.Page[*registry.DeadLetter], error) {
+	l, p := deadLetterList, params{}
+	if reason != nil {
+		l, p = deadLetterListOf, params{"reason": string(*reason)}
+	}
+	// The list runs against the order of the keys.
+	against := page
+	against.Backward = !page.Backward
+	found, err := readPage(ctx, s.reading(scope), l, against, p, deadLetterOf)
+	if err != nil {
+		return found, fmt.Errorf("list dead letters: %w", err)
+	}
+	slices.Reverse(found.Items)
+	found.HasNext, found.HasPrevious = found.HasPrevious, found.HasNext
+	return found, nil
+}
+
+// CountDeadLetters says how many there are.
+func (s *Store) CountDeadLetters(ctx context.Context, scope registry.Scope, reason *registry.DeadLetterReason) (int, error) {
+	q, p := deadLetterCount, params{}
+	if reason != nil {
+		q, p = deadLetterCountOf, params{"reason": string(*reason)}
+	}
+	n, _, err := one(ctx, s.reading(scope), q, p, counted)
+	if err != nil {
+		return 0, fmt.Errorf("count dead letters: %w", err)
+	}
+	return n, nil
+}
+
+// DeadLetterKey is the key of a dead letter in its list, for cursors.
+func DeadLetterKey(d *registry.DeadLetter) string { return string(d.ID) }
+
+// deadLetterOf reads the properties of a DeadLetter node.
+func deadLetterOf(f fields) *registry.DeadLetter {
+	return &registry.DeadLetter{
+		ID: f.id("id"), DeviceReference: f.text("reference"), DeviceID: registry.ID(f.text("device")),
+		Reason: registry.DeadLetterReason(f.text("reason")), Message: f.text("message"), Source: f.text("source"),
+		ReceivedAt: f.time("receivedAt"), Raw: f.text("raw"),
+	}
+}
+
+// writeDeadLetters keeps what cannot be used, one letter a reading. The id
+// follows from where the reading was in the queue, so that a batch that runs
+// again makes none twice.
+func (b *batch) writeDeadLetters(ctx context.Context, tx *transaction) error {
+	var rows []any
+	for i := range b.items {
+		if it := &b.items[i]; len(it.refusals) > 0 {
+			rows = append(rows, b.partition.deadLetter(it))
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return nothing(ctx, tx, appendDeadLetters, params{"rows": rows})
+}
+
+func (p *Partition) deadLetter(it *item) []any {
+	r := it.reading
+	slices.SortFunc(it.refusals, func(x, y registry.Refusal) int { return strings.Compare(x.Measure, y.Measure) })
+	messages := make([]string, len(it.refusals))
+	for i, refusal := range it.refusals {
+		messages[i] = refusal.Message
+	}
+	device := ""
+	if it.device != nil {
+		device = string(it.device.id)
+	}
+	id := p.deadLetterID(it)
+	return []any{id, map[string]any{
+		"account": string(r.Account), "keyFold": id, "reference": plainText(r.Reference), "device": device,
+		"reason": string(it.refusals[0].Reason), "message": plainText(strings.Join(messages, "; ")), "source": r.Source,
+		"receivedAt": r.ReceivedAt.UTC(), "raw": rawText(r),
+	}}
+}
+
+// deadLetterID is a UUIDv7 whose random part is a hash of the reading's place
+// in the queue.
+func (p *Partition) deadLetterID(it *item) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s/%d", p.generation, p.number, it.at.entry, it.at.index))
+	var id uuid.UUID
+	copy(id[:], sum[:])
+	millis := uint64(max(it.reading.ReceivedAt.UnixMilli(), 0))
+	for i := range 6 {
+		id[i] = byte(millis >> (8 * (5 - i)))
+	}
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return id.String()
+}
+
+// rawText is a reading as text: as it was received, or as JSON.
+func rawText(r *registry.AcceptedReading) string {
+	if len(r.Raw) > 0 {
+		return plainText(string(r.Raw))
+	}
+	text, err := json.Marshal(map[string]any{"device": r.Reference, "measuredAt": r.MeasuredAt.UTC(), "messageId": r.MessageID, "values": r.Values})
+	if err != nil {
+		// JSON knows no infinities.
+		return plainText(fmt.Sprint(r.Values))
+	}
+	return plainText(string(text))
+}
+
+// plainText makes a bounded text of whatever came in.
+func plainText(text string) string {
+	if len(text) > maxRaw {
+		text = text[:maxRaw]
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}

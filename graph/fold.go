@@ -1,0 +1,12 @@
+package graph
+
+import (
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Fold makes keys comparable: two keys are the same key if they differ only in
+// case or in how Unicode composes them. Keys are kept as they were given, and
+// folded beside it.
+func Fold(key string) string { return strings.ToLower(norm.NFC.String(key)) }

@@ -1,0 +1,212 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+var (
+	groupByPath = named("group.byPath", `
+		MATCH (n:Group)
+		WHERE n.account = $account AND n.keyFold = $key
+		RETURN `+thing("n")+` AS thing`)
+
+	groupAncestors = named("group.ancestors", `
+		UNWIND $ids AS id
+		MATCH (x:Entity {id: id})
+		WHERE x.account = $account AND x:Group
+		RETURN collect({id: x.id, ancestors: COLLECT {
+			MATCH path = (x)-[:CHILD_OF*1..32]->(n:Group)
+			RETURN `+thing("n")+` ORDER BY length(path)
+		}}) AS groups`)
+
+	// Setting a property to itself takes the node's lock. What stands in the way of a deletion is counted, and nothing is deleted if
+	// anything does.
+	groupDelete = forEachKind("delete", `
+		THING
+		SET n.version = n.version
+		WITH n, `+thing("n")+` AS thing,
+			COUNT { (n)<-[:CHILD_OF]-() } AS children,
+			COUNT { MATCH (n)<--(x:Device|Asset) RETURN DISTINCT x } AS members,
+			COUNT { (n)<-[:APPLIES_TO]-() } AS policies
+		CALL (n, children, members, policies) {
+			WITH n WHERE children + members + policies = 0 AND n.depth > 0
+			OPTIONAL MATCH (n)-[r]-()
+			DELETE r
+			WITH DISTINCT n
+			DELETE n
+			RETURN count(*) AS deleted
+		}
+		RETURN thing, children, members, policies, deleted`)
+)
+
+// CreateGroup makes a group below its parent, which must exist.
+func (s *Store) CreateGroup(ctx context.Context, scope registry.Scope, n registry.NewGroup) (*registry.Group, error) {
+	var violations []registry.Violation
+	for _, violation := range []*registry.Violation{registry.CheckGroupName("name", n.Name), registry.CheckDescription(n.Description)} {
+		if violation != nil {
+			violations = append(violations, *violation)
+		}
+	}
+	if len(violations) > 0 {
+		return nil, registry.Invalid(violations...)
+	}
+	parent := registry.Ref{Kind: registry.KindGroup, Key: cleanPath(n.Parent)}
+	created, err := s.create(ctx, scope, newThing{
+		kind: registry.KindGroup, key: join(parent.Key, n.Name), keyField: "name", template: n.Template,
+		attributes: n.Attributes, relations: n.Relations, parent: &parent,
+		make: func(template *registry.Template, attributes registry.Attributes, above registry.Related) (registry.Related, error) {
+			return s.newGroup(n, template, attributes, above.(*registry.Group))
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return created.(*registry.Group), nil
+}
+
+func (s *Store) newGroup(n registry.NewGroup, template *registry.Template, attributes registry.Attributes, parent *registry.Group) (*registry.Group, error) {
+	path := join(parent.Path, n.Name)
+	switch {
+	case parent.Depth+1 > registry.MaxGroupDepth:
+		return nil, registry.LimitExceeded("groups lie at most %d deep", registry.MaxGroupDepth)
+	case len(path) > registry.MaxPathBytes:
+		return nil, registry.LimitExceeded("a path has at most %d bytes", registry.MaxPathBytes)
+	}
+	now := s.now()
+	return &registry.Group{
+		Object: registry.Object{ID: newID(), Version: 1, CreatedAt: now, UpdatedAt: now},
+		Name:   n.Name, Path: path, Depth: parent.Depth + 1, Description: n.Description,
+		ParentID: parent.ID, TemplateID: template.ID, Attributes: attributes,
+	}, nil
+}
+
+// UpdateGroup changes a group.
+func (s *Store) UpdateGroup(ctx context.Context, scope registry.Scope, ref registry.Ref, patch registry.GroupPatch) (*registry.Group, error) {
+	updated, err := s.update(ctx, scope, groupRef(ref), registry.TwinPatch{
+		Description: patch.Description, Attributes: patch.Attributes, Template: patch.Template, IfVersion: patch.IfVersion,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return updated.(*registry.Group), nil
+}
+
+// DeleteGroup deletes a group and returns it as it was. It is refused with
+// FAILED_PRECONDITION while the group has children, members or policies, and
+// for the root. Relations between it and other groups go with it.
+func (s *Store) DeleteGroup(ctx context.Context, scope registry.Scope, ref registry.Ref) (*registry.Group, error) {
+	ref = groupRef(ref)
+	type answer struct {
+		group                                *registry.Group
+		children, members, policies, deleted int
+	}
+	q, p := groupDelete.of(ref, nil)
+	var got answer
+	err := write(ctx, s, scope, "group.delete", func(ctx context.Context, tx *transaction) (err error) {
+		var ok bool
+		got, ok, err = one(ctx, tx, q, p, func(f fields) answer {
+			return answer{typedThing[*registry.Group](f), f.integer("children"), f.integer("members"), f.integer("policies"), f.integer("deleted")}
+		})
+		switch {
+		case err != nil:
+			return err
+		case !ok:
+			return missing(ref)
+		case got.group.Depth == 0:
+			return registry.FailedPrecondition("the root group cannot be deleted")
+		case got.deleted == 0:
+			return registry.FailedPrecondition("group %q still has %s", got.group.Path, list(
+				count(got.children, "child", "children"), count(got.members, "member", "members"), count(got.policies, "policy", "policies")))
+		}
+		return nil
+	})
+	if errors.Is(err, errConstraint) {
+		return nil, registry.FailedPrecondition("group %q has just got children, members or policies", ref.Key+string(ref.ID))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("delete group: %w", err)
+	}
+	return got.group, nil
+}
+
+// GroupByPath returns a group by its path; "" and "/" are the root.
+func (s *Store) GroupByPath(ctx context.Context, scope registry.Scope, path string) (*registry.Group, error) {
+	group, ok, err := one(ctx, s.reading(scope), groupByPath, params{"key": Fold(cleanPath(path))}, func(f fields) registry.Group {
+		return *typedThing[*registry.Group](f)
+	})
+	return found(&group, ok, err, "group", path)
+}
+
+// Ancestors returns the groups above each group, nearest first, up to the root.
+func (s *Store) Ancestors(ctx context.Context, scope registry.Scope, groups []registry.ID) ([][]*registry.Group, error) {
+	above := make(map[registry.ID][]*registry.Group, len(groups))
+	_, err := all(ctx, s.reading(scope), groupAncestors, params{"ids": texts(groups)}, func(f fields) struct{} {
+		for _, group := range f.maps("groups") {
+			var list []*registry.Group
+			for _, ancestor := range group.maps("ancestors") {
+				if g, ok := thingOf(ancestor).(*registry.Group); ok {
+					list = append(list, g)
+				}
+			}
+			above[group.id("id")] = list
+		}
+		return struct{}{}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ancestors: %w", err)
+	}
+	return slots(groups, above), nil
+}
+
+// groupRef cleans the path in a reference to a group.
+func groupRef(ref registry.Ref) registry.Ref {
+	ref.Kind = registry.KindGroup
+	if ref.ID == "" {
+		ref.Key = cleanPath(ref.Key)
+	}
+	return ref
+}
+
+// cleanPath makes the root's path "/" and takes a slash off the end of others.
+func cleanPath(path string) string {
+	if path = strings.TrimRight(path, "/"); path == "" {
+		return "/"
+	}
+	return path
+}
+
+func join(parent, name string) string {
+	if parent == "/" {
+		return "/" + name
+	}
+	return parent + "/" + name
+}
+
+func count(n int, one, many string) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// list writes what is not empty as "a, b and c".
+func list(items ...string) string {
+	var some []string
+	for _, item := range items {
+		if item != "" {
+			some = append(some, item)
+		}
+	}
+	if len(some) < 2 {
+		return strings.Join(some, "")
+	}
+	return strings.Join(some[:len(some)-1], ", ") + " and " + some[len(some)-1]
+}

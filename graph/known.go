@@ -1,0 +1,62 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+var knownDevices = named("device.known", `
+	UNWIND $keys AS key
+	MATCH (d:Device) WHERE d.account = $account AND d.keyFold = key
+	RETURN collect([d.keyFold, d.id, d.reference, [(d)-[:INSTANCE_OF]->(t) | t.id][0]]) AS devices`)
+
+// KnownDevice is what a source of readings has to know of a device.
+type KnownDevice struct {
+	ID registry.ID
+	// Reference is as the device was created with it.
+	Reference  string
+	TemplateID registry.ID
+}
+
+// KnownDevices finds devices by their references, in whatever case. The answer
+// is by folded reference (see Fold); what does not exist is absent from it.
+func (s *Store) KnownDevices(ctx context.Context, scope registry.Scope, references []string) (map[string]KnownDevice, error) {
+	keys := make([]string, len(references))
+	for i, reference := range references {
+		keys[i] = Fold(reference)
+	}
+	known, _, err := one(ctx, s.reading(scope), knownDevices, params{"keys": keys}, func(f fields) map[string]KnownDevice {
+		rows := f.list("devices")
+		out := make(map[string]KnownDevice, len(rows))
+		for _, row := range rows {
+			four, ok := textsOf(row, 4)
+			if !ok {
+				f.failed("a device is %v", row)
+				continue
+			}
+			out[four[0]] = KnownDevice{ID: registry.ID(four[1]), Reference: four[2], TemplateID: registry.ID(four[3])}
+		}
+		return out
+	})
+	if err != nil {
+		return nil, fmt.Errorf("known devices: %w", err)
+	}
+	return known, nil
+}
+
+// textsOf reads a list of n texts.
+func textsOf(value any, n int) ([]string, bool) {
+	list, ok := value.([]any)
+	if !ok || len(list) != n {
+		return nil, false
+	}
+	out := make([]string, n)
+	for i, item := range list {
+		if out[i], ok = item.(string); !ok {
+			return nil, false
+		}
+	}
+	return out, true
+}

@@ -1,0 +1,190 @@
+package graph
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// fitted is a mapping whose two ends agree.
+type fitted struct {
+	registry.MeasureMapping
+	// valueType is empty where neither template declares one and nothing has
+	// been measured yet: any type will do.
+	valueType registry.ValueType
+	unit      string
+	// only is the type that the asset's template declares; empty for any.
+	only registry.ValueType
+}
+
+// fit checks a mapping against both templates, and makes one if none is given:
+// of the measures whose names and types agree.
+func (ends *linkEnds) fit(mapping []registry.MeasureMapping) ([]fitted, error) {
+	if len(mapping) == 0 {
+		mapping = ends.agreeing()
+	}
+	if len(mapping) == 0 {
+		return nil, registry.InvalidField("measures", "required", "no measure of device %s and asset %s agrees in name and type: say which is which", ends.deviceReference, ends.assetReference)
+	}
+	var out []fitted
+	var wrong []registry.Violation
+	fromSeen, toSeen := map[string]bool{}, map[string]bool{}
+	for i, m := range mapping {
+		path := fmt.Sprintf("measures[%d]", i)
+		one, violation := ends.fitOne(path, m)
+		switch {
+		case violation != nil:
+			wrong = append(wrong, *violation)
+		case fromSeen[m.Device]:
+			wrong = append(wrong, registry.Violation{Path: path + ".device", Rule: "duplicate", Message: "measure " + m.Device + " is mapped twice"})
+		case toSeen[m.Asset]:
+			wrong = append(wrong, registry.Violation{Path: path + ".asset", Rule: "duplicate", Message: "measure " + m.Asset + " would have two sources"})
+		}
+		fromSeen[m.Device], toSeen[m.Asset] = true, true
+		out = append(out, one)
+	}
+	if len(wrong) > 0 {
+		return nil, registry.Invalid(wrong...)
+	}
+	return out, nil
+}
+
+// agreeing are the measures that both ends have under one name, with one type.
+func (ends *linkEnds) agreeing() []registry.MeasureMapping {
+	var names []string
+	for _, m := range ends.device.Measures {
+		names = append(names, m.Name)
+	}
+	if ends.device.Open {
+		for _, m := range ends.asset.Measures {
+			names = append(names, m.Name)
+		}
+		for _, s := range ends.series {
+			names = append(names, s.measure)
+		}
+	}
+	var out []registry.MeasureMapping
+	seen := map[string]bool{}
+	for _, name := range names {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		from, fromOK := ends.fromDevice(name)
+		to, toOK := declaredBy(ends.asset, name)
+		if fromOK && toOK && (from.ValueType == "" || to.ValueType == "" || from.ValueType == to.ValueType) {
+			out = append(out, registry.MeasureMapping{Device: name, Asset: name})
+		}
+	}
+	return out
+}
+
+func (ends *linkEnds) fitOne(path string, m registry.MeasureMapping) (fitted, *registry.Violation) {
+	from, ok := ends.fromDevice(m.Device)
+	if !ok {
+		return fitted{}, &registry.Violation{Path: path + ".device", Rule: "undeclared", Message: fmt.Sprintf("template %s of the device declares no measure %q", ends.device.Name, m.Device)}
+	}
+	to, ok := declaredBy(ends.asset, m.Asset)
+	if !ok {
+		return fitted{}, &registry.Violation{Path: path + ".asset", Rule: "undeclared", Message: fmt.Sprintf("template %s of the asset declares no measure %q", ends.asset.Name, m.Asset)}
+	}
+	if from.ValueType != "" && to.ValueType != "" && from.ValueType != to.ValueType {
+		return fitted{}, &registry.Violation{Path: path, Rule: "type", Message: fmt.Sprintf("measure %s is a %s, %s takes a %s", m.Device, from.ValueType, m.Asset, to.ValueType)}
+	}
+	if from.Unit != "" && to.Unit != "" && from.Unit != to.Unit {
+		return fitted{}, &registry.Violation{Path: path, Rule: "unit", Message: fmt.Sprintf("measure %s is in %s, %s takes %s: conversion is not available", m.Device, from.Unit, m.Asset, to.Unit)}
+	}
+	out := fitted{MeasureMapping: m, valueType: to.ValueType, unit: to.Unit, only: to.ValueType}
+	if out.valueType == "" {
+		out.valueType = from.ValueType
+	}
+	if out.unit == "" {
+		out.unit = from.Unit
+	}
+	return out, nil
+}
+
+// fromDevice says of which type and unit a measure of the device is. A device
+// of the open template has what it has measured last, and may have anything.
+func (ends *linkEnds) fromDevice(name string) (registry.MeasureDeclaration, bool) {
+	m, ok := declaredBy(ends.device, name)
+	if !ok || !ends.device.Open {
+		return m, ok
+	}
+	var last time.Time
+	for _, s := range ends.series {
+		if s.measure == name && !s.lastAt.Before(last) {
+			last = s.lastAt
+			m.ValueType, m.Unit = s.valueType, s.unit
+		}
+	}
+	return m, true
+}
+
+// declaredBy finds a measure of a template; an open template has every measure
+// whose name is one, of no type yet.
+func declaredBy(t *registry.Template, name string) (registry.MeasureDeclaration, bool) {
+	if m, ok := t.Measure(name); ok {
+		return m, true
+	}
+	return registry.MeasureDeclaration{Name: name}, t.Open && t.CheckValue(name, 0.0) == nil
+}
+
+// lastAt is when the device last measured something.
+func (ends *linkEnds) lastAt(measure string) time.Time {
+	var last time.Time
+	for _, s := range ends.series {
+		if s.measure == measure {
+			last = later(last, s.lastAt)
+		}
+	}
+	return last
+}
+
+// begin decides from when on the link holds: now, or as asked, but after all
+// that the device has measured, and when no other link of the asset's measures
+// holds.
+func (ends *linkEnds) begin(device registry.ID, measures []fitted, asked *time.Time, now time.Time) (time.Time, error) {
+	since := now
+	if asked != nil {
+		since = asked.UTC().Truncate(time.Millisecond)
+	}
+	for _, m := range measures {
+		last := ends.lastAt(m.Device)
+		if last.IsZero() || since.After(last) {
+			continue
+		}
+		if asked != nil {
+			return since, registry.FailedPrecondition("device %s has measured %s at %s already: a link begins after that", ends.deviceReference, m.Device, last.Format(time.RFC3339Nano))
+		}
+		since = last.Add(time.Millisecond)
+	}
+	for _, l := range ends.links {
+		if l.link.Until == nil && l.link.DeviceID == device {
+			return since, registry.FailedPrecondition("device %s is linked to asset %s already, by link %s: unlink it first", ends.deviceReference, ends.assetReference, l.link.ID)
+		}
+		taken, clash := clashing(l.link.Measures, measures)
+		switch {
+		case !clash || l.link.Until != nil && !since.Before(*l.link.Until):
+		case l.link.Until == nil:
+			return since, registry.FailedPrecondition("measure %s of asset %s has device %s as its source, by link %s: unlink it first", taken, ends.assetReference, l.reference, l.link.ID)
+		case asked != nil:
+			return since, registry.FailedPrecondition("measure %s of asset %s had device %s as its source until %s, by link %s: a link begins after that", taken, ends.assetReference, l.reference, l.link.Until.Format(time.RFC3339Nano), l.link.ID)
+		default:
+			since = *l.link.Until
+		}
+	}
+	return since, nil
+}
+
+func clashing(held []registry.MeasureMapping, wanted []fitted) (string, bool) {
+	for _, h := range held {
+		for _, w := range wanted {
+			if h.Asset == w.Asset {
+				return h.Asset, true
+			}
+		}
+	}
+	return "", false
+}

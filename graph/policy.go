@@ -1,0 +1,378 @@
+package graph
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// maxDocument bounds a policy's document, in bytes of JSON.
+const maxDocument = 256 << 10
+
+// policyColumns returns a policy in the variable n.
+const policyColumns = `{node: properties(n), groups: COLLECT { MATCH (n)-[:APPLIES_TO]->(g:Group) RETURN g.id ORDER BY g.keyFold }}`
+
+var (
+	policyGroups = named("policy.groups", `
+		UNWIND $paths AS path
+		MATCH (g:Group)
+		WHERE g.account = $account AND g.keyFold = path
+		RETURN collect({path: path, id: g.id, depth: g.depth, above: COLLECT { MATCH (g)-[:CHILD_OF*1..32]->(a:Group) RETURN a.id }}) AS groups`)
+
+	policyCreate = named("policy.create", `
+		CREATE (n:Policy:Entity)
+		SET n = $properties, n.account = $account
+		WITH n
+		UNWIND $groups AS id
+		MATCH (g:Entity {id: id})
+		WHERE g.account = $account
+		CREATE (n)-[:APPLIES_TO]->(g)
+		RETURN count(g) AS n`)
+
+	policyLock = [2]query{
+		named("policy.lockByKey", `
+			MATCH (n:Policy)
+			WHERE n.account = $account AND n.keyFold = $key
+			SET n.version = n.version + 1, n.updatedAt = $now
+			RETURN `+policyColumns+` AS policy`),
+		named("policy.lockByID", `
+			MATCH (n:Entity {id: $id})
+			WHERE n.account = $account AND n:Policy
+			SET n.version = n.version + 1, n.updatedAt = $now
+			RETURN `+policyColumns+` AS policy`),
+	}
+
+	policyUpdate = named("policy.update", `
+		MATCH (n:Entity {id: $id})
+		WHERE n.account = $account
+		SET n += $changes
+		RETURN n.id AS id`)
+
+	policyApply = named("policy.apply", `
+		MATCH (n:Entity {id: $id})
+		WHERE n.account = $account
+		CALL (n) {
+			MATCH (n)-[old:APPLIES_TO]->()
+			DELETE old
+		}
+		UNWIND $groups AS group
+		MATCH (g:Entity {id: group})
+		WHERE g.account = $account
+		CREATE (n)-[:APPLIES_TO]->(g)
+		RETURN count(g) AS n`)
+
+	policyDelete = named("policy.delete", `
+		MATCH (n:Entity {id: $id})
+		WHERE n.account = $account AND n:Policy
+		DETACH DELETE n`)
+
+	policyByReference = named("policy.byReference", `
+		MATCH (n:Policy)
+		WHERE n.account = $account AND n.keyFold = $key
+		RETURN `+policyColumns+` AS policy`)
+
+	policyByID = named("policy.byID", `
+		UNWIND $ids AS id
+		MATCH (n:Entity {id: id})
+		WHERE n.account = $account AND n:Policy
+		RETURN collect({policy: `+policyColumns+`}) AS policies`)
+
+	policyCount = named("policy.count", `
+		MATCH (n:Policy)
+		WHERE n.account = $account AND n.keyFold IS NOT NULL
+		RETURN count(n) AS n`)
+
+	policyCountOfType = named("policy.countOfType", `
+		MATCH (n:Policy)
+		WHERE n.account = $account AND n.type = $type AND n.keyFold IS NOT NULL
+		RETURN count(n) AS n`)
+
+	policyList = listing{
+		name: "policy.list", match: "MATCH (n:Policy) WHERE n.account = $account",
+		prefix: "n.account, ", key: "n.keyFold", item: "{policy: " + policyColumns + "}",
+	}.registered()
+
+	policyListOfType = listing{
+		name: "policy.listOfType", match: "MATCH (n:Policy) WHERE n.account = $account AND n.type = $type",
+		prefix: "n.account, n.type, ", key: "n.keyFold", item: "{policy: " + policyColumns + "}",
+	}.registered()
+)
+
+// CreatePolicy makes a policy that applies to groups, which must exist.
+func (s *Store) CreatePolicy(ctx context.Context, scope registry.Scope, n registry.NewPolicy) (*registry.Policy, error) {
+	violations := n.Check()
+	document, wrong := documentText(n.Document)
+	if violations = append(violations, wrong...); len(violations) > 0 {
+		return nil, registry.Invalid(violations...)
+	}
+	now := s.now()
+	policy := &registry.Policy{
+		Object:    registry.Object{ID: newID(), Version: 1, CreatedAt: now, UpdatedAt: now},
+		Reference: n.Reference, Type: n.Type, Description: n.Description, Document: n.Document,
+	}
+	err := write(ctx, s, scope, "policy.create", func(ctx context.Context, tx *transaction) error {
+		groups, err := policyTargets(ctx, tx, n.AppliesTo)
+		if err != nil {
+			return err
+		}
+		policy.GroupIDs = groups.ids
+		node := groups.rank()
+		for name, value := range map[string]any{
+			"id": string(policy.ID), "reference": n.Reference, "keyFold": Fold(n.Reference), "type": n.Type,
+			"description": n.Description, "document": document, "version": 1, "createdAt": now, "updatedAt": now,
+		} {
+			node[name] = value
+		}
+		return applied(ctx, tx, policyCreate, params{"properties": node, "groups": texts(groups.ids)}, len(groups.ids))
+	})
+	if errors.Is(err, errConstraint) {
+		return nil, registry.Conflict("reference", "policy %q exists already", n.Reference)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create policy %s: %w", n.Reference, err)
+	}
+	return policy, nil
+}
+
+// applied runs a query that applies a policy to groups, all of which must still
+// exist.
+func applied(ctx context.Context, tx *transaction, q query, p params, groups int) error {
+	n, ok, err := one(ctx, tx, q, p, counted)
+	if err == nil && (!ok || n != groups) {
+		return errAgain
+	}
+	return err
+}
+
+// UpdatePolicy changes a policy, which is named by id or by reference.
+func (s *Store) UpdatePolicy(ctx context.Context, scope registry.Scope, ref registry.Ref, patch registry.PolicyPatch) (*registry.Policy, error) {
+	var updated *registry.Policy
+	err := write(ctx, s, scope, "policy.update", func(ctx context.Context, tx *transaction) error {
+		policy, err := s.lockPolicy(ctx, tx, ref, patch.IfVersion)
+		if err != nil {
+			return err
+		}
+		updated = policy
+		return changePolicy(ctx, tx, policy, patch)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("update policy: %w", err)
+	}
+	return updated, nil
+}
+
+func changePolicy(ctx context.Context, tx *transaction, policy *registry.Policy, patch registry.PolicyPatch) error {
+	after := registry.NewPolicy{Reference: policy.Reference, Type: policy.Type, Description: policy.Description, Document: policy.Document, AppliesTo: patch.AppliesTo}
+	if patch.Type != nil {
+		after.Type = *patch.Type
+	}
+	if patch.Description.Set {
+		after.Description = patch.Description.Value
+	}
+	if patch.Document.Set && patch.Document.Value != nil {
+		after.Document = *patch.Document.Value
+	}
+	checked := after
+	if patch.AppliesTo == nil {
+		checked.AppliesTo = []string{"/"} // what the policy applies to stays
+	}
+	violations := checked.Check()
+	document, wrong := documentText(after.Document)
+	if violations = append(violations, wrong...); len(violations) > 0 {
+		return registry.Invalid(violations...)
+	}
+	changes := map[string]any{}
+	if patch.AppliesTo != nil {
+		groups, err := policyTargets(ctx, tx, patch.AppliesTo)
+		if err != nil {
+			return err
+		}
+		if err := applied(ctx, tx, policyApply, params{"id": string(policy.ID), "groups": texts(groups.ids)}, len(groups.ids)); err != nil {
+			return err
+		}
+		policy.GroupIDs, changes = groups.ids, groups.rank()
+	}
+	policy.Type, policy.Description, policy.Document = after.Type, after.Description, after.Document
+	changes["type"], changes["description"], changes["document"] = after.Type, after.Description, document
+	return nothing(ctx, tx, policyUpdate, params{"id": string(policy.ID), "changes": changes})
+}
+
+// DeletePolicy deletes a policy and returns it as it was.
+func (s *Store) DeletePolicy(ctx context.Context, scope registry.Scope, ref registry.Ref) (*registry.Policy, error) {
+	var deleted *registry.Policy
+	err := write(ctx, s, scope, "policy.delete", func(ctx context.Context, tx *transaction) (err error) {
+		if deleted, err = s.lockPolicy(ctx, tx, ref, nil); err != nil {
+			return err
+		}
+		return nothing(ctx, tx, policyDelete, params{"id": string(deleted.ID)})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("delete policy: %w", err)
+	}
+	return deleted, nil
+}
+
+// lockPolicy raises a policy's version and reads it.
+func (s *Store) lockPolicy(ctx context.Context, tx *transaction, ref registry.Ref, ifVersion *int) (*registry.Policy, error) {
+	q, p, name := policyLock[0], params{"key": Fold(ref.Key), "now": s.now()}, ref.Key
+	if ref.ID != "" {
+		q, p, name = policyLock[1], params{"id": string(ref.ID), "now": s.now()}, string(ref.ID)
+	}
+	policy, ok, err := one(ctx, tx, q, p, policyOf)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, registry.NotFound("policy", name)
+	}
+	if version := policy.Version - 1; ifVersion != nil && *ifVersion != version {
+		return nil, registry.Conflict("ifVersion", "the policy has version %d, not %d", version, *ifVersion)
+	}
+	return policy, nil
+}
+
+// PolicyByReference returns a policy by its reference.
+func (s *Store) PolicyByReference(ctx context.Context, scope registry.Scope, reference string) (*registry.Policy, error) {
+	policy, ok, err := one(ctx, s.reading(scope), policyByReference, params{"key": Fold(reference)}, policyOf)
+	return found(policy, ok, err, "policy", reference)
+}
+
+// PoliciesByID returns policies, nil where there is none.
+func (s *Store) PoliciesByID(ctx context.Context, scope registry.Scope, ids []registry.ID) ([]*registry.Policy, error) {
+	known := make(map[registry.ID]*registry.Policy, len(ids))
+	_, err := all(ctx, s.reading(scope), policyByID, params{"ids": texts(ids)}, func(f fields) struct{} {
+		for _, item := range f.maps("policies") {
+			policy := policyOf(item)
+			known[policy.ID] = policy
+		}
+		return struct{}{}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("policies by id: %w", err)
+	}
+	return slots(ids, known), nil
+}
+
+// ListPolicies returns policies by reference, of one type or of all.
+func (s *Store) ListPolicies(ctx context.Context, scope registry.Scope, policyType *string, page registry.PageRequest) (registry.Page[*registry.Policy], error) {
+	l, p := policyList, params{}
+	if policyType != nil {
+		l, p = policyListOfType, params{"type": *policyType}
+	}
+	out, err := pageWith(ctx, s.reading(scope), l, page, Fold(page.Key), p, policyOf)
+	if err != nil {
+		return out, fmt.Errorf("list policies: %w", err)
+	}
+	return out, nil
+}
+
+// CountPolicies counts policies, of one type or of all.
+func (s *Store) CountPolicies(ctx context.Context, scope registry.Scope, policyType *string) (int, error) {
+	q, p := policyCount, params{}
+	if policyType != nil {
+		q, p = policyCountOfType, params{"type": *policyType}
+	}
+	n, _, err := one(ctx, s.reading(scope), q, p, counted)
+	if err != nil {
+		return 0, fmt.Errorf("count policies: %w", err)
+	}
+	return n, nil
+}
+
+// policyOf reads a policy from the column policy.
+func policyOf(f fields) *registry.Policy {
+	policy := f.nested("policy")
+	return policyFrom(policy.nested("node"), policy.ids("groups"))
+}
+
+func policyFrom(node fields, groups []registry.ID) *registry.Policy {
+	policy := &registry.Policy{
+		Object: objectOf(node), Reference: node.text("reference"), Type: node.text("type"),
+		Description: node.optionalText("description"), GroupIDs: groups,
+	}
+	node.json("document", &policy.Document)
+	return policy
+}
+
+func documentText(document map[string]any) (string, []registry.Violation) {
+	text, err := json.Marshal(document)
+	switch {
+	case err != nil:
+		return "", []registry.Violation{{Path: "document", Rule: "type", Message: "is a JSON object"}}
+	case len(text) > maxDocument:
+		return "", []registry.Violation{{Path: "document", Rule: "maxLength", Message: fmt.Sprintf("has at most %d bytes as JSON", maxDocument)}}
+	}
+	return string(text), nil
+}
+
+// policyTarget is a group that a policy is to apply to.
+type policyTarget struct {
+	path  string
+	id    registry.ID
+	depth int
+	above []registry.ID
+}
+
+type policyTargetList struct {
+	ids  []registry.ID
+	rows []policyTarget
+}
+
+// policyTargets finds groups by their paths, in the order of their paths, once
+// each.
+func policyTargets(ctx context.Context, r runner, paths []string) (policyTargetList, error) {
+	var folded []string
+	for _, path := range paths {
+		folded = append(folded, Fold(cleanPath(path)))
+	}
+	sorted := slices.Compact(slices.Sorted(slices.Values(folded)))
+	rows, _, err := one(ctx, r, policyGroups, params{"paths": sorted}, func(f fields) map[string]policyTarget {
+		out := map[string]policyTarget{}
+		for _, g := range f.maps("groups") {
+			out[g.text("path")] = policyTarget{g.text("path"), g.id("id"), g.integer("depth"), g.ids("above")}
+		}
+		return out
+	})
+	if err != nil {
+		return policyTargetList{}, fmt.Errorf("groups of a policy: %w", err)
+	}
+	var violations []registry.Violation
+	for i, path := range folded {
+		if _, ok := rows[path]; !ok {
+			violations = append(violations, registry.Violation{Path: fmt.Sprintf("appliesTo[%d]", i), Rule: "unknown", Message: fmt.Sprintf("group %q does not exist", paths[i])})
+		}
+	}
+	if len(violations) > 0 {
+		return policyTargetList{}, registry.Invalid(violations...)
+	}
+	var out policyTargetList
+	for _, path := range sorted {
+		out.rows = append(out.rows, rows[path])
+		out.ids = append(out.ids, rows[path].id)
+	}
+	return out, nil
+}
+
+// rank is what policies are ordered by, most specific first: groups that lie
+// above another of the policy's groups say nothing; of the others the deepest
+// decides, then the sum of the depths.
+func (l policyTargetList) rank() map[string]any {
+	above := map[registry.ID]bool{}
+	for _, row := range l.rows {
+		for _, id := range row.above {
+			above[id] = true
+		}
+	}
+	deepest, sum := 0, 0
+	for _, row := range l.rows {
+		if !above[row.id] {
+			deepest = max(deepest, row.depth)
+			sum += row.depth
+		}
+	}
+	return map[string]any{"groupCount": len(l.rows), "deepest": deepest, "depthSum": sum}
+}

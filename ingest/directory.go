@@ -1,0 +1,190 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// KnownDevice is what a source must know of a device.
+type KnownDevice struct {
+	ID registry.ID
+	// Reference is as the device was created with it.
+	Reference  string
+	TemplateID registry.ID
+}
+
+// DeviceSource is the store that the directory asks. Both methods are batch
+// methods: one slot for each thing asked, in order, nil where it is absent.
+type DeviceSource interface {
+	KnownDevices(ctx context.Context, scope registry.Scope, references []string) ([]*KnownDevice, error)
+	TemplatesByID(ctx context.Context, scope registry.Scope, ids []registry.ID) ([]*registry.Template, error)
+}
+
+const (
+	// deviceFresh is how long a device is taken for what it was. A worker checks
+	// again, so that a reading that slips through becomes a dead letter.
+	deviceFresh = 10 * time.Second
+	// deviceStale is how long it still is while the store is down: readings are
+	// accepted without the graph.
+	deviceStale = time.Hour
+	// directorySize bounds the directory, in devices.
+	directorySize = 200_000
+)
+
+// Directory remembers devices and their templates. It is safe for concurrent
+// use. Devices that do not exist are asked for every time.
+type Directory struct {
+	source DeviceSource
+	now    func() time.Time
+
+	mu        sync.Mutex
+	devices   *simplelru.LRU[deviceKey, *knownDevice]
+	templates *simplelru.LRU[registry.ID, *registry.Template]
+}
+
+type deviceKey struct {
+	account   registry.ID
+	reference string
+}
+
+type knownDevice struct {
+	KnownDevice
+	template *registry.Template
+	at       time.Time
+}
+
+// NewDirectory makes an empty directory. A nil clock is the system's.
+func NewDirectory(source DeviceSource, clock func() time.Time) *Directory {
+	if clock == nil {
+		clock = time.Now
+	}
+	// The constructor fails for a size of 0 only.
+	devices, _ := simplelru.NewLRU[deviceKey, *knownDevice](directorySize, nil)
+	templates, _ := simplelru.NewLRU[registry.ID, *registry.Template](10_000, nil)
+	return &Directory{source: source, now: clock, devices: devices, templates: templates}
+}
+
+// find looks up the device of each reading that is not bad, nil where there is
+// none. It asks the store once for all devices that it does not know.
+func (d *Directory) find(ctx context.Context, scope registry.Scope, readings []registry.Reading, bad []bool) ([]*knownDevice, error) {
+	found := make([]*knownDevice, len(readings))
+	var missing map[string]*knownDevice // by reference as asked; the last known one, or nil
+	now := d.now()
+	d.mu.Lock()
+	for i := range readings {
+		if bad[i] {
+			continue
+		}
+		reference := readings[i].Device
+		if i > 0 && !bad[i-1] && reference == readings[i-1].Device && found[i-1] != nil {
+			found[i] = found[i-1]
+			continue
+		}
+		known, ok := d.devices.Get(deviceKey{scope.Account, reference})
+		if ok && now.Sub(known.at) < deviceFresh {
+			found[i] = known
+			continue
+		}
+		if missing == nil {
+			missing = map[string]*knownDevice{}
+		}
+		if ok {
+			missing[reference] = known
+		} else if _, noted := missing[reference]; !noted {
+			missing[reference] = nil
+		}
+	}
+	d.mu.Unlock()
+	if len(missing) == 0 {
+		return found, nil
+	}
+	if err := d.ask(ctx, scope, missing, now); err != nil {
+		return nil, err
+	}
+	for i := range readings {
+		if found[i] == nil && !bad[i] {
+			found[i] = missing[readings[i].Device]
+		}
+	}
+	return found, nil
+}
+
+// ask fills in the missing devices from the store.
+func (d *Directory) ask(ctx context.Context, scope registry.Scope, missing map[string]*knownDevice, now time.Time) error {
+	references := make([]string, 0, len(missing))
+	for reference := range missing {
+		references = append(references, reference)
+	}
+	devices, err := d.source.KnownDevices(ctx, scope, references)
+	if err == nil {
+		err = d.fill(ctx, scope, references, devices, missing, now)
+	}
+	if registry.CodeOf(err) == registry.CodeUnavailable {
+		for _, last := range missing {
+			if last == nil || now.Sub(last.at) > deviceStale {
+				return fmt.Errorf("look up devices: %w", err)
+			}
+		}
+		return nil // the store is down: go by what was known last
+	}
+	if err != nil {
+		return fmt.Errorf("look up devices: %w", err)
+	}
+	return nil
+}
+
+func (d *Directory) fill(ctx context.Context, scope registry.Scope, references []string, devices []*KnownDevice, missing map[string]*knownDevice, now time.Time) error {
+	templates := map[registry.ID]*registry.Template{}
+	var unknown []registry.ID
+	d.mu.Lock()
+	for _, device := range devices {
+		if device == nil {
+			continue
+		}
+		if _, noted := templates[device.TemplateID]; noted {
+			continue
+		}
+		// A published template never changes, and only such have devices.
+		template, ok := d.templates.Get(device.TemplateID)
+		templates[device.TemplateID] = template
+		if !ok {
+			unknown = append(unknown, device.TemplateID)
+		}
+	}
+	d.mu.Unlock()
+	if len(unknown) > 0 {
+		got, err := d.source.TemplatesByID(ctx, scope, unknown)
+		if err != nil {
+			return err
+		}
+		for i, id := range unknown {
+			templates[id] = got[i]
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, id := range unknown {
+		if templates[id] != nil {
+			d.templates.Add(id, templates[id])
+		}
+	}
+	for i, reference := range references {
+		key := deviceKey{scope.Account, reference}
+		device := devices[i]
+		if device == nil || templates[device.TemplateID] == nil {
+			d.devices.Remove(key)
+			missing[reference] = nil
+			continue
+		}
+		known := &knownDevice{KnownDevice: *device, template: templates[device.TemplateID], at: now}
+		d.devices.Add(key, known)
+		missing[reference] = known
+	}
+	return nil
+}

@@ -1,0 +1,226 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// Authenticator finds who sends a secret: UNAUTHENTICATED if nobody has it.
+type Authenticator interface {
+	Authenticate(ctx context.Context, secret string) (*registry.Principal, error)
+}
+
+// HTTPConfig bounds what a request may hold.
+type HTTPConfig struct {
+	// MaxBody is in bytes, 4 MiB by default.
+	MaxBody int64
+	// MaxReadings is per request, 10,000 by default.
+	MaxReadings int
+	Logger      zerolog.Logger
+}
+
+const sourceHTTP = "http"
+
+type httpHandler struct {
+	receiver *Receiver
+	auth     Authenticator
+	c        HTTPConfig
+}
+
+// NewHTTPHandler serves POST /v1/readings: one reading or an array of readings
+// as application/json, or one a line as application/x-ndjson, see [ParseJSON].
+//
+// 202 {"accepted": n} means that the readings are queued. 400 has errors with
+// index, path, rule and message, and nothing was queued, unless ?partial=true
+// asks for the good readings to be queued regardless: then the answer is 202
+// with the errors of the others. 429 says in Retry-After when to come again;
+// after it and after 503 some readings may have been queued, and sending all
+// again is safe.
+func NewHTTPHandler(receiver *Receiver, auth Authenticator, c HTTPConfig) http.Handler {
+	if c.MaxBody == 0 {
+		c.MaxBody = 4 << 20
+	}
+	if c.MaxReadings == 0 {
+		c.MaxReadings = 10_000
+	}
+	return &httpHandler{receiver: receiver, auth: auth, c: c}
+}
+
+// httpAnswer is the body of every answer.
+type httpAnswer struct {
+	Accepted *int        `json:"accepted,omitempty"`
+	Code     string      `json:"code,omitempty"`
+	Message  string      `json:"message,omitempty"`
+	Errors   []httpFault `json:"errors,omitempty"`
+}
+
+type httpFault struct {
+	Index   int    `json:"index"`
+	Path    string `json:"path"`
+	Rule    string `json:"rule"`
+	Message string `json:"message"`
+}
+
+// httpRefusal is an error with a status of its own.
+type httpRefusal struct {
+	status  int
+	message string
+}
+
+// Error implements error.
+func (r *httpRefusal) Error() string { return r.message }
+
+// ServeHTTP implements http.Handler.
+func (h *httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	receipt, total, err := h.receive(w, r)
+	h.receiver.observe(sourceHTTP, answerOf(err), start, receipt.Accepted, total-receipt.Accepted)
+	if err != nil {
+		h.refuse(w, r, err, receipt.Faults)
+		return
+	}
+	write(w, http.StatusAccepted, httpAnswer{Accepted: &receipt.Accepted, Errors: httpFaults(receipt.Faults)})
+}
+
+func (h *httpHandler) receive(w http.ResponseWriter, r *http.Request) (Receipt, int, error) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return Receipt{}, 0, &httpRefusal{http.StatusMethodNotAllowed, "readings are sent with POST"}
+	}
+	secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return Receipt{}, 0, registry.Unauthenticated()
+	}
+	principal, err := h.auth.Authenticate(r.Context(), secret)
+	if err != nil {
+		return Receipt{}, 0, err
+	}
+	partial, err := partialOf(r)
+	if err != nil {
+		return Receipt{}, 0, err
+	}
+	submission, err := h.parse(w, r)
+	if err != nil {
+		return Receipt{}, 0, err
+	}
+	submission.Partial = partial
+	total := len(submission.Readings)
+	if total > h.c.MaxReadings {
+		return Receipt{}, total, &httpRefusal{http.StatusRequestEntityTooLarge, "a request holds at most " + strconv.Itoa(h.c.MaxReadings) + " readings"}
+	}
+	receipt, err := h.receiver.submit(r.Context(), principal, sourceHTTP, submission)
+	return receipt, total, err
+}
+
+func partialOf(r *http.Request) (bool, error) {
+	switch v := r.URL.Query().Get("partial"); v {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	default:
+		return false, &httpRefusal{http.StatusBadRequest, "partial is true or false"}
+	}
+}
+
+func (h *httpHandler) parse(w http.ResponseWriter, r *http.Request) (Submission, error) {
+	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return Submission{}, &httpRefusal{http.StatusUnsupportedMediaType, "readings are sent without a content encoding"}
+	}
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" && kind != "application/x-ndjson" {
+		return Submission{}, &httpRefusal{http.StatusUnsupportedMediaType, "readings are sent as application/json or application/x-ndjson"}
+	}
+	body, err := h.read(w, r)
+	if err != nil {
+		return Submission{}, err
+	}
+	if kind == "application/json" {
+		return ParseJSON(body, ""), nil
+	}
+	return ParseLines(body), nil
+}
+
+func (h *httpHandler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	limited := http.MaxBytesReader(w, r.Body, h.c.MaxBody)
+	var body []byte
+	var err error
+	if n := r.ContentLength; n > 0 && n <= h.c.MaxBody {
+		body = make([]byte, n)
+		_, err = io.ReadFull(limited, body)
+	} else {
+		body, err = io.ReadAll(limited)
+	}
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, &httpRefusal{http.StatusRequestEntityTooLarge, "a request has at most " + strconv.FormatInt(h.c.MaxBody, 10) + " bytes"}
+	}
+	if err != nil {
+		return nil, &httpRefusal{http.StatusBadRequest, "the request's body cannot be read"}
+	}
+	return body, nil
+}
+
+func httpFaults(faults []Fault) []httpFault {
+	var out []httpFault
+	for _, f := range faults[:min(len(faults), maxFaults)] {
+		out = append(out, httpFault{f.Index, f.Path, f.Rule, f.Message})
+	}
+	return out
+}
+
+// refuse writes the answer to an error.
+func (h *httpHandler) refuse(w http.ResponseWriter, r *http.Request, err error, faults []Fault) {
+	if refusal, ok := errors.AsType[*httpRefusal](err); ok {
+		write(w, refusal.status, httpAnswer{Code: string(registry.CodeInvalid), Message: refusal.message})
+		return
+	}
+	answer := httpAnswer{Code: string(registry.CodeInternal), Errors: httpFaults(faults)}
+	if e, ok := errors.AsType[*registry.Error](err); ok {
+		answer.Code, answer.Message = string(e.Code), e.Message
+	}
+	status := http.StatusInternalServerError
+	switch registry.Code(answer.Code) {
+	case registry.CodeUnauthenticated:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="holon"`)
+		status = http.StatusUnauthorized
+	case registry.CodeForbidden:
+		status = http.StatusForbidden
+	case registry.CodeInvalid:
+		status = http.StatusBadRequest
+	case registry.CodeLimitExceeded:
+		status = http.StatusTooManyRequests
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(max(RetryAfter(err), time.Second).Seconds()))))
+	case registry.CodeUnavailable:
+		status = http.StatusServiceUnavailable
+		h.c.Logger.Warn().Err(errors.Unwrap(err)).Msg("readings could not be received")
+	default:
+		if r.Context().Err() != nil {
+			return // the sender is gone
+		}
+		id := uuid.NewString()
+		answer.Code, answer.Message = string(registry.CodeInternal), "something went wrong, see the log for "+id
+		h.c.Logger.Error().Err(err).Str("error_id", id).Msg("readings could not be received")
+	}
+	write(w, status, answer)
+}
+
+func write(w http.ResponseWriter, status int, answer httpAnswer) {
+	body, _ := json.Marshal(answer) // texts and numbers only
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // the sender may be gone
+}

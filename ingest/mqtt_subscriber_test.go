@@ -1,0 +1,165 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/eclipse/paho.golang/paho"
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/holon-registry/holon/internal/testkit"
+	"github.com/holon-registry/holon/registry"
+)
+
+// everybody may do everything.
+type everybody struct{ mqtt.HookBase }
+
+func (everybody) ID() string { return "everybody" }
+func (everybody) Provides(b byte) bool {
+	return b == mqtt.OnConnectAuthenticate || b == mqtt.OnACLCheck
+}
+func (everybody) OnConnectAuthenticate(*mqtt.Client, packets.Packet) bool { return true }
+func (everybody) OnACLCheck(*mqtt.Client, string, bool) bool              { return true }
+
+// broker runs an MQTT broker that lets everybody do everything.
+func broker(t *testing.T) string {
+	t.Helper()
+	server := mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err := server.AddHook(new(everybody), nil); err != nil {
+		t.Fatal(err)
+	}
+	listener := listeners.NewTCP(listeners.Config{ID: "t", Address: "127.0.0.1:0"})
+	if err := server.AddListener(listener); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Serve(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return listener.Address()
+}
+
+// accounts knows one account.
+type accounts struct{ one registry.Scope }
+
+func (a accounts) AccountByName(_ context.Context, name string) (*registry.Account, error) {
+	if name != a.one.AccountName {
+		return nil, registry.NotFound("account", name)
+	}
+	return &registry.Account{ID: a.one.Account, Name: name}, nil
+}
+
+func subscribe(t *testing.T, address, id string, q *Queue, d *devices, scope registry.Scope) (stop func()) {
+	t.Helper()
+	s, err := NewMQTTSubscriber(newReceiver(t, q, d, nil), accounts{scope}, SubscriberConfig{URL: "mqtt://" + address, ClientID: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error)
+	go func() { done <- s.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+func send(t *testing.T, c *paho.Client, topic, payload string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := c.Publish(ctx, &paho.Publish{QoS: 1, Topic: topic, Payload: []byte(payload)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSubscriber(t *testing.T) {
+	address, who := broker(t), newPrincipal()
+	door := testkit.NewDoor(t)
+	q := openQueue(t, nil)
+	behind := openQueue(t, func(c *QueueConfig) {
+		c.URL = door.URL
+		c.Prefix = q.c.Prefix
+		c.Timeout = time.Second
+		c.MaxReadings = 60
+	})
+	stop := subscribe(t, address, "gateway", behind, new(devices), who.Scope)
+	device, _, err := five(t, address, "device", "any")
+	if err != nil {
+		t.Fatal(err)
+	}
+	prefix := "holon/" + who.AccountName + "/readings/"
+	total, seen := 0, map[time.Time]bool{}
+	burst := func(n int) {
+		for range n {
+			send(t, device, prefix+fmt.Sprintf("sensor-%d", total%10), fmt.Sprintf(`{"measuredAt":%d,"values":{"temperature":1}}`, 1_700_000_000_000+total))
+			total++
+		}
+	}
+	collected := func() bool { // takes what is in the queue
+		for p := range q.Partitions() {
+			entries := drain(t, q, p)
+			for _, e := range entries {
+				for _, r := range e.Readings {
+					if r.MeasuredAt.UnixMilli() >= 1_700_000_000_000 && r.Refused == nil {
+						seen[r.MeasuredAt] = true
+					}
+				}
+			}
+			if err := q.Done(t.Context(), p, entries); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return len(seen) == total
+	}
+	eventually(t, "the subscription is there", 5*time.Second, func() bool {
+		send(t, device, prefix+"sensor-1", `{"measuredAt":1600000000000,"values":{"temperature":1}}`)
+		return backlog(t, q) > 0
+	})
+	burst(20)
+	eventually(t, "all are queued", 5*time.Second, collected)
+
+	send(t, device, prefix+"sensor-1", "{")
+	send(t, device, prefix+"ghost/with/slashes", goodPayload)
+	send(t, device, "holon/nobody/readings/sensor-1", goodPayload)
+	eventually(t, "dead letters are queued", 5*time.Second, func() bool { return backlog(t, q) == 2 })
+	found := map[registry.DeadLetterReason]string{}
+	for _, l := range letters(t, q) {
+		found[l.Refused.Reason] = l.Reference
+	}
+	if len(found) != 2 || found[registry.ReasonMalformed] != "sensor-1" || found[registry.ReasonUnknownDevice] != "ghost/with/slashes" {
+		t.Errorf("dead letters %v", found)
+	}
+
+	door.Shut() // the queue is away, the broker keeps what comes
+	burst(50)
+	time.Sleep(300 * time.Millisecond)
+	door.Open()
+	eventually(t, "what came without the queue is queued", 15*time.Second, collected)
+	stop() // so is the gateway
+	burst(50)
+	subscribe(t, address, "gateway", behind, new(devices), who.Scope)
+	eventually(t, "what came without the gateway is queued", 15*time.Second, collected)
+
+	burst(500) // more than the queue holds: 60 a partition
+	eventually(t, "a partition is full", 5*time.Second, func() bool {
+		all, err := q.Backlogs(t.Context())
+		return err == nil && slices.ContainsFunc(all, func(b Backlog) bool { return b.Readings == 60 })
+	})
+	eventually(t, "what did not fit is queued", 30*time.Second, collected)
+}

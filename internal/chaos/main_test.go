@@ -1,0 +1,57 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/neo4j/neo4j-go-driver/v5/neo4j"
+
+	"github.com/holon-registry/holon/internal/devstack"
+	"github.com/holon-registry/holon/internal/testkit"
+)
+
+// The stage is what all tests share: the stores, and the program. Each test
+// has an account and processes of its own.
+var stage struct {
+	stores *devstack.Stack
+	graph  neo4j.DriverWithContext
+	holon  string // path of the program
+	dir    string
+}
+
+func TestMain(m *testing.M) {
+	status, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func run(m *testing.M) (status int, err error) {
+	if stage.dir, err = os.MkdirTemp("", "holon-chaos-*"); err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(stage.dir)
+	if stage.holon, err = testkit.BuildHolon(stage.dir); err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	stage.stores, err = devstack.Start(ctx, devstack.Options{Dir: filepath.Join(stage.dir, "stores"), Log: os.Stderr})
+	if err != nil {
+		return 0, err
+	}
+	defer stage.stores.Close()
+	s := stage.stores
+	stage.graph, err = neo4j.NewDriverWithContext(s.URI, neo4j.BasicAuth(s.Username, s.Password, ""))
+	if err != nil {
+		return 0, err
+	}
+	defer stage.graph.Close(context.Background())
+	return m.Run(), nil
+}

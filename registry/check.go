@@ -1,0 +1,209 @@
+package registry
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// The bounds of what a user may name and nest.
+const (
+	MaxReference      = 256 // characters of a device's, asset's or policy's reference
+	MaxGroupName      = 128 // characters of one part of a path
+	MaxGroupDepth     = 32  // groups above a group
+	MaxPathBytes      = 2000
+	MaxDescription    = 10_000 // characters
+	MaxPolicyGroups   = 64     // groups that a policy applies to
+	MaxTemplateParts  = 256    // properties, relations or measures of a template
+	MaxRelationsAtOne = 1000   // relations given when an object is made
+)
+
+// builtInRelations are names of relationships that mean something to Holon.
+var builtInRelations = map[string]bool{
+	"child_of": true, "instance_of": true, "may_relate": true, "component_of": true, "part_of": true, "applies_to": true,
+	"linked_to": true, "has_series": true, "has_newest": true, "has_bucket": true, "has_measurement": true, "has_measure": true,
+}
+
+// builtInAttributes are names of properties that every object may have.
+var builtInAttributes = map[string]bool{
+	"id": true, "account": true, "version": true, "createdAt": true, "updatedAt": true, "createdBy": true, "updatedBy": true,
+	"description": true, "key": true, "keyFold": true, "encoded": true, "kind": true, "template": true, "templateFold": true,
+	"reference": true, "state": true, "path": true, "depth": true,
+}
+
+// BuiltInAttribute says whether a name is Holon's own on objects of a kind and
+// cannot be an attribute's.
+func BuiltInAttribute(kind Kind, name string) bool {
+	return builtInAttributes[name] || kind == KindGroup && name == "name"
+}
+
+// AttributeName says whether a name can be an attribute's, or that of a part
+// of one.
+func AttributeName(name string) bool { return attributeName.MatchString(name) }
+
+// CheckAttributeName tells what is wrong with an attribute's name, nil if
+// nothing is.
+func CheckAttributeName(path string, kind Kind, name string) *Violation {
+	switch {
+	case !attributeName.MatchString(name):
+		return &Violation{path, "name", "a name is 1 to 64 letters, digits and underscores and does not begin with a digit"}
+	case BuiltInAttribute(kind, name):
+		return &Violation{path, "reserved", fmt.Sprintf("%q is one of Holon's own names", name)}
+	}
+	return nil
+}
+
+// CheckRelationName tells what is wrong with a relation's name, nil if nothing
+// is.
+func CheckRelationName(path, name string) *Violation {
+	switch {
+	case !relationName.MatchString(name):
+		return &Violation{path, "name", "a relation's name is 1 to 48 lower-case letters, digits and underscores and begins with a letter"}
+	case builtInRelations[name] || strings.HasPrefix(name, "was_"):
+		return &Violation{path, "reserved", fmt.Sprintf("%q is one of Holon's own names", name)}
+	}
+	return nil
+}
+
+// CheckReference tells what is wrong with a user's own key, nil if nothing is.
+func CheckReference(path, reference string) *Violation {
+	if n := utf8.RuneCountInString(reference); n < 1 || n > MaxReference || !printable(reference) || strings.TrimSpace(reference) != reference {
+		return &Violation{path, "format", fmt.Sprintf("is 1 to %d characters without control characters, and without spaces at the ends", MaxReference)}
+	}
+	return nil
+}
+
+// CheckGroupName tells what is wrong with the last part of a path, nil if
+// nothing is.
+func CheckGroupName(path, name string) *Violation {
+	n := utf8.RuneCountInString(name)
+	if n < 1 || n > MaxGroupName || strings.Contains(name, "/") || !printable(name) || name == "." || name == ".." || strings.TrimSpace(name) != name {
+		return &Violation{path, "format", fmt.Sprintf("is 1 to %d characters without / and control characters, without spaces at the ends, and neither . nor ..", MaxGroupName)}
+	}
+	return nil
+}
+
+// CheckDescription tells what is wrong with a description, nil if nothing is.
+func CheckDescription(description *string) *Violation {
+	if description != nil && (utf8.RuneCountInString(*description) > MaxDescription || !utf8.ValidString(*description)) {
+		return &Violation{"description", "maxLength", fmt.Sprintf("has at most %d characters", MaxDescription)}
+	}
+	return nil
+}
+
+func printable(s string) bool {
+	return utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
+}
+
+// Check returns everything that is wrong with a measure type.
+func (n NewMeasureType) Check() []Violation {
+	c := checker{}
+	if !measureName.MatchString(n.Name) {
+		c.add("name", "name", "a measure type's name is 1 to 64 letters, digits and underscores and does not begin with a digit")
+	}
+	if _, taken := BuiltInMeasureTypes[strings.ToLower(n.Name)]; taken {
+		c.add("name", "reserved", "%q is a built-in measure type", n.Name)
+	}
+	switch n.ValueType {
+	case ValueNumber, ValueBoolean, ValueString:
+	default:
+		c.add("valueType", "enum", "is NUMBER, BOOLEAN or STRING")
+	}
+	if n.Unit != nil && (len(*n.Unit) > 32 || !printable(*n.Unit)) {
+		c.add("unit", "format", "is a UCUM code of at most 32 characters")
+	}
+	c.take(CheckDescription(n.Description))
+	return c.violations
+}
+
+// Check returns everything that is wrong with a policy, apart from groups that
+// do not exist.
+func (n NewPolicy) Check() []Violation {
+	c := checker{}
+	c.take(CheckReference("reference", n.Reference))
+	c.take(CheckReference("type", n.Type))
+	c.take(CheckDescription(n.Description))
+	if n.Document == nil {
+		c.add("document", "required", "is a JSON object")
+	}
+	if len(n.AppliesTo) < 1 || len(n.AppliesTo) > MaxPolicyGroups {
+		c.add("appliesTo", "range", "names 1 to %d groups", MaxPolicyGroups)
+	}
+	return c.violations
+}
+
+// Check returns everything that is wrong with a template, apart from the JSON
+// Schemas of its properties and measure types that do not exist.
+func (n NewTemplate) Check() []Violation {
+	c := checker{}
+	if !templateName.MatchString(n.Name) {
+		c.add("name", "name", "a template's name is 1 to 64 letters, digits, dashes and underscores and begins with a letter")
+	}
+	if strings.EqualFold(n.Name, OpenTemplate) {
+		c.add("name", "reserved", "%q is the built-in template", OpenTemplate)
+	}
+	c.take(CheckDescription(n.Description))
+	for what, count := range map[string]int{"properties": len(n.Properties), "relations": len(n.Relations), "measures": len(n.Measures)} {
+		if count > MaxTemplateParts {
+			c.add(what, "maxItems", "has at most %d", MaxTemplateParts)
+		}
+	}
+	for name := range n.Properties {
+		c.take(CheckAttributeName("properties."+name, n.Kind, name))
+	}
+	n.checkRelations(&c)
+	n.checkMeasures(&c)
+	return c.violations
+}
+
+func (n NewTemplate) checkRelations(c *checker) {
+	seen := map[string]bool{}
+	for i, rule := range n.Relations {
+		path := fmt.Sprintf("relations[%d]", i)
+		c.take(CheckRelationName(path+".name", rule.Name))
+		key := fmt.Sprintf("%s %s %s", rule.Name, rule.Direction, rule.Kind)
+		if seen[key] {
+			c.add(path, "unique", "there is another rule of this name, direction and kind: list all its templates in one")
+		}
+		seen[key] = true
+		for j, template := range rule.Templates {
+			if !templateName.MatchString(template) {
+				c.add(fmt.Sprintf("%s.templates[%d]", path, j), "name", "%q is not a template's name", template)
+			}
+		}
+	}
+}
+
+func (n NewTemplate) checkMeasures(c *checker) {
+	if n.Kind == KindGroup && len(n.Measures) > 0 {
+		c.add("measures", "kind", "only devices and assets have measures")
+	}
+	seen := map[string]bool{}
+	for i, measure := range n.Measures {
+		path := fmt.Sprintf("measures[%d]", i)
+		if !measureName.MatchString(measure.Name) {
+			c.add(path+".name", "name", "a measure's name is 1 to 64 letters, digits and underscores and does not begin with a digit")
+		}
+		if seen[measure.Name] {
+			c.add(path+".name", "unique", "there is another measure %q", measure.Name)
+		}
+		seen[measure.Name] = true
+		if len(measure.Unit) > 32 || !printable(measure.Unit) {
+			c.add(path+".unit", "format", "is a UCUM code of at most 32 characters")
+		}
+	}
+}
+
+// checker gathers violations.
+type checker struct{ violations []Violation }
+
+func (c *checker) add(path, rule, format string, args ...any) {
+	c.violations = append(c.violations, Violation{path, rule, fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) take(v *Violation) {
+	if v != nil {
+		c.violations = append(c.violations, *v)
+	}
+}

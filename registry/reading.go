@@ -1,0 +1,146 @@
+package registry
+
+import (
+	"io"
+	"math"
+	"time"
+)
+
+// Reading is one message of a device, as a source hands it in.
+type Reading struct {
+	// Device is the device's reference.
+	Device string
+	// MeasuredAt is zero if the device did not say: the time of receipt holds.
+	MeasuredAt time.Time
+	// MessageID makes a repeat of a reading without MeasuredAt known; optional.
+	MessageID string
+	// Values has a float64, bool or string for each measure.
+	Values map[string]any
+}
+
+// AcceptedReading is a reading on its way through the queue.
+type AcceptedReading struct {
+	Account   ID
+	DeviceID  ID
+	Reference string
+	// MeasuredAt and ReceivedAt are set by the time a worker sees them.
+	MeasuredAt time.Time
+	ReceivedAt time.Time
+	MessageID  string
+	// Source is "http", "mqtt", "graphql", ...
+	Source string
+	Values map[string]any
+	// Refused is set when a source could not refuse the message to its sender:
+	// it goes to the dead letters, with Raw.
+	Refused *Refusal
+	// Raw is what was received, kept only where Refused is set.
+	Raw []byte
+}
+
+// Refusal says why a reading, or one value of it, cannot be used.
+type Refusal struct {
+	Reason DeadLetterReason
+	// Measure is empty where the whole reading is refused.
+	Measure string
+	Message string
+}
+
+// DeadLetterReason says why a reading cannot be used.
+type DeadLetterReason string
+
+// The reasons.
+const (
+	ReasonMalformed         DeadLetterReason = "MALFORMED"          // the payload cannot be read
+	ReasonUnknownDevice     DeadLetterReason = "UNKNOWN_DEVICE"     // no such device, or it was deleted meanwhile
+	ReasonUndeclaredMeasure DeadLetterReason = "UNDECLARED_MEASURE" // the template has no such measure
+	ReasonWrongType         DeadLetterReason = "WRONG_TYPE"         // the value is not of the measure's type
+	ReasonTimeOutOfBounds   DeadLetterReason = "TIME_OUT_OF_BOUNDS" // measuredAt is in the future or before 2000
+	ReasonConflictingValue  DeadLetterReason = "CONFLICTING_VALUE"  // another value is stored for that time
+)
+
+// MarshalGQL writes the reason as a GraphQL enum value.
+func (r DeadLetterReason) MarshalGQL(w io.Writer) { marshalEnum(w, string(r)) }
+
+// UnmarshalGQL reads the reason from a GraphQL enum value.
+func (r *DeadLetterReason) UnmarshalGQL(v any) error {
+	return unmarshalEnum(v, r, ReasonMalformed, ReasonUnknownDevice, ReasonUndeclaredMeasure, ReasonWrongType, ReasonTimeOutOfBounds, ReasonConflictingValue)
+}
+
+// DeadLetter is a reading that was acknowledged and turned out to be unusable.
+type DeadLetter struct {
+	ID ID
+	// DeviceReference is as it was received; DeviceID is empty if no such
+	// device is known.
+	DeviceReference string
+	DeviceID        ID
+	Reason          DeadLetterReason
+	Message         string
+	Source          string
+	ReceivedAt      time.Time
+	// Raw is the reading as text: as received, or as JSON.
+	Raw string
+}
+
+// IsNode marks a dead letter as a GraphQL Node.
+func (*DeadLetter) IsNode() {}
+
+// NodeID is the dead letter's id.
+func (d *DeadLetter) NodeID() ID { return d.ID }
+
+// The bounds of measuredAt.
+var earliestMeasurement = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// FutureTolerance is how far ahead of Holon's clock a device's may be.
+const FutureTolerance = 5 * time.Minute
+
+// CheckTime refuses a time of measurement that no clock in order would say.
+// The zero time is fine: it means the time of receipt.
+func CheckTime(measuredAt, now time.Time) *Refusal {
+	switch {
+	case measuredAt.IsZero():
+		return nil
+	case measuredAt.Before(earliestMeasurement):
+		return &Refusal{Reason: ReasonTimeOutOfBounds, Message: "measuredAt lies before the year 2000: milliseconds are due where a number is sent, not seconds"}
+	case measuredAt.After(now.Add(FutureTolerance)):
+		return &Refusal{Reason: ReasonTimeOutOfBounds, Message: "measuredAt lies more than 5 minutes in the future"}
+	}
+	return nil
+}
+
+// CheckValue refuses a value that a template does not declare. An open
+// template takes every number, boolean and text.
+func (t *Template) CheckValue(measure string, value any) *Refusal {
+	got, ok := TypeOf(value)
+	if f, number := value.(float64); !ok || number && (math.IsNaN(f) || math.IsInf(f, 0)) {
+		return &Refusal{Reason: ReasonWrongType, Measure: measure, Message: "a value is a finite number, a boolean or a text"}
+	}
+	declared, ok := t.Measure(measure)
+	switch {
+	case !ok && t.Open && measureName.MatchString(measure):
+		return nil
+	case !ok:
+		return &Refusal{Reason: ReasonUndeclaredMeasure, Measure: measure, Message: "template " + t.Name + " declares no measure " + measure}
+	case declared.ValueType != got:
+		return &Refusal{Reason: ReasonWrongType, Measure: measure, Message: "measure " + measure + " takes a " + string(declared.ValueType) + ", not a " + string(got)}
+	}
+	return nil
+}
+
+// TwinUpdate is what a stored batch means for one twin: the newest value of
+// each measure that the batch brought.
+type TwinUpdate struct {
+	Account ID
+	TwinID  ID
+	Values  []LiveValue
+}
+
+// AppendResult is what became of a batch of readings.
+type AppendResult struct {
+	// Stored, Repeats and DeadLetters count readings: each is exactly one.
+	Stored, Repeats, DeadLetters int
+	// Measurements counts the nodes that were made.
+	Measurements int
+	// Updates has one entry a twin, devices and linked assets alike, repeats
+	// included, so that a batch that runs again tells the same again.
+	Updates []TwinUpdate
+}

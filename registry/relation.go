@@ -1,0 +1,34 @@
+package registry
+
+// NewRelation names the objects that one relation leads to, by their keys.
+type NewRelation struct {
+	Name string
+	To   []Ref
+}
+
+// Relation is a typed, directed edge between groups, devices and assets, seen
+// from one of its ends.
+type Relation struct {
+	Name      string
+	Direction Direction
+	// Inherits is false for a mere tag, which makes no membership.
+	Inherits bool
+	// OtherID and OtherKind say what is at the other end.
+	OtherID   ID
+	OtherKind Kind
+}
+
+// Related is what a relation can lead to: a group, a device or an asset.
+type Related interface {
+	Node
+	IsRelated()
+}
+
+// IsRelated marks a group as the end of a relation.
+func (*Group) IsRelated() {}
+
+// IsRelated marks a device as the end of a relation.
+func (*Device) IsRelated() {}
+
+// IsRelated marks an asset as the end of a relation.
+func (*Asset) IsRelated() {}

@@ -1,0 +1,146 @@
+package registry
+
+import "io"
+
+// Attributes are the user-defined values of an object, by name: text, numbers,
+// booleans, lists and objects, as JSON has them. A template validates them.
+type Attributes = map[string]any
+
+// Group is a place in a hierarchy.
+type Group struct {
+	Object
+	// Name is the last part of the path; that of the root group is empty.
+	Name string
+	// Path is the parent's path and the name: "/site/10". The root is "/".
+	Path string
+	// Depth is the number of groups above; the root's is 0.
+	Depth       int
+	Description *string
+	// ParentID is empty for the root group only.
+	ParentID   ID
+	TemplateID ID
+	Attributes Attributes
+}
+
+// IsNode marks a group as a GraphQL Node.
+func (*Group) IsNode() {}
+
+// Device is a thing that sends readings.
+type Device struct {
+	Object
+	// Reference is the user's own key, unique in the account.
+	Reference   string
+	Description *string
+	State       State
+	TemplateID  ID
+	Attributes  Attributes
+}
+
+// IsNode marks a device as a GraphQL Node.
+func (*Device) IsNode() {}
+
+// Asset is a thing that readings are about.
+type Asset struct {
+	Object
+	// Reference is the user's own key, unique in the account.
+	Reference   string
+	Description *string
+	State       State
+	TemplateID  ID
+	Attributes  Attributes
+}
+
+// IsNode marks an asset as a GraphQL Node.
+func (*Asset) IsNode() {}
+
+// Twin is a device or an asset: what has live state and measurements.
+type Twin interface {
+	Node
+	TwinKind() Kind
+	TwinTemplate() ID
+}
+
+// TwinKind is DEVICE.
+func (*Device) TwinKind() Kind { return KindDevice }
+
+// TwinTemplate is the id of the device's template.
+func (d *Device) TwinTemplate() ID { return d.TemplateID }
+
+// TwinKind is ASSET.
+func (*Asset) TwinKind() Kind { return KindAsset }
+
+// TwinTemplate is the id of the asset's template.
+func (a *Asset) TwinTemplate() ID { return a.TemplateID }
+
+// State is where a twin is in its life cycle.
+type State string
+
+// The states.
+const (
+	StateUnprovisioned  State = "UNPROVISIONED"
+	StateActive         State = "ACTIVE"
+	StateDecommissioned State = "DECOMMISSIONED"
+	StateRetired        State = "RETIRED"
+)
+
+// MarshalGQL writes the state as a GraphQL enum value.
+func (s State) MarshalGQL(w io.Writer) { marshalEnum(w, string(s)) }
+
+// UnmarshalGQL reads the state from a GraphQL enum value.
+func (s *State) UnmarshalGQL(v any) error {
+	return unmarshalEnum(v, s, StateUnprovisioned, StateActive, StateDecommissioned, StateRetired)
+}
+
+// NewGroup is what a group is made from.
+type NewGroup struct {
+	// Parent is the path of the group above; "" and "/" are the root.
+	Parent      string
+	Name        string
+	Description *string
+	// Template is a name; "" is the open template.
+	Template   string
+	Attributes Attributes
+	Relations  []NewRelation
+}
+
+// GroupPatch changes a group. Attributes merge: null clears one.
+type GroupPatch struct {
+	Description Optional[string]
+	Attributes  Attributes
+	// Template moves the group to the published template of that name.
+	Template *string
+	// IfVersion refuses the change with CONFLICT when the version differs.
+	IfVersion *int
+}
+
+// NewTwin is what a device or an asset is made from.
+type NewTwin struct {
+	Reference   string
+	Description *string
+	// State is ACTIVE if empty.
+	State State
+	// Template is a name; "" is the open template.
+	Template   string
+	Attributes Attributes
+	Relations  []NewRelation
+}
+
+// TwinPatch changes a device or an asset. Attributes merge: null clears one.
+type TwinPatch struct {
+	Description Optional[string]
+	State       *State
+	Attributes  Attributes
+	// Template moves the twin to the published template of that name.
+	Template *string
+	// IfVersion refuses the change with CONFLICT when the version differs.
+	IfVersion *int
+}
+
+// Filter narrows a list of groups, devices or assets. Empty fields do not.
+type Filter struct {
+	// Under is the path of a group: only what is in its sub-tree.
+	Under string
+	// Template is the name of a template, of whatever version.
+	Template string
+	State    State
+}

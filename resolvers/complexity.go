@@ -1,0 +1,95 @@
+package resolvers
+
+import (
+	"time"
+
+	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/resolvers/generated"
+	"github.com/holon-registry/holon/resolvers/gqlhttp"
+)
+
+// usualList is how many objects a list without paging is taken to have: groups,
+// links, relations and policies of one thing.
+const usualList = 5
+
+// complexity says what fields cost beyond what is selected below them: a page
+// costs by its size, a list by the usual number, a bulk read by its limit.
+func complexity() generated.ComplexityRoot {
+	var root generated.ComplexityRoot
+
+	q := &root.Query
+	q.Groups = func(child int, _, _ *string, first *int, _ *string, last *int, _ *string) int {
+		return page(child, first, last)
+	}
+	q.Devices = func(child int, _, _ *string, _ *registry.State, first *int, _ *string, last *int, _ *string) int {
+		return page(child, first, last)
+	}
+	q.Assets = q.Devices
+	q.Policies = func(child int, _ *string, first *int, _ *string, last *int, _ *string) int {
+		return page(child, first, last)
+	}
+	q.Templates = func(child int, _ *registry.Kind, first *int, _ *string, last *int, _ *string) int {
+		return page(child, first, last)
+	}
+	q.MeasureTypes = func(child int, first *int, _ *string, last *int, _ *string) int { return page(child, first, last) }
+	q.DeadLetters = func(child int, _ *registry.DeadLetterReason, first *int, _ *string, last *int, _ *string) int {
+		return page(child, first, last)
+	}
+	q.InheritedPolicies = func(child int, _ []string, _ *string) int { return list(child) }
+	q.Nodes = func(child int, ids []registry.ID) int { return 1 + len(ids)*max(child, 1) }
+
+	g := &root.Group
+	g.Children = func(child int, first *int, _ *string, last *int, _ *string) int { return page(child, first, last) }
+	g.Members = func(child int, _ *registry.Kind, _ *string, _ bool, first *int, _ *string, last *int, _ *string) int {
+		return page(child, first, last)
+	}
+	g.Ancestors = list
+	g.Relations = relationCost
+	g.Policies = argumentList
+
+	d := &root.Device
+	d.Relations, d.Groups, d.Policies = relationCost, argumentList, argumentList
+	d.Links = linkCost
+	d.Live, d.Series = list, list
+	d.Measurements, d.Samples, d.Aggregate = measurementCost, sampleCost, aggregateCost
+
+	a := &root.Asset
+	a.Relations, a.Groups, a.Policies = relationCost, argumentList, argumentList
+	a.Links = linkCost
+	a.Live, a.Series = list, list
+	a.Measurements, a.Samples, a.Aggregate = measurementCost, sampleCost, aggregateCost
+
+	root.Policy.AppliesTo = list
+	return root
+}
+
+func page(child int, first, last *int) int {
+	return gqlhttp.PageCost(child, first, last, registry.DefaultPage)
+}
+
+func list(child int) int { return 1 + usualList*max(child, 1) }
+
+func argumentList(child int, _ *string) int { return list(child) }
+
+func relationCost(child int, _ *string, _ *registry.Direction) int { return list(child) }
+
+func linkCost(child int, _ bool) int { return list(child) }
+
+func measurementCost(child int, _ string, _, _ *time.Time, first *int, _ *string, last *int, _ *string) int {
+	return page(child, first, last)
+}
+
+// sampleCost is low for what is returned: two lists are read and written as
+// such, without an object for each measurement.
+func sampleCost(child int, _ string, _, _ time.Time, limit int) int {
+	return child + limit/100
+}
+
+// aggregateCost is that of the points, which the store bounds as well.
+func aggregateCost(child int, _ string, from, to time.Time, every time.Duration, _ registry.AggregateFunction) int {
+	points := 1
+	if every > 0 && to.After(from) {
+		points = int(min(to.Sub(from)/every+1, 10_000))
+	}
+	return 1 + points*max(child, 1)/10
+}

@@ -1,0 +1,129 @@
+package resolvers
+
+import (
+	"context"
+	"slices"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/resolvers/generated"
+	"github.com/holon-registry/holon/resolvers/scalar"
+)
+
+// refOf names an object by its id or by its key: exactly one must be given.
+func refOf(kind registry.Kind, id *registry.ID, key *string, keyName string) (registry.Ref, error) {
+	switch {
+	case id != nil && key == nil:
+		return registry.Ref{ID: *id, Kind: kind}, nil
+	case key != nil && id == nil:
+		return registry.Ref{Kind: kind, Key: *key}, nil
+	}
+	return registry.Ref{}, registry.InvalidField("input."+keyName, "exclusive", "give either id or %s", keyName)
+}
+
+// objectRef names an object; the schema lets exactly one field through.
+func objectRef(in *generated.ObjectRef) registry.Ref {
+	switch {
+	case in.Group != nil:
+		return registry.Ref{Kind: registry.KindGroup, Key: *in.Group}
+	case in.Device != nil:
+		return registry.Ref{Kind: registry.KindDevice, Key: *in.Device}
+	case in.Asset != nil:
+		return registry.Ref{Kind: registry.KindAsset, Key: *in.Asset}
+	case in.ID != nil:
+		return registry.Ref{ID: *in.ID}
+	}
+	return registry.Ref{}
+}
+
+func newRelations(in []*generated.RelationsInput) []registry.NewRelation {
+	out := make([]registry.NewRelation, len(in))
+	for i, r := range in {
+		out[i].Name = r.Name
+		out[i].To = slices.Concat(refs(registry.KindGroup, r.Groups), refs(registry.KindDevice, r.Devices), refs(registry.KindAsset, r.Assets))
+	}
+	return out
+}
+
+func refs(kind registry.Kind, keys []string) []registry.Ref {
+	out := make([]registry.Ref, len(keys))
+	for i, key := range keys {
+		out[i] = registry.Ref{Kind: kind, Key: key}
+	}
+	return out
+}
+
+func newTemplate(in generated.CreateTemplateInput) registry.NewTemplate {
+	t := registry.NewTemplate{
+		Kind: in.Kind, Name: in.Name, Description: in.Description,
+		Properties: in.Properties, Required: in.Required, Publish: in.Publish,
+	}
+	for _, r := range in.Relations {
+		t.Relations = append(t.Relations, registry.RelationRule{Name: r.Name, Direction: r.Direction, Kind: r.Kind, Templates: r.Templates, Inherits: r.Inherits})
+	}
+	for _, m := range in.Measures {
+		t.Measures = append(t.Measures, registry.MeasureDeclaration{Name: m.Name, Type: m.Type, Unit: deref(m.Unit)})
+	}
+	return t
+}
+
+// patched says whether an input was absent, null or given.
+func patched[T any](in graphql.Omittable[*T]) registry.Optional[T] {
+	return registry.Optional[T]{Set: in.IsSet(), Value: in.Value()}
+}
+
+func (r *Resolver) updatePolicy(ctx context.Context, in generated.UpdatePolicyInput) (*registry.Policy, error) {
+	ref, err := refOf("", in.ID, in.Reference, "reference")
+	if err != nil {
+		return nil, err
+	}
+	patch := registry.PolicyPatch{Type: in.Type, Description: patched(in.Description), AppliesTo: in.AppliesTo, IfVersion: in.IfVersion}
+	if in.Document != nil {
+		patch.Document = registry.Some(in.Document)
+	}
+	return r.Graph.UpdatePolicy(ctx, scopeFrom(ctx), ref, patch)
+}
+
+func filter(under, template *string, state *registry.State) registry.Filter {
+	f := registry.Filter{Under: deref(under), Template: deref(template)}
+	if state != nil {
+		f.State = *state
+	}
+	return f
+}
+
+func newReadings(in []*generated.ReadingInput) []registry.Reading {
+	readings := make([]registry.Reading, len(in))
+	for i, r := range in {
+		readings[i] = registry.Reading{Device: r.Device, MessageID: deref(r.MessageID), Values: plain(r.Values)}
+		if r.MeasuredAt != nil {
+			readings[i].MeasuredAt = *r.MeasuredAt
+		}
+	}
+	return readings
+}
+
+func plain(values map[string]any) map[string]any {
+	out := make(map[string]any, len(values))
+	for name, v := range values {
+		out[name] = scalar.Plain(v)
+	}
+	return out
+}
+
+func newLink(in generated.LinkDeviceInput) registry.NewLink {
+	link := registry.NewLink{Device: deviceRef(in.Device), Asset: assetRef(in.Asset), Since: in.Since}
+	for _, m := range in.Measures {
+		link.Measures = append(link.Measures, registry.MeasureMapping{Device: m.Device, Asset: m.Asset})
+	}
+	return link
+}
+
+func deviceRef(reference string) registry.Ref {
+	return registry.Ref{Kind: registry.KindDevice, Key: reference}
+}
+
+func assetRef(reference string) registry.Ref {
+	return registry.Ref{Kind: registry.KindAsset, Key: reference}
+}

@@ -1,0 +1,63 @@
+package resolvers
+
+import (
+	"context"
+
+	"github.com/rs/zerolog"
+
+	"github.com/holon-registry/holon/graph"
+	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/twin"
+)
+
+// Resolver holds what the resolvers need.
+type Resolver struct {
+	Graph *graph.Store
+	// Live reads the newest values, from Redis or else from the graph.
+	Live *twin.Live
+	// Feed tells what changes.
+	Feed *twin.Store
+	// Readings takes readings in.
+	Readings Recorder
+	Log      zerolog.Logger
+}
+
+// Recorder puts readings into the queue. It returns when they are safe there,
+// or an error that says which reading is wrong; then none was taken.
+type Recorder interface {
+	Record(ctx context.Context, by registry.Principal, source string, readings []registry.Reading) error
+}
+
+type principalKey struct{}
+
+// WithPrincipal makes a context for a request of a principal.
+func WithPrincipal(ctx context.Context, p registry.Principal) context.Context {
+	return context.WithValue(ctx, principalKey{}, p)
+}
+
+// principalFrom returns who makes the request. The server lets no operation
+// through without one.
+func principalFrom(ctx context.Context) registry.Principal {
+	p, _ := ctx.Value(principalKey{}).(registry.Principal)
+	return p
+}
+
+// scopeFrom returns whose objects the request is about.
+func scopeFrom(ctx context.Context) registry.Scope { return principalFrom(ctx).Scope }
+
+// absent turns NOT_FOUND into null, which is how GraphQL says it for a field
+// that may be null.
+func absent[T any](v *T, err error) (*T, error) {
+	if err != nil && registry.CodeOf(err) == registry.CodeNotFound {
+		return nil, nil
+	}
+	return v, err
+}
+
+// forget removes the live state of a twin that was deleted. That it could not
+// is no reason to fail: nobody can ask for the twin any more.
+func (r *Resolver) forget(ctx context.Context, twin registry.ID) {
+	if err := r.Feed.Forget(ctx, scopeFrom(ctx), twin); err != nil {
+		r.Log.Warn().Err(err).Str("twin", string(twin)).Msg("a live state was not removed")
+	}
+}
