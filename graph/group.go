@@ -24,8 +24,8 @@ var (
 			RETURN `+thing("n")+` ORDER BY length(path)
 		}}) AS groups`)
 
-	// Setting a property to itself takes the node's lock. What stands in the way of a deletion is counted, and nothing is deleted if
-	// anything does.
+	// Setting a property to itself takes the node's lock. What stands in the way
+	// of a deletion is counted, and nothing is deleted if anything does.
 	groupDelete = forEachKind("delete", `
 		THING
 		SET n.version = n.version

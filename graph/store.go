@@ -40,7 +40,7 @@ const (
 	// one that another caller gives back.
 	connectTimeout = 5 * time.Second
 	// retryTime is how long a write is tried again after deadlocks and the like.
-	retryTime = 10 * time.Second
+	retryTime = 5 * time.Second
 	// slowQuery is logged.
 	slowQuery = time.Second
 )

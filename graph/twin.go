@@ -8,7 +8,8 @@ import (
 )
 
 var (
-	// Setting a property to itself takes the node's lock. Open links of an asset are held by other devices' partitions.
+	// Setting a property to itself takes the node's lock. Open links of an asset
+	// are held by its devices' partitions.
 	twinLock = forEachKind("lockForDeletion", `
 		THING
 		SET n.version = n.version

@@ -75,13 +75,14 @@ func (c *QueueConfig) fill() error {
 // Queue holds accepted readings until a worker has stored them. It is safe for
 // concurrent use.
 type Queue struct {
-	c      QueueConfig
-	client redis.UniversalClient
-	keys   []partitionKeys
-	lanes  [lanes]lane
-	closed atomic.Bool
-	group  sync.WaitGroup
-	decode sync.Pool
+	c QueueConfig
+	// adder adds; adding is not idempotent, so it sends no call again. The rest
+	// is done by client, which does.
+	adder, client redis.UniversalClient
+	keys          []partitionKeys
+	lanes         [lanes]lane
+	group         sync.WaitGroup
+	decode        sync.Pool
 }
 
 // Open connects to the queue and checks that its Redis keeps what it takes: it
@@ -91,21 +92,24 @@ func Open(ctx context.Context, c QueueConfig) (*Queue, error) {
 	if err := c.fill(); err != nil {
 		return nil, err
 	}
-	// Adding is not idempotent, so the client must not send a call again.
-	client, err := redisconn.Open(c.URL, redisconn.Settings{Timeout: c.Timeout, Connections: 32 + c.Partitions})
+	adder, err := redisconn.Open(c.URL, redisconn.Settings{Timeout: c.Timeout})
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{c: c, client: client, decode: sync.Pool{New: func() any { return new(decoder) }}}
+	client, err := redisconn.Open(c.URL, redisconn.Settings{Timeout: c.Timeout, Retries: 2, Connections: 32 + c.Partitions})
+	if err != nil {
+		return nil, errors.Join(err, adder.Close())
+	}
+	q := &Queue{c: c, adder: adder, client: client, decode: sync.Pool{New: func() any { return new(decoder) }}}
 	for p := range c.Partitions {
 		q.keys = append(q.keys, keysOf(c.Prefix, p))
 	}
 	if err := q.checkDurable(ctx); err != nil {
-		return nil, errors.Join(err, client.Close())
+		return nil, errors.Join(err, q.disconnect())
 	}
 	if c.Metrics != nil {
 		if err := c.Metrics.Register(queueCollector{q}); err != nil {
-			return nil, errors.Join(fmt.Errorf("queue metrics: %w", err), client.Close())
+			return nil, errors.Join(fmt.Errorf("queue metrics: %w", err), q.disconnect())
 		}
 	}
 	for i := range q.lanes {
@@ -116,13 +120,14 @@ func Open(ctx context.Context, c QueueConfig) (*Queue, error) {
 
 // Close ends the queue; calls to Add that are under way are answered first.
 func (q *Queue) Close() error {
-	q.closed.Store(true)
 	for i := range q.lanes {
 		q.lanes[i].stop()
 	}
 	q.group.Wait()
-	return q.client.Close()
+	return q.disconnect()
 }
+
+func (q *Queue) disconnect() error { return errors.Join(q.adder.Close(), q.client.Close()) }
 
 // Ping says whether the queue's Redis answers.
 func (q *Queue) Ping(ctx context.Context) error {

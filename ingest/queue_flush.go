@@ -126,7 +126,7 @@ func (q *Queue) send(batches [][]item, number int) {
 	// The client's own timeouts bound the call: it must not end with the request
 	// of whoever happened to come first.
 	ctx := context.Background()
-	pipe := q.client.Pipeline()
+	pipe := q.adder.Pipeline()
 	results := make([]*redis.Cmd, len(batches))
 	for i, items := range batches {
 		if len(items) > 0 {
@@ -142,7 +142,7 @@ func (q *Queue) send(batches [][]item, number int) {
 		got, err := results[i].Int64Slice()
 		if err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
 			keys, args := q.call(i*lanes+number, items)
-			got, err = addScript.Eval(ctx, q.client, keys, args...).Int64Slice()
+			got, err = addScript.Eval(ctx, q.adder, keys, args...).Int64Slice()
 		}
 		if err != nil {
 			q.c.Logger.Warn().Err(err).Int("partition", i*lanes+number).Int("requests", len(items)).Msg("the queue took no readings")

@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,7 +20,7 @@ import (
 func TestQueueSurvivesItsRedis(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	stack, err := devstack.Start(ctx, devstack.Options{Dir: t.TempDir(), NoAuth: true, HeapMB: 256, PageCacheMB: 64})
+	stack, err := devstack.Start(ctx, devstack.Options{Dir: t.TempDir(), RedisOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,16 +93,18 @@ func TestQueueSurvivesItsRedis(t *testing.T) {
 	if n == 0 || failures.Load() == 0 {
 		t.Errorf("%d acknowledged and %d refused: the test did not test anything", n, failures.Load())
 	}
+	// The client waits a second after many failed attempts to connect.
+	eventually(t, "the queue takes readings again", 5*time.Second, func() bool { return q.Add(ctx, manyReadings(10, 10)) == nil })
 	if err := q.client.ConfigSet(ctx, "maxmemory", "1mb").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := q.Add(ctx, manyReadings(10, 10)); registry.CodeOf(err) != registry.CodeUnavailable {
-		t.Errorf("out of memory: %v", err)
+	if err := q.Add(ctx, manyReadings(10, 10)); registry.CodeOf(err) != registry.CodeUnavailable || !strings.Contains(errors.Unwrap(err).Error(), "OOM") {
+		t.Errorf("out of memory: %v: %v", err, errors.Unwrap(err))
 	}
 	if err := q.client.ConfigSet(ctx, "maxmemory", "0").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if err := q.Add(ctx, manyReadings(10, 10)); err != nil {
-		t.Errorf("with memory again: %v", err)
+		t.Errorf("with memory again: %v: %v", err, errors.Unwrap(err))
 	}
 }

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -292,7 +291,7 @@ func TestQueueGenerations(t *testing.T) {
 func TestQueueGroupsCalls(t *testing.T) {
 	q := openQueue(t, func(c *QueueConfig) { c.Partitions = 1 })
 	var calls atomic.Int64
-	q.client.AddHook(countPipelines{&calls})
+	q.adder.AddHook(countPipelines{&calls})
 	var wait sync.WaitGroup
 	for range 100 {
 		wait.Go(func() {
@@ -341,7 +340,7 @@ func TestQueueWithoutMemory(t *testing.T) {
 	for _, text := range []string{"OOM command not allowed", "MISCONF Redis is configured to save", "READONLY You can't write"} {
 		hook := &failing{text: text}
 		failed := openQueue(t, func(c *QueueConfig) { c.Prefix = q.c.Prefix })
-		failed.client.AddHook(hook)
+		failed.adder.AddHook(hook)
 		if err := failed.Add(t.Context(), manyReadings(4, 4)); registry.CodeOf(err) != registry.CodeUnavailable {
 			t.Errorf("%s: got %v", text, err)
 		}
@@ -381,29 +380,4 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
-}
-
-func BenchmarkQueueAdd(b *testing.B) {
-	for _, producers := range []int{1, 16} {
-		b.Run(fmt.Sprintf("producers=%d", producers), func(b *testing.B) {
-			q := openQueue(b, func(c *QueueConfig) { c.Partitions = 8; c.MaxReadings = 1 << 30; c.MaxBytes = 1 << 40 })
-			readings := manyReadings(100, 100)
-			var left atomic.Int64
-			left.Store(int64(b.N))
-			b.ResetTimer()
-			var wait sync.WaitGroup
-			for range producers {
-				wait.Go(func() {
-					for left.Add(-1) >= 0 {
-						if err := q.Add(b.Context(), readings); err != nil && !errors.Is(err, b.Context().Err()) {
-							b.Error(err)
-							return
-						}
-					}
-				})
-			}
-			wait.Wait()
-			b.ReportMetric(float64(b.N)*100/b.Elapsed().Seconds(), "readings/s")
-		})
-	}
 }

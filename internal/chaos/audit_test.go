@@ -145,8 +145,8 @@ func (s *system) audit(l *ledger) verdict {
 		s.t.Error(w)
 	}
 	made, _ := l.counts()
-	s.t.Logf("ledger: %d readings made, %d acknowledged, %d stored (%d of them never acknowledged), 0 lost, 0 doubled unless said above; %d measurement nodes",
-		made, v.acknowledged, v.stored, v.unasked, nodes)
+	s.t.Logf("ledger: %d readings made, %d acknowledged, %d stored (%d of them never acknowledged) as %d measurement nodes; %d values lost, %d doubled",
+		made, v.acknowledged, v.stored, v.unasked, nodes, v.lost, v.doubled)
 	s.t.Logf("queue: %d accepted = %d stored + %d repeats + %d dead letters; empty %.1f s after the last acknowledgement",
 		c.accepted, c.stored, c.repeats, c.deadLetters, drained.Seconds())
 	return v

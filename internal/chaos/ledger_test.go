@@ -85,6 +85,8 @@ type verdict struct {
 	acknowledged int // of readings
 	stored       int // of readings, unacknowledged ones included
 	unasked      int // stored and never acknowledged: allowed, once
+	lost         int // values acknowledged and not stored
+	doubled      int // values stored more than once
 	wrong        []string
 }
 
@@ -145,11 +147,13 @@ func (l *ledger) compareSeries(v *verdict, device, measure string, made map[int6
 			v.say("%s %s at %d: %v is stored, %v was sent", device, measure, at, f.value[i], want)
 		}
 		if seen[at] == 2 {
+			v.doubled++
 			v.say("%s %s at %d: stored more than once", device, measure, at)
 		}
 	}
 	for at, r := range made {
 		if l.acked[r.number] && seen[at] == 0 {
+			v.lost++
 			v.say("%s %s at %d: acknowledged (number %d) and lost", device, measure, at, r.number)
 		}
 	}

@@ -19,13 +19,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// The usual load: about 400 readings a second over HTTP and 150 over MQTT,
-// two measures each.
+// The usual load: about 200 readings a second over HTTP and 100 over MQTT,
+// two measures each. A machine that runs other tests as well must keep up.
 const (
 	httpSenders   = 2
-	httpBatch     = 10
-	mqttSenders   = 6
-	senderPause   = 40 * time.Millisecond
+	httpBatch     = 5
+	mqttSenders   = 5
+	senderPause   = 50 * time.Millisecond
 	retryPause    = 100 * time.Millisecond
 	attemptLimit  = 6 * time.Second
 	settlingLimit = time.Minute

@@ -19,6 +19,8 @@ type Options struct {
 	// Neo4jPassword is the password of the user "neo4j", 8 characters or more.
 	// When empty, one is generated once and kept in Dir for later starts.
 	Neo4jPassword string
+	// RedisOnly leaves Neo4j out.
+	RedisOnly bool
 	// NoAuth lets everybody on this machine in without a password: for tests.
 	NoAuth bool
 	// HeapMB and PageCacheMB are Neo4j's memory in mebibytes; 0 means 512 and 256.

@@ -13,6 +13,7 @@ import (
 // Stack is a running Neo4j and Redis.
 type Stack struct {
 	// Neo4j and Redis are the two processes, for tests that kill or pause them.
+	// Neo4j is nil when the stack was started with RedisOnly.
 	Neo4j, Redis *Process
 	// URI, Username and Password are what a Neo4j driver needs. Password is
 	// empty when the stack was started with NoAuth.
@@ -33,7 +34,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	if problem := memoryProblem(o); problem != "" {
+	if problem := memoryProblem(o); problem != "" && !o.RedisOnly {
 		return nil, fmt.Errorf("%s: %s", problem, memoryRemedy)
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
@@ -62,13 +63,18 @@ func (s *Stack) start(ctx context.Context, o Options) error {
 		}
 	}
 	neo, red := newNeo4j(o), newRedis(o)
-	s.Neo4j, s.Redis = neo.process, red.process
+	s.Redis = red.process
+	starts := []func(context.Context) error{red.start}
+	if !o.RedisOnly {
+		s.Neo4j = neo.process
+		starts = append(starts, neo.start)
+	}
 
 	// The first failure cancels the other start instead of waiting for it.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var both sync.WaitGroup
-	for _, start := range []func(context.Context) error{neo.start, red.start} {
+	for _, start := range starts {
 		both.Go(func() {
 			if err := start(ctx); err != nil {
 				cancel(err)
@@ -79,7 +85,9 @@ func (s *Stack) start(ctx context.Context, o Options) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	s.URI, s.Username, s.Password = neo.uri(), neo4jUser, neo.password
+	if !o.RedisOnly {
+		s.URI, s.Username, s.Password = neo.uri(), neo4jUser, neo.password
+	}
 	s.RedisURL = red.url()
 	return nil
 }
@@ -101,7 +109,9 @@ func (s *Stack) Close() error {
 	s.closing.Do(func() {
 		var both sync.WaitGroup
 		var neoErr, redErr error
-		both.Go(func() { neoErr = s.Neo4j.close() })
+		if s.Neo4j != nil {
+			both.Go(func() { neoErr = s.Neo4j.close() })
+		}
 		both.Go(func() { redErr = s.Redis.close() })
 		both.Wait()
 		s.unlock()
