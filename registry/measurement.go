@@ -26,12 +26,6 @@ type Series struct {
 	Last *Measurement
 }
 
-// IsNode marks a series as a GraphQL Node.
-func (*Series) IsNode() {}
-
-// NodeID is the series' id.
-func (s *Series) NodeID() ID { return s.ID }
-
 // Samples are many measurements at once: two lists of the same length.
 type Samples struct {
 	At []time.Time

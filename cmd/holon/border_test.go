@@ -15,7 +15,7 @@ import (
 // foreign are the things of one account by which another tries to reach over
 // the border.
 type foreign struct {
-	Account, Group, Device, Asset, Template, Policy, Series, Key string // ids
+	Account, Group, Device, Asset, Template, Policy, Key string // ids
 	Path, DeviceRef, AssetRef, TemplateName, PolicyRef, Type     string // keys
 }
 
@@ -23,7 +23,7 @@ type foreign struct {
 func absentThings() foreign {
 	id := func(n int) string { return fmt.Sprintf("01990000-0000-7000-8000-%012d", n) }
 	return foreign{
-		Account: id(1), Group: id(2), Device: id(3), Asset: id(4), Template: id(5), Policy: id(6), Series: id(7), Key: id(8),
+		Account: id(1), Group: id(2), Device: id(3), Asset: id(4), Template: id(5), Policy: id(6), Key: id(7),
 		Path: "/nowhere", DeviceRef: "no-device", AssetRef: "no-asset", TemplateName: "no_template", PolicyRef: "no-policy", Type: "no_type",
 	}
 }
@@ -32,7 +32,7 @@ func absentThings() foreign {
 // that they try. $x is replaced by a thing.
 var reaches = map[string][]string{
 	"viewer":            {`{ viewer { account { name } key { devices { id } } } }`},
-	"node":              {`{ node(id: "$Group") { id } }`, `{ node(id: "$Device") { id } }`, `{ node(id: "$Asset") { id } }`, `{ node(id: "$Template") { id } }`, `{ node(id: "$Policy") { id } }`, `{ node(id: "$Account") { id } }`, `{ node(id: "$Series") { id } }`},
+	"node":              {`{ node(id: "$Group") { id } }`, `{ node(id: "$Device") { id } }`, `{ node(id: "$Asset") { id } }`, `{ node(id: "$Template") { id } }`, `{ node(id: "$Policy") { id } }`, `{ node(id: "$Account") { id } }`},
 	"nodes":             {`{ nodes(ids: ["$Group", "$Device", "$Asset", "$Template", "$Policy", "$Account"]) { id } }`},
 	"twin":              {`{ twin(id: "$Device") { id live { value } } }`, `{ twin(id: "$Asset") { id } }`},
 	"group":             {`{ group(path: "$Path") { id } }`},
@@ -129,30 +129,22 @@ func thingsOf(t *testing.T, owner apiClient) foreign {
 			Account named
 			Key     named
 		}
-		Group, Template, Asset, Policy, MeasureType named
-		Device                                      struct {
-			named
-			Series []named
-		}
+		Group, Template, Device, Asset, Policy, MeasureType named
 	}](t, owner, `{
 		viewer { account { id } key { id } }
 		group(path: "/location/china") { id path }
-		device(reference: "climate-denver-1") { id reference series { id } }
+		device(reference: "climate-denver-1") { id reference }
 		asset(reference: "room-denver-1") { id reference }
 		template(kind: DEVICE, name: "climate_sensor") { id name }
 		policy(reference: "keep-in-china") { id reference }
 		measureType(name: "temperature") { id name }
 	}`, nil)
-	things := foreign{
+	return foreign{
 		Account: found.Viewer.Account.ID, Key: found.Viewer.Key.ID, Group: found.Group.ID, Device: found.Device.ID,
-		Asset: found.Asset.ID, Template: found.Template.ID, Policy: found.Policy.ID, Series: absentThings().Series,
+		Asset: found.Asset.ID, Template: found.Template.ID, Policy: found.Policy.ID,
 		Path: found.Group.Path, DeviceRef: found.Device.Reference, AssetRef: found.Asset.Reference,
 		TemplateName: found.Template.Name, PolicyRef: found.Policy.Reference, Type: found.MeasureType.Name,
 	}
-	if len(found.Device.Series) > 0 {
-		things.Series = found.Device.Series[0].ID
-	}
-	return things
 }
 
 // reach runs an operation with things filled in and returns the answer with

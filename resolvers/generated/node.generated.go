@@ -3229,11 +3229,6 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Template(ctx, sel, obj)
-	case *registry.Series:
-		if obj == nil {
-			return graphql.Null
-		}
-		return ec._Series(ctx, sel, obj)
 	case *registry.Policy:
 		if obj == nil {
 			return graphql.Null

@@ -4377,8 +4377,8 @@ type LiveValue {
 }
 
 """Everything that one measure of a twin was."""
-type Series implements Node {
-  """The global, opaque id."""
+type Series {
+  """The id of the series."""
   id: ID!
   """The measure's name."""
   measure: String!

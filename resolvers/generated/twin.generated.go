@@ -1207,7 +1207,7 @@ func (ec *executionContext) _Samples(ctx context.Context, sel ast.SelectionSet, 
 	return out
 }
 
-var seriesImplementors = []string{"Series", "Node"}
+var seriesImplementors = []string{"Series"}
 
 func (ec *executionContext) _Series(ctx context.Context, sel ast.SelectionSet, obj *registry.Series) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, seriesImplementors)
