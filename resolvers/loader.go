@@ -20,6 +20,12 @@ type loader[K comparable, V any] struct {
 	// loaders what is asked for next. It may be nil.
 	next func(ctx context.Context, values []V)
 
+	// flight is held during a round trip: whoever asks meanwhile waits, and then
+	// often finds what he came for.
+	flight sync.Mutex
+
+	// mu guards what follows, never during a round trip: next may tell this very
+	// loader what to expect.
 	mu       sync.Mutex
 	loaded   map[K]loadResult[V]
 	expected []K
@@ -51,47 +57,53 @@ func (l *loader[K, V]) Prime(key K, value V) {
 }
 
 // Load returns the value of a key; with the first one, all that were expected
-// are loaded. Those who ask meanwhile wait for it.
+// are loaded.
 func (l *loader[K, V]) Load(ctx context.Context, key K) (V, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if got, ok := l.loaded[key]; ok {
+	if got, ok := l.known(key); ok {
 		return got.value, got.err
 	}
-	keys := l.take(key)
-	for part := range slices.Chunk(keys, loadBatch) {
-		l.loadPart(ctx, part)
+	l.flight.Lock()
+	defer l.flight.Unlock()
+	if got, ok := l.known(key); ok {
+		return got.value, got.err
 	}
-	got := l.loaded[key]
+	for part := range slices.Chunk(l.take(key), loadBatch) {
+		l.fetchPart(ctx, part)
+	}
+	got, _ := l.known(key)
 	return got.value, got.err
+}
+
+func (l *loader[K, V]) known(key K) (loadResult[V], bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	got, ok := l.loaded[key]
+	return got, ok
 }
 
 // take returns the key and all expected ones that are not loaded, once each.
 func (l *loader[K, V]) take(key K) []K {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	keys := make([]K, 0, len(l.expected)+1)
 	seen := make(map[K]struct{}, len(l.expected)+1)
-	add := func(k K) {
-		if _, done := l.loaded[k]; done {
-			return
-		}
-		if _, twice := seen[k]; !twice {
+	for _, k := range append(l.expected, key) {
+		_, done := l.loaded[k]
+		if _, twice := seen[k]; !done && !twice {
 			seen[k] = struct{}{}
 			keys = append(keys, k)
 		}
-	}
-	add(key)
-	for _, k := range l.expected {
-		add(k)
 	}
 	l.expected = nil
 	return keys
 }
 
-func (l *loader[K, V]) loadPart(ctx context.Context, keys []K) {
+func (l *loader[K, V]) fetchPart(ctx context.Context, keys []K) {
 	values, err := l.fetch(ctx, keys)
 	if err == nil && len(values) != len(keys) {
 		err = errSlots
 	}
+	l.mu.Lock()
 	for i, k := range keys {
 		if err != nil {
 			l.loaded[k] = loadResult[V]{err: err}
@@ -99,6 +111,7 @@ func (l *loader[K, V]) loadPart(ctx context.Context, keys []K) {
 		}
 		l.loaded[k] = loadResult[V]{value: values[i]}
 	}
+	l.mu.Unlock()
 	if err == nil && l.next != nil {
 		l.next(ctx, values)
 	}
