@@ -3,6 +3,7 @@ package graph_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func TestAppendStrangeValues(t *testing.T) {
 		f.reading(d, start, map[string]any{"x": "\xff\xfe broken"}),
 		f.reading(d, start.Add(time.Second), map[string]any{"x": ""}),
 		f.reading(d, start.Add(2*time.Second), map[string]any{"n": 1e308}), f.reading(d, start.Add(3*time.Second), map[string]any{"n": 1.7e308}),
-		f.reading(d, start.Add(4*time.Second), map[string]any{"n": -0.0}),
+		f.reading(d, start.Add(4*time.Second), map[string]any{"n": math.Copysign(0, -1)}),
 	), 5, 0, 0, 5)
 	f.expect(f.send(f.reading(d, start.Add(2*time.Second), map[string]any{"n": 1e308})), 0, 1, 0, 0)
 	if n := f.nodes(d.ID); n != 5 {

@@ -43,7 +43,6 @@ func (w world) groups(paths ...string) {
 
 func group(path string) registry.Ref           { return registry.Ref{Kind: registry.KindGroup, Key: path} }
 func device(key string) registry.Ref           { return registry.Ref{Kind: registry.KindDevice, Key: key} }
-func asset(key string) registry.Ref            { return registry.Ref{Kind: registry.KindAsset, Key: key} }
 func byID(thing registry.Related) registry.Ref { return registry.Ref{ID: thing.NodeID()} }
 
 // device makes a device that is located at groups.

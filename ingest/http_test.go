@@ -166,7 +166,7 @@ func BenchmarkHTTP(b *testing.B) {
 						r.Header.Set("Authorization", "Bearer hk_a")
 						r.Header.Set("Content-Type", "application/json")
 						answer, err := client.Do(r)
-						if err != nil || answer.StatusCode != 202 {
+						if err != nil || answer.StatusCode != http.StatusAccepted {
 							b.Errorf("%v %v", answer, err)
 							return
 						}

@@ -210,7 +210,7 @@ func (s *MQTTSubscriber) acknowledge(batch []delivery) {
 func (s *MQTTSubscriber) queue(ctx context.Context, batch []delivery) (left []delivery, err error) {
 	byAccount := map[string][]delivery{}
 	for _, d := range batch {
-		name, _, _ := splitTopic(d.packet.Topic)
+		name, _ := splitTopic(d.packet.Topic)
 		byAccount[name] = append(byAccount[name], d)
 	}
 	for name, list := range byAccount {
@@ -222,14 +222,11 @@ func (s *MQTTSubscriber) queue(ctx context.Context, batch []delivery) (left []de
 	return left, err
 }
 
-// splitTopic takes holon/{account}/readings/{reference} apart.
-func splitTopic(topic string) (account, reference string, ok bool) {
-	rest, ok := strings.CutPrefix(topic, "holon/")
-	if !ok {
-		return "", "", false
-	}
-	account, reference, ok = strings.Cut(rest, "/readings/")
-	return account, reference, ok
+// splitTopic takes holon/{account}/readings/{reference} apart. The broker
+// delivers no other topic.
+func splitTopic(topic string) (account, reference string) {
+	account, reference, _ = strings.Cut(strings.TrimPrefix(topic, "holon/"), "/readings/")
+	return account, reference
 }
 
 func (s *MQTTSubscriber) queueAccount(ctx context.Context, name string, batch []delivery) (left []delivery, problem error) {
@@ -246,7 +243,7 @@ func (s *MQTTSubscriber) queueAccount(ctx context.Context, name string, batch []
 	}
 	messages := make([]deviceMessage, len(batch))
 	for i, d := range batch {
-		_, reference, _ := splitTopic(d.packet.Topic)
+		_, reference := splitTopic(d.packet.Topic)
 		messages[i] = deviceMessage{reference, d.packet.Payload}
 	}
 	checks, err := s.receiver.checkMessages(ctx, &registry.Principal{Scope: scope}, sourceSubscriber, messages)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -89,7 +90,7 @@ func (c *three) read(n int) []byte {
 	c.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 	b := make([]byte, n)
 	if _, err := io.ReadFull(c.in, b); err != nil {
-		if e, ok := err.(net.Error); ok && e.Timeout() {
+		if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 			c.t.Fatal("no answer and no disconnect")
 		}
 		return nil
@@ -179,7 +180,7 @@ func TestMQTTAnswers(t *testing.T) {
 			answer, err := client.Publish(ctx, &paho.Publish{QoS: 1, Topic: c.topic, Payload: []byte(c.payload)})
 			switch {
 			case c.five == gone:
-				if answer != nil || context.Cause(ctx) != context.Canceled {
+				if answer != nil || !errors.Is(context.Cause(ctx), context.Canceled) {
 					t.Errorf("neither disconnected nor unanswered: %+v %v", answer, err)
 				}
 			case answer == nil:

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -153,7 +154,11 @@ func TestReceiverRefuses(t *testing.T) {
 			if registry.CodeOf(err) != registry.CodeInvalid || receipt.Accepted != 0 {
 				t.Fatalf("got %+v, %v", receipt, err)
 			}
-			violations := err.(*registry.Error).Violations
+			refusal, ok := errors.AsType[*registry.Error](err)
+			if !ok {
+				t.Fatalf("got %v, want a *registry.Error", err)
+			}
+			violations := refusal.Violations
 			if len(violations) != 1 || violations[0].Path != "[3]."+c.path || violations[0].Rule != c.rule || violations[0].Message == "" {
 				t.Errorf("violations %+v", violations)
 			}

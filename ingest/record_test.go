@@ -3,6 +3,7 @@ package ingest
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ func sampleReadings() []registry.AcceptedReading {
 	return []registry.AcceptedReading{
 		{Account: account, DeviceID: device, Reference: "sensor-1", MeasuredAt: at(1_700_000_000_123), Source: "http",
 			Values: map[string]any{"temperature": 21.5, "open": true, "shut": false, "status": "größer 😀"}},
-		{Account: account, DeviceID: device, Reference: "sensor-1", Source: "mqtt", MessageID: "m-1", Values: map[string]any{"n": -0.0}},
+		{Account: account, DeviceID: device, Reference: "sensor-1", Source: "mqtt", MessageID: "m-1", Values: map[string]any{"n": math.Copysign(0, -1)}},
 		{Account: "not-a-uuid", DeviceID: "", Reference: "", Source: "", MeasuredAt: at(0).Add(-time.Hour)},
 		{Account: account, Reference: "ghost", Source: "mqtt", Raw: []byte("{\x00\xff"),
 			Refused: &registry.Refusal{Reason: registry.ReasonMalformed, Measure: "m", Message: "broken"}},

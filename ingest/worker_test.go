@@ -337,7 +337,7 @@ func TestWorkerStopsAfterTheBatch(t *testing.T) {
 	if n := backlog(t, q); n != 0 || g.count() != 20 {
 		t.Errorf("%d readings are left, %d stored", n, g.count())
 	}
-	if owner := q.client.Get(t.Context(), q.keys[0].lease); owner.Err() != redis.Nil {
+	if owner := q.client.Get(t.Context(), q.keys[0].lease); !errors.Is(owner.Err(), redis.Nil) {
 		t.Errorf("the lease is %v", owner)
 	}
 }

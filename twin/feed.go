@@ -129,7 +129,7 @@ func unpackEntry(m redis.XMessage) (feedEntry, error) {
 	for rest != "" {
 		var id string
 		var n uint64
-		ok := true
+		var ok bool
 		if id, rest, ok = cutText(rest); ok {
 			n, rest, ok = cutNumber(rest)
 		}

@@ -145,7 +145,8 @@ func TestFeedResumesUnderLoad(t *testing.T) {
 	}()
 	keep := follow(t, s, scope, "") // keeps the reader ahead of those that resume
 	_ = keep
-	seen, cursor := 0, ""
+	seen := 0
+	var cursor string
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for rounds := 0; seen < total; rounds++ {

@@ -86,7 +86,6 @@ func (s *Store) Apply(ctx context.Context, updates []registry.TwinUpdate) error 
 // packedTwin is what Redis gets of one twin.
 type packedTwin struct {
 	account, id registry.ID
-	key         string
 	all         bool
 	// args has measure, milliseconds and packed value for each value.
 	args []any

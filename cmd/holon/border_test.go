@@ -15,8 +15,8 @@ import (
 // foreign are the things of one account by which another tries to reach over
 // the border.
 type foreign struct {
-	Account, Group, Device, Asset, Template, Policy, Key string // ids
-	Path, DeviceRef, AssetRef, TemplateName, PolicyRef, Type     string // keys
+	Account, Group, Device, Asset, Template, Policy, Key     string // ids
+	Path, DeviceRef, AssetRef, TemplateName, PolicyRef, Type string // keys
 }
 
 // absentThings are things that exist nowhere.

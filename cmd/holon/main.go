@@ -33,6 +33,7 @@ type cli struct {
 	Dev     devCmd     `cmd:"" help:"Run all of Holon in one process, on a Neo4j and a Redis that it starts and stops itself."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database's constraints and indexes up to date."`
 	Key     keyCmd     `cmd:"" help:"Make, list and delete API keys."`
+	Bench   benchCmd   `cmd:"" help:"Measure how fast this machine writes and reads, beside the raw stores."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what is missing or wrong, and what to do about it."`
 	Health  healthCmd  `cmd:"" help:"Ask a running service whether it is ready; for health checks of containers."`
 }

@@ -206,7 +206,8 @@ func (v *verifier) waitStored(ctx context.Context) error {
 
 // deadLetters compares their number: each sending adds the conflicts anew.
 func (v *verifier) deadLetters(ctx context.Context) error {
-	want, now := v.deadLettersBefore, 0
+	want := v.deadLettersBefore
+	var now int
 	if v.sent {
 		want += v.expected.Conflicts
 	}

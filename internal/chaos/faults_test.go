@@ -105,10 +105,11 @@ func TestFaults(t *testing.T) {
 			s, l := startSystem(t, options{workers: fault.workers}), newLedger()
 			d := startLoad(s, l)
 			fault.do(s)
+			over := time.Now()
 			time.Sleep(time.Second)
 			d.settle()
+			t.Logf("everything acknowledged %.1f s after the fault; %d attempts had to be made again", time.Since(over).Seconds(), d.again.Load())
 			s.audit(l)
-			t.Logf("%d attempts had to be made again", d.again.Load())
 			s.stopAll()
 		})
 	}
@@ -251,7 +252,7 @@ func TestLiveStateEmptied(t *testing.T) {
 		"REDIS_URL=" + cache.String(), "REDIS_QUEUE_URL=" + stage.stores.RedisURL,
 	}}), newLedger()
 	client := redis.NewClient(&redis.Options{Addr: cache.addr})
-	defer client.Close()
+	defer client.Close() //nolint:errcheck // the test is over
 	d := startLoad(s, l)
 	times := 1
 	if long(t) > 0 {
@@ -292,7 +293,7 @@ func startCache(t *testing.T) cacheServer {
 	program := testkit.Start(t, "redis (cache)", nil, redisProgram(t), "--bind", "127.0.0.1", "--port", addr[strings.LastIndex(addr, ":")+1:],
 		"--save", "", "--appendonly", "no", "--dir", t.TempDir())
 	client := redis.NewClient(&redis.Options{Addr: addr})
-	defer client.Close()
+	defer client.Close() //nolint:errcheck // the test is over
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for client.Ping(ctx).Err() != nil {

@@ -15,8 +15,6 @@ git ls-files --cached --others --exclude-standard -z |
   tar --create --null --files-from=- | tar --extract --directory="$work/before"
 cp -R "$work/before" "$work/after"
 
-# Without the paths in it, what the compiler made here serves the copy as well.
-export GOFLAGS="${GOFLAGS:-} -trimpath"
 make --no-print-directory -C "$work/after" generate
 
 if ! diff --recursive --unified "$work/before" "$work/after"; then

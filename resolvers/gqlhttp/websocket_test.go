@@ -236,7 +236,7 @@ func TestNumberOfSockets(t *testing.T) {
 	first := s.connect(t)
 	second := s.connect(t)
 	_, resp, err := websocket.Dial(t.Context(), s.url, &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
-	if err == nil || resp.StatusCode != 503 {
+	if err == nil || resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("a third socket: %v", err)
 	}
 	_ = first.conn.Close(websocket.StatusNormalClosure, "")
@@ -429,7 +429,7 @@ func TestShutdown(t *testing.T) {
 		t.Error("Shutdown did not wait for the subscription")
 	}
 	_, resp, err := websocket.Dial(t.Context(), s.url, &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
-	if err == nil || resp.StatusCode != 503 {
+	if err == nil || resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("a socket after Shutdown: %v", err)
 	}
 	if a := s.ask(t, "{__typename}"); a.status != 200 {

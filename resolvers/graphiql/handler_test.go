@@ -31,7 +31,7 @@ var address = regexp.MustCompile(`(?:src|href)="([^"]*)"`)
 func TestPage(t *testing.T) {
 	t.Parallel()
 	resp, page := fetch(t, "GET", "/graphiql", nil)
-	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/html; charset=utf-8" {
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
 	}
 	if !strings.Contains(page, `content="/api/graphql&#34;&gt;&lt;script&gt;"`) {
@@ -49,7 +49,7 @@ func TestPage(t *testing.T) {
 	for _, name := range names {
 		resp, content := fetch(t, "GET", name[1], nil)
 		want := types[name[1][strings.LastIndex(name[1], "."):]]
-		if got := resp.Header.Get("Content-Type"); resp.StatusCode != 200 || content == "" || !strings.HasPrefix(got, want) || want == "" {
+		if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || content == "" || !strings.HasPrefix(got, want) || want == "" {
 			t.Errorf("%s: %d, %q", name[1], resp.StatusCode, got)
 		}
 	}
@@ -82,7 +82,7 @@ func TestCaching(t *testing.T) {
 	if tag == "" || again.StatusCode != http.StatusNotModified || body != "" {
 		t.Errorf("tag %q, then %d with %d bytes", tag, again.StatusCode, len(body))
 	}
-	if resp, _ := fetch(t, "GET", "/graphiql/assets/app.js", http.Header{"If-None-Match": {tag}}); resp.StatusCode != 200 {
+	if resp, _ := fetch(t, "GET", "/graphiql/assets/app.js", http.Header{"If-None-Match": {tag}}); resp.StatusCode != http.StatusOK {
 		t.Errorf("the tag of another file: %d", resp.StatusCode)
 	}
 }

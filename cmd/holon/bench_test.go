@@ -1,0 +1,21 @@
+package main
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// A benchmark writes nodes that belong to nobody, so it must not run where
+// others have data.
+func TestBenchNeedsADatabaseOfItsOwn(t *testing.T) {
+	newAccount(t)
+	err := (&benchCmd{Only: []string{"raw"}}).Run(t.Context(), zerolog.Nop())
+	known, ok := errors.AsType[*registry.Error](err)
+	if !ok || known.Code != registry.CodeFailedPrecondition {
+		t.Errorf("got %v, want FAILED_PRECONDITION", err)
+	}
+}

@@ -1,0 +1,181 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/neo4j/neo4j-go-driver/v5/neo4j"
+
+	"github.com/holon-registry/holon/graph"
+	"github.com/holon-registry/holon/ingest"
+	"github.com/holon-registry/holon/registry"
+)
+
+// The parts of a run.
+const (
+	// Raw is plain Cypher with parameters that were made beforehand.
+	Raw = "raw"
+	// Append is what the worker calls to store a batch.
+	Append = "append"
+	// Queue is the pipeline from a full queue on.
+	Queue = "queue"
+	// HTTP is the pipeline from requests on.
+	HTTP = "http"
+	// Reads are GraphQL requests beside plain Cypher.
+	Reads = "reads"
+)
+
+// Parts are all parts, in the order in which they are measured.
+var Parts = []string{Raw, Append, Queue, HTTP, Reads}
+
+// Config says what is measured, and on what.
+type Config struct {
+	// URI and so on are for a driver of the benchmark's own.
+	URI, Username, Password, Database string
+	Graph                             *graph.Store
+	Queue                             *ingest.Queue
+	// NewWorker makes a worker on these stores. None may run otherwise.
+	NewWorker func() (*ingest.Worker, error)
+	// Address, such as "127.0.0.1:8080", is where these stores are served; Secret
+	// is a key of the scope's account, which is empty.
+	Address, Secret string
+	Scope           registry.Scope
+
+	Parts []string
+	// Seed decides about values, groups and policies.
+	Seed uint64
+	// Groups, Devices and Policies are how large the graph is. The first
+	// ReadingDevices of the devices send readings, of two measures each.
+	Groups, Devices, Policies, ReadingDevices int
+	// Readings is how many are written each time.
+	Readings int
+	// Batch is how many readings a transaction of the raw form has.
+	Batch int
+	// Connections is how many the readings come by.
+	Connections int
+	// Rounds is how often all is measured, after a round that does not count.
+	Rounds int
+	// Time is how long each way of reading is measured in each round.
+	Time time.Duration
+	// Processes are looked at for their memory, by name.
+	Processes map[string]int
+	// Step is told what is done next, and how much of all that is. It may be nil.
+	Step func(done, all int, what string)
+}
+
+// runner is a run under way.
+type runner struct {
+	Config
+	driver neo4j.DriverWithContext
+	fleet  *fleet
+	cells  []*cell
+	reads  []*readCell
+	done   int
+}
+
+func (r *runner) wants(part string) bool { return slices.Contains(r.Parts, part) }
+
+// Run fills the account and measures. It fails if anything that was written or
+// read is not as it must be.
+func Run(ctx context.Context, c Config) (_ *Report, err error) {
+	r := &runner{Config: c}
+	if r.Step == nil {
+		r.Step = func(int, int, string) {}
+	}
+	auth := neo4j.NoAuth()
+	if c.Password != "" {
+		auth = neo4j.BasicAuth(c.Username, c.Password, "")
+	}
+	if r.driver, err = neo4j.NewDriverWithContext(c.URI, auth); err != nil {
+		return nil, fmt.Errorf("address of the graph database: %w", err)
+	}
+	defer func() { err = errors.Join(err, r.driver.Close(context.WithoutCancel(ctx))) }()
+	if err := r.alone(ctx); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	r.Step(0, r.steps(), "filling the graph")
+	if r.fleet, err = makeFleet(ctx, r); err != nil {
+		return nil, fmt.Errorf("fill the graph: %w", err)
+	}
+	if err := r.prepare(ctx); err != nil {
+		return nil, err
+	}
+	for round := range c.Rounds + 1 {
+		for _, one := range r.cells {
+			r.step(round, one.title())
+			if err := one.measure(ctx, round > 0); err != nil {
+				return nil, fmt.Errorf("%s: %w", one.title(), err)
+			}
+		}
+		for _, one := range r.reads {
+			r.step(round, one.title())
+			if err := one.measure(ctx, r.Time, round > 0); err != nil {
+				return nil, fmt.Errorf("%s: %w", one.title(), err)
+			}
+		}
+	}
+	r.Step(r.steps(), r.steps(), "done")
+	return r.report(began), nil
+}
+
+// AccountPrefix begins the name of every account of a benchmark.
+const AccountPrefix = "benchmark-"
+
+// alone refuses a database that somebody uses: what is written here for the raw
+// forms belongs to nobody, and is never deleted.
+func (r *runner) alone(ctx context.Context) error {
+	found, err := r.rows(ctx, `MATCH (a:Account) WHERE NOT a.name STARTS WITH $prefix RETURN count(a)`, map[string]any{"prefix": AccountPrefix})
+	if err != nil {
+		return fmt.Errorf("look for accounts: %w", err)
+	}
+	if n := found[0]; n != int64(0) {
+		return registry.FailedPrecondition("the database has %v accounts: a benchmark needs one of its own", n)
+	}
+	return nil
+}
+
+func (r *runner) steps() int { return 1 + (r.Rounds+1)*(len(r.cells)+len(r.reads)) }
+
+func (r *runner) step(round int, what string) {
+	r.done++
+	name := fmt.Sprintf("round %d of %d", round, r.Rounds)
+	if round == 0 {
+		name = "warming up"
+	}
+	r.Step(r.done, r.steps(), name+": "+what)
+}
+
+// prepare makes the cells, in the order in which they are measured.
+func (r *runner) prepare(ctx context.Context) error {
+	for _, burst := range []int{1, 10} {
+		if r.wants(Raw) {
+			if err := r.addRaw(ctx, burst, r.Batch); err != nil {
+				return err
+			}
+		}
+		if r.wants(Append) {
+			if err := r.addAppend(ctx, burst); err != nil {
+				return err
+			}
+		}
+		if r.wants(Queue) {
+			r.addQueue(burst)
+		}
+		if r.wants(HTTP) {
+			r.addHTTP(burst)
+		}
+	}
+	if r.wants(Raw) {
+		if err := r.addRaw(ctx, workerBurst, workerBurst*r.ReadingDevices/8); err != nil {
+			return err
+		}
+	}
+	if r.wants(Reads) {
+		return r.addReads(ctx)
+	}
+	return nil
+}

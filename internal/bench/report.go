@@ -1,0 +1,169 @@
+package bench
+
+import (
+	"runtime"
+	"slices"
+	"time"
+)
+
+// Report is what a run found.
+type Report struct {
+	Started time.Time `json:"started"`
+	// Seconds is how long it all took.
+	Seconds float64 `json:"seconds"`
+	Machine Machine `json:"machine"`
+	Sizes   Sizes   `json:"sizes"`
+	Writes  []Write `json:"writes"`
+	Reads   []Read  `json:"reads"`
+	// PeakMemory is the most that each process had in memory, in bytes; those
+	// that cannot be looked at are missing.
+	PeakMemory map[string]int64 `json:"peakMemory"`
+}
+
+// Machine is what everything ran on.
+type Machine struct {
+	Cores  int    `json:"cores"`
+	System string `json:"system"`
+	Go     string `json:"go"`
+}
+
+// Sizes say how much there was of what.
+type Sizes struct {
+	Seed           uint64 `json:"seed"`
+	Rounds         int    `json:"rounds"`
+	Groups         int    `json:"groups"`
+	Devices        int    `json:"devices"`
+	ReadingDevices int    `json:"readingDevices"`
+	Policies       int    `json:"policies"`
+	// MeanChain is how many policies a device inherits, on average.
+	MeanChain float64 `json:"meanChain"`
+	Readings  int     `json:"readings"`
+	Values    int     `json:"valuesPerReading"`
+	Batch     int     `json:"rawBatch"`
+}
+
+// Write is one way of writing.
+type Write struct {
+	Name  string `json:"name"`
+	Burst int    `json:"burst"`
+	// Measurements are single values, a second.
+	Measurements Spread `json:"measurementsPerSecond"`
+	// Requests are transactions, or requests over HTTP, a second.
+	Requests *Spread  `json:"requestsPerSecond,omitempty"`
+	Latency  *Latency `json:"latencyMs,omitempty"`
+	// OfRaw is the part of the raw form's speed in the same round.
+	OfRaw *Spread `json:"ofRaw,omitempty"`
+	// OfWide is the same for the raw form with large batches.
+	OfWide *Spread `json:"ofRawWithLargeBatches,omitempty"`
+}
+
+// Read is one way of reading at one number of connections.
+type Read struct {
+	Name        string `json:"name"`
+	Connections int    `json:"connections"`
+	// Bytes is how large an answer is, about.
+	Bytes           int     `json:"bytes"`
+	GraphRoundTrips int     `json:"graphRoundTrips"`
+	Raw             Asked   `json:"raw"`
+	GraphQL         Asked   `json:"graphql"`
+	OfRaw           *Spread `json:"ofRaw"`
+}
+
+// Asked says how fast something answered.
+type Asked struct {
+	Requests Spread   `json:"requestsPerSecond"`
+	Latency  *Latency `json:"latencyMs"`
+}
+
+func (r *runner) report(began time.Time) *Report {
+	out := &Report{
+		Started: began.UTC().Truncate(time.Second), Seconds: time.Since(began).Round(100 * time.Millisecond).Seconds(),
+		Machine: Machine{runtime.NumCPU(), runtime.GOOS + "/" + runtime.GOARCH, runtime.Version()},
+		Sizes: Sizes{
+			Seed: r.Seed, Rounds: r.Rounds, Groups: r.Groups, Devices: r.Devices, ReadingDevices: r.ReadingDevices,
+			Policies: r.Policies, MeanChain: r.fleet.chain, Readings: r.Readings, Values: len(measures), Batch: r.Batch,
+		},
+		PeakMemory: map[string]int64{},
+	}
+	for _, c := range r.cells {
+		out.Writes = append(out.Writes, r.written(c))
+	}
+	for _, c := range r.reads {
+		raw, api := perSecond(c.raw), perSecond(c.api)
+		out.Reads = append(out.Reads, Read{
+			Name: c.question.name, Connections: c.connections, Bytes: c.question.bytes, GraphRoundTrips: c.question.graphTrips,
+			Raw:     Asked{spreadOf(raw), latencyOf(requestsOf(c.raw))},
+			GraphQL: Asked{spreadOf(api), latencyOf(requestsOf(c.api))},
+			OfRaw:   part(api, raw),
+		})
+	}
+	for name, pid := range r.Processes {
+		if bytes := peakMemory(pid); bytes > 0 {
+			out.PeakMemory[name] = bytes
+		}
+	}
+	return out
+}
+
+func (r *runner) written(c *cell) Write {
+	w := Write{Name: c.part, Burst: c.burst, Measurements: spreadOf(r.speeds(c)), Latency: latencyOf(requestsOf(c.samples))}
+	if w.Latency != nil {
+		requests := spreadOf(perSecond(c.samples))
+		w.Requests = &requests
+	}
+	if c.part == Raw || c.part == rawWide {
+		return w
+	}
+	w.OfRaw = part(r.speeds(c), r.speeds(r.cell(Raw, c.burst)))
+	w.OfWide = part(r.speeds(c), r.speeds(r.cell(rawWide, workerBurst)))
+	return w
+}
+
+// cell finds a cell, nil if it was not measured.
+func (r *runner) cell(name string, burst int) *cell {
+	i := slices.IndexFunc(r.cells, func(c *cell) bool { return c.part == name && c.burst == burst })
+	if i < 0 {
+		return nil
+	}
+	return r.cells[i]
+}
+
+// speeds are the measurements a second of each round.
+func (r *runner) speeds(c *cell) []float64 {
+	if c == nil {
+		return nil
+	}
+	out := make([]float64, len(c.samples))
+	for i, s := range c.samples {
+		out[i] = float64(r.Readings*len(measures)) / s.took.Seconds()
+	}
+	return out
+}
+
+// part divides round by round: what disturbed a round disturbed both.
+func part(ours, raw []float64) *Spread {
+	if len(raw) == 0 || len(ours) != len(raw) {
+		return nil
+	}
+	ratios := make([]float64, len(raw))
+	for i := range raw {
+		ratios[i] = ours[i] / raw[i]
+	}
+	s := spreadOf(ratios)
+	return &s
+}
+
+func perSecond(samples []sample) []float64 {
+	out := make([]float64, len(samples))
+	for i, s := range samples {
+		out[i] = float64(len(s.requests)) / s.took.Seconds()
+	}
+	return out
+}
+
+func requestsOf(samples []sample) (all []time.Duration) {
+	for _, s := range samples {
+		all = append(all, s.requests...)
+	}
+	return all
+}
