@@ -29,17 +29,18 @@ var faults = []struct {
 	do      func(*system)
 }{
 	{"worker killed", true, 1, func(s *system) {
-		for range 3 {
+		for range s.times(2, 4) {
 			s.killWorkerInABatch()
 		}
 	}},
 	{"worker paused", true, 2, func(s *system) {
 		time.Sleep(lease / 2)
-		s.pauseWorker(0)
-		s.pauseWorker(1)
+		for i := range s.times(1, 4) {
+			s.pauseWorker(i % 2)
+		}
 	}},
 	{"redis killed", true, 1, func(s *system) {
-		for range 2 {
+		for range s.times(2, 4) {
 			time.Sleep(time.Second)
 			s.killStores(700*time.Millisecond, stage.stores.Redis)
 		}
@@ -94,6 +95,14 @@ func long(t *testing.T) time.Duration {
 		t.Fatalf("HOLON_CHAOS_MINUTES=%q is not a number of minutes", text)
 	}
 	return time.Duration(minutes * float64(time.Minute))
+}
+
+// times says how often to do something: in a short run, or in a long one.
+func (s *system) times(short, many int) int {
+	if long(s.t) > 0 {
+		return many
+	}
+	return short
 }
 
 func TestFaults(t *testing.T) {
@@ -244,9 +253,6 @@ func (s *system) stopAll() {
 // The live state is a cache: with a Redis of its own that is emptied again and
 // again, it must come back from the graph, and the queue must not care.
 func TestLiveStateEmptied(t *testing.T) {
-	if long(t) == 0 {
-		t.Log("HOLON_CHAOS_MINUTES is not set: emptied once")
-	}
 	cache := startCache(t)
 	s, l := startSystem(t, options{workers: 1, env: []string{
 		"REDIS_URL=" + cache.String(), "REDIS_QUEUE_URL=" + stage.stores.RedisURL,
@@ -254,11 +260,7 @@ func TestLiveStateEmptied(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: cache.addr})
 	defer client.Close() //nolint:errcheck // the test is over
 	d := startLoad(s, l)
-	times := 1
-	if long(t) > 0 {
-		times = 6
-	}
-	for range times {
+	for range s.times(1, 6) {
 		time.Sleep(time.Second)
 		for deadline := time.Now().Add(30 * time.Second); client.DBSize(t.Context()).Val() == 0; time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(deadline) {
