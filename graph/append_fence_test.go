@@ -56,7 +56,7 @@ func (f *field) takeoverHoldsTheLock(d *registry.Device, start time.Time) {
 	f.Helper()
 	driver := f.driver()
 	session := driver.NewSession(f.Context(), neo4j.SessionConfig{})
-	defer session.Close(f.Context()) //nolint:errcheck // a test's own connection
+	defer session.Close(f.Context())
 	p := f.partition(d.ID)
 	tx, err := session.BeginTransaction(f.Context())
 	if err != nil {

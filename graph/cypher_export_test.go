@@ -48,12 +48,12 @@ func (s *Store) Cypher(ctx context.Context, scope registry.Scope, text string, p
 // Profile runs a text, undoes what it did, and returns how it was done.
 func (s *Store) Profile(ctx context.Context, scope registry.Scope, text string, p map[string]any) (neo4j.ProfiledPlan, error) {
 	session := s.session(ctx, neo4j.AccessModeWrite)
-	defer session.Close(ctx) //nolint:errcheck // a test's
+	defer session.Close(ctx)
 	tx, err := session.BeginTransaction(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer tx.Close(ctx) //nolint:errcheck // undoes
+	defer tx.Close(ctx)
 	result, err := tx.Run(ctx, "PROFILE "+text, withScope(p, scope))
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (s *Store) Profile(ctx context.Context, scope registry.Scope, text string, 
 // Explain returns how a text would be done. It needs no parameters.
 func (s *Store) Explain(ctx context.Context, scope registry.Scope, text string) (neo4j.Plan, error) {
 	session := s.session(ctx, neo4j.AccessModeRead)
-	defer session.Close(ctx) //nolint:errcheck // a test's
+	defer session.Close(ctx)
 	result, err := session.Run(ctx, "EXPLAIN "+text, withScope(nil, scope))
 	if err != nil {
 		return nil, err

@@ -171,7 +171,7 @@ func (f *field) driver() neo4j.DriverWithContext {
 	if f.direct, err = neo4j.NewDriverWithContext(c.URI, auth); err != nil {
 		f.Fatal(err)
 	}
-	f.Cleanup(func() { f.direct.Close(context.Background()) }) //nolint:errcheck // a test's own connection
+	f.Cleanup(func() { f.direct.Close(context.Background()) })
 	return f.direct
 }
 

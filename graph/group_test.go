@@ -123,21 +123,27 @@ func TestChildrenAndTree(t *testing.T) {
 	if n, err := w.CountChildren(t.Context(), w.scope, a.ID); err != nil || n != 7 {
 		t.Errorf("count = %d, %v", n, err)
 	}
-	w.trips(1, "tree", func(ctx context.Context) error {
-		tree, err := w.GroupTree(ctx, w.scope, "/", []int{5, 2, 1})
-		if err != nil {
-			return err
-		}
-		if len(tree.Children) != 2 || tree.HasNext || tree.Children[0].Group.Path != "/a" || !tree.Children[1].HasNext ||
-			len(tree.Children[0].Children) != 2 || tree.Children[0].Children[1].Children[0].Group.Path != "/a/c1/x" {
-			t.Errorf("tree = %+v", tree)
-		}
-		return nil
-	})
-	if tree, err := w.GroupTree(t.Context(), w.scope, "/a/c1", nil); err != nil || tree.Group.Name != "c1" || tree.Children != nil {
+	for _, brief := range []bool{false, true} {
+		w.trips(1, "tree", func(ctx context.Context) error {
+			tree, err := w.GroupTree(ctx, w.scope, "/", []int{5, 2, 1}, brief)
+			if err != nil {
+				return err
+			}
+			if len(tree.Children) != 2 || tree.HasNext || tree.Children[0].Group.Path != "/a" || !tree.Children[1].HasNext ||
+				len(tree.Children[0].Children) != 2 || tree.Children[0].Children[1].Children[0].Group.Path != "/a/c1/x" {
+				t.Errorf("tree = %+v", tree)
+			}
+			leaf, whole := tree.Children[0].Children[1].Children[0].Group, tree.Children[0].Children[1].Group
+			if leaf.Name != "x" || leaf.Depth != 3 || leaf.ParentID != whole.ID || (leaf.TemplateID == "") != brief {
+				t.Errorf("brief: %t, leaf = %+v", brief, leaf)
+			}
+			return nil
+		})
+	}
+	if tree, err := w.GroupTree(t.Context(), w.scope, "/a/c1", nil, false); err != nil || tree.Group.Name != "c1" || tree.Children != nil {
 		t.Errorf("tree of no levels = %+v, %v", tree, err)
 	}
-	_, err := w.GroupTree(t.Context(), w.scope, "/ghost", []int{1})
+	_, err := w.GroupTree(t.Context(), w.scope, "/ghost", []int{1}, true)
 	refused(t, err, registry.CodeNotFound, "/ghost")
 }
 

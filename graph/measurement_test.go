@@ -90,7 +90,7 @@ func (w *timeline) linkInTheMiddle(d *registry.Device) (since, until int64) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	defer past.Close(w.Context()) //nolint:errcheck // a test's own connection
+	defer past.Close(w.Context())
 	link, err := past.LinkDevice(w.Context(), w.scope, registry.NewLink{
 		Device: registry.Ref{ID: d.ID}, Asset: registry.Ref{ID: w.asset}, Measures: []registry.MeasureMapping{{Device: "x", Asset: "y"}},
 	})

@@ -100,6 +100,11 @@ func TestInheritanceByTagsAndAssets(t *testing.T) {
 	if err != nil || len(with.Groups) != 1 || with.Groups[0].Path != "/room" || with.Memberships[0].Relation != "stands_in" {
 		t.Errorf("groups of the asset = %+v, %v", with, err)
 	}
+	brief, err := w.AssetByReference(t.Context(), w.scope, "M", graph.Include{Groups: true, Brief: true})
+	if err != nil || len(brief.Groups) != 1 || brief.Groups[0].Name != "room" || brief.Groups[0].ID != with.Groups[0].ID ||
+		!cmp.Equal(brief.Memberships, with.Memberships) || !cmp.Equal(brief.Twin, with.Twin) {
+		t.Errorf("brief groups of the asset = %+v, %v", brief, err)
+	}
 	if got := referencesOf(with.Policies); !cmp.Equal(got, []string{"of_room"}) {
 		t.Errorf("included policies = %q", got)
 	}

@@ -104,7 +104,7 @@ func (r single) again(err error) bool {
 func (r single) once(ctx context.Context, q query, p params) ([]*neo4j.Record, error) {
 	s := r.store
 	session := s.session(ctx, r.mode)
-	defer session.Close(ctx) //nolint:errcheck // the answer has been read; what the pool does with the connection is its own matter
+	defer session.Close(ctx)
 	defer s.observe(ctx, q.name, time.Now())
 	result, err := session.Run(ctx, q.text, withScope(p, r.scope), s.transactionConfig(q.name)...)
 	if err != nil {
@@ -157,7 +157,7 @@ func write(ctx context.Context, s *Store, scope registry.Scope, name string, wor
 
 func writeOnce(ctx context.Context, s *Store, scope registry.Scope, name string, work func(ctx context.Context, tx *transaction) error) (raw, err error) {
 	session := s.session(ctx, neo4j.AccessModeWrite)
-	defer session.Close(ctx) //nolint:errcheck // committed or undone by now
+	defer session.Close(ctx)
 	var refused error
 	_, raw = session.ExecuteWrite(ctx, func(managed neo4j.ManagedTransaction) (any, error) {
 		registry.CountGraph(ctx) // BEGIN

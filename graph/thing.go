@@ -85,13 +85,19 @@ func thingOf(f fields) registry.Related {
 	if *f.fail != nil {
 		return nil
 	}
-	object, template, attributes := objectOf(node), f.id("templateID"), attributesOf(node, kind)
+	if kind != registry.KindGroup {
+		return twinOf(kind, node, f.id("templateID"))
+	}
+	return &registry.Group{
+		Object: objectOf(node), Name: node.text("name"), Path: node.text("path"), Depth: node.integer("depth"),
+		Description: node.optionalText("description"), ParentID: parentOf(f), TemplateID: f.id("templateID"), Attributes: attributesOf(node, kind),
+	}
+}
+
+// twinOf reads a device's or an asset's node.
+func twinOf(kind registry.Kind, node fields, template registry.ID) registry.Related {
+	object, attributes := objectOf(node), attributesOf(node, kind)
 	switch kind {
-	case registry.KindGroup:
-		return &registry.Group{
-			Object: object, Name: node.text("name"), Path: node.text("path"), Depth: node.integer("depth"),
-			Description: node.optionalText("description"), ParentID: parentOf(f), TemplateID: template, Attributes: attributes,
-		}
 	case registry.KindDevice:
 		return &registry.Device{
 			Object: object, Reference: node.text("reference"), Description: node.optionalText("description"),

@@ -38,7 +38,10 @@ func (w *Worker) serve(ctx context.Context, partition int) (progress bool, err e
 	reading, stop := context.WithCancel(ctx)
 	batches, failed := make(chan batch), make(chan error, 1)
 	go func() { failed <- w.readAhead(reading, partition, batches) }()
-	defer func() { stop(); <-failed }()
+	defer func() {
+		stop()
+		_ = <-failed // that it was stopped
+	}()
 	for {
 		select {
 		case b := <-batches:

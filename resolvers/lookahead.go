@@ -41,7 +41,7 @@ func included(ctx context.Context) graph.Include {
 	for _, field := range graphql.CollectFieldsCtx(ctx, everyType) {
 		switch field.Name {
 		case "groups":
-			include.Groups = true
+			include.Groups, include.Brief = true, briefGroups(op)
 		case "policies":
 			include.Policies = include.Policies || stringArgument(op, field, "type") == ""
 		}
@@ -90,7 +90,7 @@ func (r *Resolver) group(ctx context.Context, path string) (*registry.Group, err
 	for i, page := range pages {
 		sizes[i] = page.Size
 	}
-	tree, err := absent(r.Graph.GroupTree(ctx, scopeFrom(ctx), path, sizes))
+	tree, err := absent(r.Graph.GroupTree(ctx, scopeFrom(ctx), path, sizes, briefGroups(op)))
 	if err != nil || tree == nil {
 		return nil, err
 	}

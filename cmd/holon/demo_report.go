@@ -196,7 +196,7 @@ func (r *demoReport) print(w io.Writer) {
 		slices.Sort(live)
 		fmt.Fprintf(table, "  %s\t%s\t%s\n", device.Reference, strings.Join(device.PolicyReferences, ", "), strings.Join(live, ", "))
 	}
-	table.Flush() //nolint:errcheck // a terminal
+	table.Flush()
 	fmt.Fprintln(w, "\nWhy climate-denver-2 does not inherit keep-in-china:")
 	for _, g := range r.why.Groups {
 		if g.Reached {

@@ -43,7 +43,7 @@ func (c *devCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	if err != nil {
 		return err
 	}
-	defer stack.Close() //nolint:errcheck // the process ends
+	defer stack.Close()
 
 	g := graphSettings{URI: stack.URI, Username: stack.Username, Password: stack.Password, Timeout: 15 * time.Second}
 	s, secret, err := c.open(ctx, log, g, redisSettings{URL: stack.RedisURL})

@@ -61,7 +61,7 @@ func (c *doctorCmd) lookAtGraph(ctx context.Context, log zerolog.Logger) finding
 		f.problem, f.remedy = explain(err), "check NEO4J_URI, NEO4J_USERNAME and NEO4J_PASSWORD, and that Neo4j runs"
 		return f
 	}
-	defer store.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only looked at
+	defer store.Close(context.WithoutCancel(ctx))
 	if err := store.CheckMigrated(ctx); err != nil {
 		f.problem, f.remedy = explain(err), "run holon migrate"
 	}
@@ -75,7 +75,7 @@ func (c *doctorCmd) lookAtQueue(ctx context.Context, log zerolog.Logger) finding
 	queue, err := ingest.Open(ctx, ingest.QueueConfig{URL: c.queueURL(), Partitions: 1, Logger: log})
 	if err == nil {
 		f.problem = ""
-		queue.Close() //nolint:errcheck // it was only looked at
+		queue.Close()
 		return f
 	}
 	f.problem, f.remedy = explain(err), "check REDIS_URL and REDIS_QUEUE_URL, and that Redis runs"

@@ -35,12 +35,12 @@ func (s accountSettings) open(ctx context.Context, log zerolog.Logger) (*graph.S
 		return nil, registry.Scope{}, err
 	}
 	if err := store.CheckMigrated(ctx); err != nil {
-		store.Close(ctx) //nolint:errcheck // the first error is told
+		store.Close(ctx)
 		return nil, registry.Scope{}, err
 	}
 	account, err := store.AccountByName(ctx, s.Account)
 	if err != nil {
-		store.Close(ctx) //nolint:errcheck // the first error is told
+		store.Close(ctx)
 		return nil, registry.Scope{}, err
 	}
 	return store, registry.Scope{Account: account.ID, AccountName: account.Name}, nil
@@ -59,7 +59,7 @@ func (c *keyCreateCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to be done
+	defer store.Close(context.WithoutCancel(ctx))
 	if err := store.CheckMigrated(ctx); err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (c *keyListCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to be done
+	defer store.Close(context.WithoutCancel(ctx))
 	keys, err := store.Keys(ctx, scope)
 	if err != nil {
 		return err
@@ -138,6 +138,6 @@ func (c *keyDeleteCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to be done
+	defer store.Close(context.WithoutCancel(ctx))
 	return store.DeleteKey(ctx, scope, registry.ID(c.ID))
 }

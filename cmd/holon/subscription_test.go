@@ -40,10 +40,10 @@ func follow(t *testing.T, c apiClient, query string, variables map[string]any) *
 		t.Fatal(err)
 	}
 	if response.Body != nil {
-		response.Body.Close() //nolint:errcheck // it has none
+		response.Body.Close()
 	}
 	s := &socket{t, conn}
-	t.Cleanup(func() { conn.CloseNow() }) //nolint:errcheck // it may be closed already
+	t.Cleanup(func() { conn.CloseNow() })
 	s.send(socketMessage{Type: "connection_init"}, map[string]string{"Authorization": "Bearer " + c.key})
 	if m := s.read(); m.Type != "connection_ack" {
 		t.Fatalf("got %s, want connection_ack", m.Type)
@@ -130,7 +130,7 @@ func TestTwinChanged(t *testing.T) {
 		}
 	}
 
-	everything.conn.CloseNow() //nolint:errcheck // that is the point
+	everything.conn.CloseNow()
 	for _, value := range []float64{1, 2, 3} {
 		sendTemperature(t, client, "climate-denver-2", value)
 	}

@@ -94,7 +94,7 @@ func readFiles(pattern string) ([]reading, error) {
 			return nil, err
 		}
 		readings, err := parse(match[1], file)
-		file.Close() //nolint:errcheck // it was only read
+		file.Close()
 		if err != nil {
 			return nil, fmt.Errorf("%s:%w", path, err)
 		}

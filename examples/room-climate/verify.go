@@ -55,7 +55,7 @@ func (v *verifier) run(ctx context.Context) error {
 		}
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t\n", r.device, r.expected, r.counted, r.onDevice, r.asset, r.hours, r.live, verdict)
 	}
-	table.Flush() //nolint:errcheck // printing to a terminal
+	table.Flush()
 	if err := v.deadLetters(ctx); err != nil {
 		return err
 	}

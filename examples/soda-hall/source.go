@@ -104,6 +104,6 @@ func readFile[T any, P record[T]](folder, name string) ([]T, []fault, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	return readLines[T, P](name, file)
 }

@@ -124,7 +124,7 @@ func TestConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.close() //nolint:errcheck // the test is over
+	defer c.close()
 	for body, want := range map[string]string{"whole": "/x Bearer s whole", "in pieces": "/x Bearer s in pieces!"} {
 		status, answer, err := c.do(post(address, "/x", "s", []byte(body)))
 		if err != nil || status != http.StatusAccepted || string(answer) != want {

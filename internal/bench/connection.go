@@ -37,7 +37,7 @@ func (c *connection) do(request []byte) (int, []byte, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // it has been read
+	defer response.Body.Close()
 	if n := response.ContentLength; n >= 0 {
 		body := make([]byte, n)
 		_, err = io.ReadFull(response.Body, body)

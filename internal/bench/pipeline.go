@@ -100,7 +100,7 @@ func (r *runner) addHTTP(burst int) {
 			if connections[i], err = dial(ctx, r.Address); err != nil {
 				return sample{}, err
 			}
-			defer connections[i].close() //nolint:errcheck // everything was answered
+			defer connections[i].close()
 			for left := r.Readings / r.Connections; left > 0; left -= perRequest {
 				requests[i] = append(requests[i], post(r.Address, "/v1/readings", r.Secret, payload(s.take(min(left, perRequest)))))
 			}

@@ -128,7 +128,7 @@ func (r *runner) race(ctx context.Context, n int, work func(ctx context.Context,
 // rows runs plain Cypher and returns the first column.
 func (r *runner) rows(ctx context.Context, cypher string, params map[string]any) ([]any, error) {
 	session := r.driver.NewSession(ctx, neo4j.SessionConfig{DatabaseName: r.Database, FetchSize: neo4j.FetchAll})
-	defer session.Close(ctx) //nolint:errcheck // the answer has been read
+	defer session.Close(ctx)
 	result, err := session.Run(ctx, cypher, params)
 	if err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ func (c *readCell) measure(ctx context.Context, each time.Duration, counts bool)
 		if connections[i], err = dial(ctx, c.runner.Address); err != nil {
 			return err
 		}
-		defer connections[i].close() //nolint:errcheck // everything was answered
+		defer connections[i].close()
 	}
 	api, err := c.asking(ctx, each, func(_ context.Context, i, which int) error {
 		status, answer, err := connections[i].do(c.question.requests[which])
@@ -129,7 +129,7 @@ func (r *runner) ask(ctx context.Context, request []byte) (out answered, err err
 	if err != nil {
 		return out, err
 	}
-	defer c.close() //nolint:errcheck // it was answered
+	defer c.close()
 	status, body, err := c.do(request)
 	if err != nil {
 		return out, err

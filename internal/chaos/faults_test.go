@@ -258,7 +258,7 @@ func TestLiveStateEmptied(t *testing.T) {
 		"REDIS_URL=" + cache.String(), "REDIS_QUEUE_URL=" + stage.stores.RedisURL,
 	}}), newLedger()
 	client := redis.NewClient(&redis.Options{Addr: cache.addr})
-	defer client.Close() //nolint:errcheck // the test is over
+	defer client.Close()
 	d := startLoad(s, l)
 	for range s.times(1, 6) {
 		time.Sleep(time.Second)
@@ -295,7 +295,7 @@ func startCache(t *testing.T) cacheServer {
 	program := testkit.Start(t, "redis (cache)", nil, redisProgram(t), "--bind", "127.0.0.1", "--port", addr[strings.LastIndex(addr, ":")+1:],
 		"--save", "", "--appendonly", "no", "--dir", t.TempDir())
 	client := redis.NewClient(&redis.Options{Addr: addr})
-	defer client.Close() //nolint:errcheck // the test is over
+	defer client.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for client.Ping(ctx).Err() != nil {

@@ -146,7 +146,7 @@ func (d *load) overHTTP(ctx context.Context, some []reading) (time.Duration, err
 	if err != nil {
 		return 0, err // in doubt: it may have been taken
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read to its end
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		return 0, err

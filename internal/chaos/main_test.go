@@ -36,7 +36,7 @@ func run(m *testing.M) (status int, err error) {
 	if stage.dir, err = os.MkdirTemp("", "holon-chaos-*"); err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(stage.dir) //nolint:errcheck // a temporary directory
+	defer os.RemoveAll(stage.dir)
 	if stage.holon, err = testkit.BuildHolon(stage.dir); err != nil {
 		return 0, err
 	}
@@ -46,12 +46,12 @@ func run(m *testing.M) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer stage.stores.Close() //nolint:errcheck // the process ends
+	defer stage.stores.Close()
 	s := stage.stores
 	stage.graph, err = neo4j.NewDriverWithContext(s.URI, neo4j.BasicAuth(s.Username, s.Password, ""))
 	if err != nil {
 		return 0, err
 	}
-	defer stage.graph.Close(context.Background()) //nolint:errcheck // the process ends
+	defer stage.graph.Close(context.Background())
 	return m.Run(), nil
 }

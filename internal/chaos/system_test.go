@@ -149,7 +149,7 @@ func (s *system) query(text string, variables map[string]any, into any) {
 	if err != nil {
 		s.t.Fatalf("graphql: %v", err)
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read to its end
+	defer response.Body.Close()
 	var answer struct {
 		Data   json.RawMessage
 		Errors json.RawMessage
@@ -183,7 +183,7 @@ func (s *system) askQueue() (queue, error) {
 	if err != nil {
 		return queue{}, err
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read to its end
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return queue{}, fmt.Errorf("metrics: %s", response.Status)
 	}

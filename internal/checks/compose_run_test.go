@@ -137,7 +137,7 @@ func neo4jSettings(t *testing.T, stores *devstack.Stack) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer driver.Close(ctx) //nolint:errcheck // everything was read
+	defer driver.Close(ctx)
 	result, err := neo4j.ExecuteQuery(ctx, driver, "SHOW SETTINGS YIELD name, defaultValue", nil, neo4j.EagerResultTransformer)
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +191,7 @@ func redisPing(addr string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // everything was read
+	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
 		return err
 	}
@@ -286,7 +286,7 @@ func (d *deployment) useIt() {
 				t.Errorf("service %s publishes %s, and nothing listens there: %v", name, published, err)
 				continue
 			}
-			conn.Close() //nolint:errcheck // it was opened
+			conn.Close()
 		}
 	}
 	body := strings.NewReader(`{"query":"{ viewer { account { name } } }"}`)

@@ -31,7 +31,7 @@ func status(code int, retryAfter, body string) http.HandlerFunc {
 			w.Header().Set("Retry-After", retryAfter)
 		}
 		w.WriteHeader(code)
-		io.WriteString(w, body) //nolint:errcheck // a lost answer fails the test anyway
+		io.WriteString(w, body)
 	}
 }
 
