@@ -40,7 +40,9 @@ func (w *Worker) serve(ctx context.Context, partition int) (progress bool, err e
 	go func() { failed <- w.readAhead(reading, partition, batches) }()
 	defer func() {
 		stop()
-		_ = <-failed // that it was stopped
+		if err := <-failed; err != nil && !errors.Is(err, context.Canceled) {
+			w.log.Debug().Err(err).Int("partition", partition).Msg("reading ahead ended")
+		}
 	}()
 	for {
 		select {

@@ -29,7 +29,7 @@ func TestGraphModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer driver.Close(t.Context()) //nolint:errcheck // the test is over
+	defer driver.Close(t.Context())
 	viewer := ask[struct {
 		Viewer struct{ Account struct{ ID string } }
 	}](t, client, `{ viewer { account { id } } }`, nil)

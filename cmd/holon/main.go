@@ -12,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
+	"golang.org/x/term"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -72,7 +73,7 @@ func (c *cli) logger() zerolog.Logger {
 	if c.LogJSON {
 		return zerolog.New(os.Stderr).Level(level).With().Timestamp().Logger()
 	}
-	return zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: "15:04:05.000"}).Level(level).With().Timestamp().Logger()
+	return zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: "15:04:05.000", NoColor: !term.IsTerminal(int(os.Stderr.Fd()))}).Level(level).With().Timestamp().Logger()
 }
 
 // explain shows an operator the cause as well: the terminal is no caller.

@@ -22,6 +22,6 @@ func (c *migrateCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to be done
+	defer store.Close(context.WithoutCancel(ctx))
 	return store.Migrate(ctx, c.Partitions, func(step string) { log.Info().Str("step", step).Msg("migrated") })
 }

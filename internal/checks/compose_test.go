@@ -80,7 +80,7 @@ func composeSchema(t *testing.T) *jsonschema.Schema {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	document, err := jsonschema.UnmarshalJSON(file)
 	if err != nil {
 		t.Fatal(err)

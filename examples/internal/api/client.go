@@ -121,7 +121,7 @@ func (c *Client) post(ctx context.Context, path, contentType string, body []byte
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read to its end
+	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	if err != nil {
 		return nil, nil, 0, fmt.Errorf("reading the answer: %w", err)
