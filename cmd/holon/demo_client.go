@@ -64,7 +64,7 @@ func (c apiClient) post(ctx context.Context, at, contentType string, body []byte
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read to its end
+	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	if err != nil {
 		return nil, err
