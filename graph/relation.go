@@ -84,6 +84,9 @@ func (s *Store) prepare(ctx context.Context, r runner, scope registry.Scope, kin
 			out.template = s.template(node, scope.Account)
 		}
 		for _, item := range f.maps("targets") {
+			if item.nested("thing").nested("node").optional("id") == nil {
+				continue // deleted in this very moment: there is no such object
+			}
 			out.targets[item.text("ref")] = target{thingOf(item.nested("thing")), s.template(item.nested("template"), scope.Account)}
 		}
 		return out

@@ -133,7 +133,7 @@ func (c *benchCmd) print(report *bench.Report) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(c.JSON, append(text, '\n'), 0o644) //nolint:gosec // a report, for everybody to read
+	return os.WriteFile(c.JSON, append(text, '\n'), 0o644)
 }
 
 // stepper shows progress: a bar on a terminal, lines elsewhere.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -40,6 +41,11 @@ type cli struct {
 }
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		// Answers and batches are many small objects that do not live long: to look
+		// for them less often saves a tenth of the time for some ten megabytes.
+		debug.SetGCPercent(300)
+	}
 	var c cli
 	parser, err := kong.New(&c,
 		kong.Name("holon"),

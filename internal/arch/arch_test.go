@@ -27,6 +27,7 @@ var rooms = map[string][]string{
 	"resolvers/graphiql":    {},
 	"internal/jsonschema":   {"registry"},
 	"internal/redisconn":    {},
+	"internal/inorder":      {},
 	"internal/devstack":     {},
 	"cmd/holon":             {"registry", "graph", "twin", "access", "ingest", "resolvers", "resolvers/generated", "resolvers/gqlhttp", "resolvers/graphiql", "internal/devstack", "internal/bench", "internal/redisconn"},
 	"internal/bench":        {"registry", "graph", "twin", "ingest", "internal/redisconn"},

@@ -28,9 +28,6 @@ const (
 	Reads = "reads"
 )
 
-// Parts are all parts, in the order in which they are measured.
-var Parts = []string{Raw, Append, Queue, HTTP, Reads}
-
 // Config says what is measured, and on what.
 type Config struct {
 	// URI and so on are for a driver of the benchmark's own.
@@ -81,6 +78,12 @@ func (r *runner) wants(part string) bool { return slices.Contains(r.Parts, part)
 // Run fills the account and measures. It fails if anything that was written or
 // read is not as it must be.
 func Run(ctx context.Context, c Config) (_ *Report, err error) {
+	if c.Rounds < 1 || c.Readings < 1 || c.Batch < 1 || c.Connections < 1 || c.Devices < 100 || c.Groups < 100 || c.ReadingDevices < c.Connections {
+		return nil, errors.New("a benchmark takes a round, a reading, a connection, 100 devices and 100 groups at least")
+	}
+	// Sessions and connections share the readings evenly.
+	each := sessions * c.Connections
+	c.Readings = (c.Readings + each - 1) / each * each
 	r := &runner{Config: c}
 	if r.Step == nil {
 		r.Step = func(int, int, string) {}

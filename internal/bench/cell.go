@@ -16,7 +16,7 @@ type cell struct {
 	burst int
 	// run writes all readings and returns how long that took; what can be made
 	// ready is made ready before the clock starts.
-	run     func(ctx context.Context, measured bool) (sample, error)
+	run     func(ctx context.Context) (sample, error)
 	samples []sample
 }
 
@@ -25,12 +25,14 @@ type sample struct {
 	took time.Duration
 	// requests are the times of transactions, or of requests over HTTP.
 	requests []time.Duration
+	// processor is the time that each process used.
+	processor map[string]time.Duration
 }
 
 func (c *cell) title() string { return fmt.Sprintf("%s, burst %d", c.part, c.burst) }
 
 func (c *cell) measure(ctx context.Context, counts bool) error {
-	s, err := c.run(ctx, counts)
+	s, err := c.run(ctx)
 	if err == nil && counts {
 		c.samples = append(c.samples, s)
 	}

@@ -51,8 +51,9 @@ const readingEvery = 10 * time.Second
 func (f *fleet) at(number int) time.Time { return f.start.Add(time.Duration(number) * readingEvery) }
 
 func makeFleet(ctx context.Context, r *runner) (*fleet, error) {
-	f := &fleet{random: rand.New(rand.NewPCG(r.Seed, r.Seed))} //nolint:gosec // values of a benchmark, which shall be the same each time
-	sent := (r.Rounds + 1) * 6 * (r.Readings/r.ReadingDevices + 10)
+	f := &fleet{random: rand.New(rand.NewPCG(r.Seed, r.Seed))}
+	// No reading may lie in the future, whichever ways of writing there are.
+	sent := (r.Rounds + 1) * len(r.Parts) * 3 * (r.Readings/r.ReadingDevices + workerBurst)
 	f.start = time.Now().Add(-time.Duration(sent)*readingEvery - time.Hour).UTC().Truncate(time.Second)
 	number := []registry.MeasureDeclaration{{Name: measures[0], Type: "number", Unit: "Cel"}, {Name: measures[1], Type: "number", Unit: "%"}}
 	rules := make([]registry.RelationRule, len(memberships))

@@ -28,7 +28,7 @@ func (r *runner) addAppend(ctx context.Context, burst int) error {
 	}
 	sources := r.sources(sessions, burst)
 	entry := 0
-	r.cells = append(r.cells, &cell{part: Append, burst: burst, run: func(ctx context.Context, _ bool) (sample, error) {
+	r.cells = append(r.cells, &cell{part: Append, burst: burst, run: func(ctx context.Context) (sample, error) {
 		batches := make([][][]graph.Entry, sessions)
 		opened := make([]*graph.Partition, sessions)
 		for i, s := range sources {
@@ -74,7 +74,7 @@ func (r *runner) acceptedAll(readings []reading) []registry.AcceptedReading {
 // in the live state.
 func (r *runner) addQueue(burst int) {
 	sources := r.sources(r.Connections, burst)
-	r.cells = append(r.cells, &cell{part: Queue, burst: burst, run: func(ctx context.Context, _ bool) (sample, error) {
+	r.cells = append(r.cells, &cell{part: Queue, burst: burst, run: func(ctx context.Context) (sample, error) {
 		for left := r.Readings / r.Connections; left > 0; left -= perRequest {
 			for _, s := range sources {
 				if err := r.Queue.Add(ctx, r.acceptedAll(s.take(min(left, perRequest)))); err != nil {
@@ -92,7 +92,7 @@ func (r *runner) addQueue(burst int) {
 // its own, as a gateway would.
 func (r *runner) addHTTP(burst int) {
 	sources := r.sources(r.Connections, burst)
-	r.cells = append(r.cells, &cell{part: HTTP, burst: burst, run: func(ctx context.Context, _ bool) (sample, error) {
+	r.cells = append(r.cells, &cell{part: HTTP, burst: burst, run: func(ctx context.Context) (sample, error) {
 		requests := make([][][]byte, len(sources))
 		connections := make([]*connection, len(sources))
 		for i, s := range sources {
@@ -135,7 +135,7 @@ func (r *runner) working(ctx context.Context, send func(context.Context) (sample
 	}
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	began := time.Now()
+	before, began := r.used(nil), time.Now()
 	go func() { ended <- worker.Run(running) }()
 	defer func() {
 		stop()
@@ -153,7 +153,8 @@ func (r *runner) working(ctx context.Context, send func(context.Context) (sample
 		for _, b := range backlogs {
 			left += b.Readings
 		}
-		if s.took = time.Since(began); left == 0 {
+		if left == 0 {
+			s.took, s.processor = time.Since(began), r.used(before)
 			return s, nil
 		}
 		select {

@@ -40,25 +40,26 @@ func (r *Report) Print(w io.Writer) error {
 
 func (r *Report) printWrites(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(t, "  \tburst\tmeasurements/s\t\trequests/s\tp50 ms\tp99 ms\tof raw\tof raw, large batches\n")
+	fmt.Fprintf(t, "  \tburst\tmeasurements/s\t\trequests/s\tp50 ms\tp99 ms\tof raw\tof raw, large batches\tprocessor µs a measurement\n")
 	for _, one := range r.Writes {
 		requests, p50, p99 := "", "", ""
 		if one.Requests != nil {
 			requests, p50, p99 = thousands(one.Requests.Median), fmt.Sprintf("%.1f", one.Latency.P50), fmt.Sprintf("%.1f", one.Latency.P99)
 		}
-		fmt.Fprintf(t, "  %s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", one.Name, one.Burst, thousands(one.Measurements.Median), around(one.Measurements),
-			requests, p50, p99, percent(one.OfRaw), percent(one.OfWide))
+		fmt.Fprintf(t, "  %s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", one.Name, one.Burst, thousands(one.Measurements.Median), around(one.Measurements),
+			requests, p50, p99, percent(one.OfRaw), percent(one.OfWide), processor(one.Processor, 1))
 	}
 	return t.Flush()
 }
 
 func (r *Report) printReads(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(t, "  \tconnections\tbytes\traw/s\t\tp50 ms\tp99 ms\tGraphQL/s\t\tp50 ms\tp99 ms\tof raw\n")
+	fmt.Fprintf(t, "  \tconnections\tbytes\traw/s\t\tp50 ms\tp99 ms\tGraphQL/s\t\tp50 ms\tp99 ms\tof raw\tprocessor µs a request: raw\tGraphQL\n")
 	for _, one := range r.Reads {
-		fmt.Fprintf(t, "  %s\t%d\t%d\t%s\t%s\t%.2f\t%.2f\t%s\t%s\t%.2f\t%.2f\t%s\n", one.Name, one.Connections, one.Bytes,
+		fmt.Fprintf(t, "  %s\t%d\t%d\t%s\t%s\t%.2f\t%.2f\t%s\t%s\t%.2f\t%.2f\t%s\t%s\t%s\n", one.Name, one.Connections, one.Bytes,
 			thousands(one.Raw.Requests.Median), around(one.Raw.Requests), one.Raw.Latency.P50, one.Raw.Latency.P99,
-			thousands(one.GraphQL.Requests.Median), around(one.GraphQL.Requests), one.GraphQL.Latency.P50, one.GraphQL.Latency.P99, percent(one.OfRaw))
+			thousands(one.GraphQL.Requests.Median), around(one.GraphQL.Requests), one.GraphQL.Latency.P50, one.GraphQL.Latency.P99, percent(one.OfRaw),
+			processor(one.Raw.Processor, 0), processor(one.GraphQL.Processor, 0))
 	}
 	return t.Flush()
 }
@@ -79,4 +80,13 @@ func thousands(x float64) string {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return digits
+}
+
+// processor writes processor times, with some digits.
+func processor(times map[string]float64, digits int) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(times)) {
+		parts = append(parts, fmt.Sprintf("%s %.*f", name, digits, times[name]))
+	}
+	return strings.Join(parts, ", ")
 }

@@ -12,8 +12,9 @@ type question struct {
 	// params and requests are about the same objects, slot by slot.
 	params   []map[string]any
 	requests [][]byte
-	// bytes is how large an answer is; the round trips are those of GraphQL.
-	bytes, graphTrips, cacheTrips int
+	// bytes is how large an answer is; graphTrips is how many round trips to the
+	// graph GraphQL takes for it.
+	bytes, graphTrips int
 }
 
 const (

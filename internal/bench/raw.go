@@ -54,7 +54,7 @@ func (r *runner) addRaw(ctx context.Context, burst, batch int) error {
 		name = rawWide
 	}
 	sources := r.sources(sessions, burst)
-	r.cells = append(r.cells, &cell{part: name, burst: burst, run: func(ctx context.Context, measured bool) (sample, error) {
+	r.cells = append(r.cells, &cell{part: name, burst: burst, run: func(ctx context.Context) (sample, error) {
 		batches := make([][][]any, sessions)
 		for i, s := range sources {
 			for left := r.Readings / sessions; left > 0; left -= batch {
@@ -111,14 +111,14 @@ func valuesIn(groups []any) (n int64) {
 func (r *runner) race(ctx context.Context, n int, work func(ctx context.Context, i int, lap func(began time.Time)) error) (sample, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	took := make([][]time.Duration, n)
-	began := time.Now()
+	before, began := r.used(nil), time.Now()
 	for i := range n {
 		group.Go(func() error {
 			return work(ctx, i, func(began time.Time) { took[i] = append(took[i], time.Since(began)) })
 		})
 	}
 	err := group.Wait()
-	s := sample{took: time.Since(began)}
+	s := sample{took: time.Since(began), processor: r.used(before)}
 	for _, some := range took {
 		s.requests = append(s.requests, some...)
 	}

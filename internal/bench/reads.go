@@ -114,13 +114,13 @@ func (r *runner) compare(ctx context.Context, q *question, which int) error {
 	if !reflect.DeepEqual(raw, api.data) {
 		return fmt.Errorf("plain Cypher says %.300s, and GraphQL %.300s", text, fmt.Sprint(api.data))
 	}
-	q.bytes, q.graphTrips, q.cacheTrips = len(text), api.graphTrips, api.cacheTrips
+	q.bytes, q.graphTrips = len(text), api.graphTrips
 	return nil
 }
 
 type answered struct {
-	data                   any
-	graphTrips, cacheTrips int
+	data       any
+	graphTrips int
 }
 
 // ask asks GraphQL once.
@@ -138,12 +138,11 @@ func (r *runner) ask(ctx context.Context, request []byte) (out answered, err err
 		Data       any
 		Errors     []any
 		Extensions struct {
-			Cost struct{ GraphRoundTrips, CacheRoundTrips int }
+			Cost struct{ GraphRoundTrips int }
 		}
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || status != 200 || len(answer.Errors) > 0 {
 		return out, fmt.Errorf("GraphQL answered %d: %s", status, body)
 	}
-	cost := answer.Extensions.Cost
-	return answered{answer.Data, cost.GraphRoundTrips, cost.CacheRoundTrips}, nil
+	return answered{answer.Data, answer.Extensions.Cost.GraphRoundTrips}, nil
 }

@@ -55,6 +55,9 @@ type Write struct {
 	OfRaw *Spread `json:"ofRaw,omitempty"`
 	// OfWide is the same for the raw form with large batches.
 	OfWide *Spread `json:"ofRawWithLargeBatches,omitempty"`
+	// Processor is the time that each process used, in microseconds a
+	// measurement. That of the senders is in it.
+	Processor map[string]float64 `json:"processorMicroseconds"`
 }
 
 // Read is one way of reading at one number of connections.
@@ -73,6 +76,9 @@ type Read struct {
 type Asked struct {
 	Requests Spread   `json:"requestsPerSecond"`
 	Latency  *Latency `json:"latencyMs"`
+	// Processor is the time that each process used, in microseconds a request.
+	// That of the clients is in it.
+	Processor map[string]float64 `json:"processorMicroseconds"`
 }
 
 func (r *runner) report(began time.Time) *Report {
@@ -92,8 +98,8 @@ func (r *runner) report(began time.Time) *Report {
 		raw, api := perSecond(c.raw), perSecond(c.api)
 		out.Reads = append(out.Reads, Read{
 			Name: c.question.name, Connections: c.connections, Bytes: c.question.bytes, GraphRoundTrips: c.question.graphTrips,
-			Raw:     Asked{spreadOf(raw), latencyOf(requestsOf(c.raw))},
-			GraphQL: Asked{spreadOf(api), latencyOf(requestsOf(c.api))},
+			Raw:     Asked{spreadOf(raw), latencyOf(requestsOf(c.raw)), processorOf(c.raw, len(requestsOf(c.raw)))},
+			GraphQL: Asked{spreadOf(api), latencyOf(requestsOf(c.api)), processorOf(c.api, len(requestsOf(c.api)))},
 			OfRaw:   part(api, raw),
 		})
 	}
@@ -106,7 +112,8 @@ func (r *runner) report(began time.Time) *Report {
 }
 
 func (r *runner) written(c *cell) Write {
-	w := Write{Name: c.part, Burst: c.burst, Measurements: spreadOf(r.speeds(c)), Latency: latencyOf(requestsOf(c.samples))}
+	w := Write{Name: c.part, Burst: c.burst, Measurements: spreadOf(r.speeds(c)), Latency: latencyOf(requestsOf(c.samples)),
+		Processor: processorOf(c.samples, len(c.samples)*r.Readings*len(measures))}
 	if w.Latency != nil {
 		requests := spreadOf(perSecond(c.samples))
 		w.Requests = &requests
@@ -166,4 +173,16 @@ func requestsOf(samples []sample) (all []time.Duration) {
 		all = append(all, s.requests...)
 	}
 	return all
+}
+
+// processorOf is the time that each process used for one of n things, in
+// microseconds.
+func processorOf(samples []sample, n int) map[string]float64 {
+	out := map[string]float64{}
+	for _, s := range samples {
+		for name, used := range s.processor {
+			out[name] += float64(used) / float64(time.Microsecond) / float64(n)
+		}
+	}
+	return out
 }

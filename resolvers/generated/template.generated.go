@@ -1601,7 +1601,7 @@ func (ec *executionContext) _CreateMeasureTypePayload(ctx context.Context, sel a
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1639,7 +1639,7 @@ func (ec *executionContext) _CreateTemplatePayload(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1677,7 +1677,7 @@ func (ec *executionContext) _DeleteMeasureTypePayload(ctx context.Context, sel a
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1715,7 +1715,7 @@ func (ec *executionContext) _DeleteTemplatePayload(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1768,7 +1768,7 @@ func (ec *executionContext) _MeasureDeclaration(ctx context.Context, sel ast.Sel
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1841,7 +1841,7 @@ func (ec *executionContext) _MeasureType(ctx context.Context, sel ast.SelectionS
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1894,7 +1894,7 @@ func (ec *executionContext) _MeasureTypeConnection(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1937,7 +1937,7 @@ func (ec *executionContext) _MeasureTypeEdge(ctx context.Context, sel ast.Select
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1975,7 +1975,7 @@ func (ec *executionContext) _PublishTemplatePayload(ctx context.Context, sel ast
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2033,7 +2033,7 @@ func (ec *executionContext) _RelationRule(ctx context.Context, sel ast.Selection
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2131,7 +2131,7 @@ func (ec *executionContext) _Template(ctx context.Context, sel ast.SelectionSet,
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2184,7 +2184,7 @@ func (ec *executionContext) _TemplateConnection(ctx context.Context, sel ast.Sel
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2227,7 +2227,7 @@ func (ec *executionContext) _TemplateEdge(ctx context.Context, sel ast.Selection
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2314,7 +2314,7 @@ func (ec *executionContext) marshalNMeasureDeclaration2githubᚗcomᚋholonᚑre
 }
 
 func (ec *executionContext) marshalNMeasureDeclaration2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureDeclarationᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.MeasureDeclaration) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasureDeclaration2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureDeclaration(ctx, sel, v[i])
@@ -2335,7 +2335,7 @@ func (ec *executionContext) unmarshalNMeasureDeclarationInput2ᚖgithubᚗcomᚋ
 }
 
 func (ec *executionContext) marshalNMeasureType2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.MeasureType) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasureType2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureType(ctx, sel, v[i])
@@ -2371,7 +2371,7 @@ func (ec *executionContext) marshalNMeasureTypeConnection2ᚖgithubᚗcomᚋholo
 }
 
 func (ec *executionContext) marshalNMeasureTypeEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasureTypeEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*MeasureTypeEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasureTypeEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasureTypeEdge(ctx, sel, v[i])
@@ -2416,7 +2416,7 @@ func (ec *executionContext) marshalNRelationRule2githubᚗcomᚋholonᚑregistry
 }
 
 func (ec *executionContext) marshalNRelationRule2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelationRuleᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.RelationRule) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRelationRule2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelationRule(ctx, sel, v[i])
@@ -2437,7 +2437,7 @@ func (ec *executionContext) unmarshalNRelationRuleInput2ᚖgithubᚗcomᚋholon�
 }
 
 func (ec *executionContext) marshalNTemplate2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplateᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Template) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTemplate2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplate(ctx, sel, v[i])
@@ -2473,7 +2473,7 @@ func (ec *executionContext) marshalNTemplateConnection2ᚖgithubᚗcomᚋholon�
 }
 
 func (ec *executionContext) marshalNTemplateEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTemplateEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TemplateEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTemplateEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTemplateEdge(ctx, sel, v[i])

@@ -969,7 +969,7 @@ func (ec *executionContext) _AggregatePoint(ctx context.Context, sel ast.Selecti
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1017,7 +1017,7 @@ func (ec *executionContext) _LiveValue(ctx context.Context, sel ast.SelectionSet
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1060,7 +1060,7 @@ func (ec *executionContext) _Measurement(ctx context.Context, sel ast.SelectionS
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1108,7 +1108,7 @@ func (ec *executionContext) _MeasurementConnection(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1151,7 +1151,7 @@ func (ec *executionContext) _MeasurementEdge(ctx context.Context, sel ast.Select
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1199,7 +1199,7 @@ func (ec *executionContext) _Samples(ctx context.Context, sel ast.SelectionSet, 
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1262,7 +1262,7 @@ func (ec *executionContext) _Series(ctx context.Context, sel ast.SelectionSet, o
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1348,7 +1348,7 @@ func (ec *executionContext) _TwinChange(ctx context.Context, sel ast.SelectionSe
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1401,7 +1401,7 @@ func (ec *executionContext) _TwinConnection(ctx context.Context, sel ast.Selecti
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1444,7 +1444,7 @@ func (ec *executionContext) _TwinEdge(ctx context.Context, sel ast.SelectionSet,
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1467,7 +1467,7 @@ func (ec *executionContext) marshalNAggregateFunction2githubᚗcomᚋholonᚑreg
 }
 
 func (ec *executionContext) marshalNAggregatePoint2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐAggregatePointᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.AggregatePoint) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNAggregatePoint2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐAggregatePoint(ctx, sel, v[i])
@@ -1497,7 +1497,7 @@ func (ec *executionContext) marshalNLiveValue2githubᚗcomᚋholonᚑregistryᚋ
 }
 
 func (ec *executionContext) marshalNLiveValue2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐLiveValueᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.LiveValue) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNLiveValue2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐLiveValue(ctx, sel, v[i])
@@ -1513,7 +1513,7 @@ func (ec *executionContext) marshalNLiveValue2ᚕgithubᚗcomᚋholonᚑregistry
 }
 
 func (ec *executionContext) marshalNLiveValue2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐLiveValueᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.LiveValue) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNLiveValue2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐLiveValue(ctx, sel, v[i])
@@ -1539,7 +1539,7 @@ func (ec *executionContext) marshalNLiveValue2ᚖgithubᚗcomᚋholonᚑregistry
 }
 
 func (ec *executionContext) marshalNMeasurement2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasurementᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Measurement) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasurement2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasurement(ctx, sel, v[i])
@@ -1575,7 +1575,7 @@ func (ec *executionContext) marshalNMeasurementConnection2ᚖgithubᚗcomᚋholo
 }
 
 func (ec *executionContext) marshalNMeasurementEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasurementEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*MeasurementEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasurementEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasurementEdge(ctx, sel, v[i])
@@ -1611,7 +1611,7 @@ func (ec *executionContext) marshalNSamples2ᚖgithubᚗcomᚋholonᚑregistry�
 }
 
 func (ec *executionContext) marshalNSeries2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSeriesᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Series) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNSeries2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSeries(ctx, sel, v[i])
@@ -1657,7 +1657,7 @@ func (ec *executionContext) marshalNTwin2githubᚗcomᚋholonᚑregistryᚋholon
 }
 
 func (ec *executionContext) marshalNTwin2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.Twin) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTwin2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwin(ctx, sel, v[i])
@@ -1693,7 +1693,7 @@ func (ec *executionContext) marshalNTwinConnection2ᚖgithubᚗcomᚋholonᚑreg
 }
 
 func (ec *executionContext) marshalNTwinEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTwinEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TwinEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTwinEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTwinEdge(ctx, sel, v[i])
