@@ -5,6 +5,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/holon-registry/holon/resolvers/generated"
 )
@@ -23,7 +24,7 @@ func TestBriefGroups(t *testing.T) {
 		`{ device(reference: "d") { groups { path } relations { other { ... on Group { attributes } ... on Device { attributes } } } } }`:              false,
 		`{ device(reference: "d") { groups { path } relations { other { ... on Group { __typename path } ... on Device { attributes version } } } } }`: true,
 	} {
-		document, err := gqlparser.LoadQuery(schema, query)
+		document, err := gqlparser.LoadQueryWithRules(schema, query, rules.NewDefaultRules())
 		if err != nil {
 			t.Fatalf("%v\n%s", err, query)
 		}

@@ -1,3 +1,5 @@
+// Package generated is what gqlgen makes of the schema, edited to make lists in
+// order. This file alone is written by hand.
 package generated
 
 import (
@@ -7,8 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// The only file of this folder that is written by hand. The other ones are
-// edited to use it:
+// The other files are edited to use this one:
 //
 //go:generate go run ../../internal/inorder .
 
