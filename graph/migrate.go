@@ -167,11 +167,27 @@ func (s *Store) migrated(ctx context.Context) (int, error) {
 func (s *Store) apply(ctx context.Context, step migration) error {
 	for i, text := range step.statements {
 		q := query{fmt.Sprintf("migration.%04d", step.number), text}
-		if err := nothing(ctx, s.writing(registry.Scope{}), q, nil); err != nil {
+		if err := s.changeSchema(ctx, q); err != nil {
 			return fmt.Errorf("statement %d: %w", i+1, err)
 		}
 	}
 	return nothing(ctx, s.writing(registry.Scope{}), migrationRecord, params{"number": step.number, "name": step.name, "at": s.now()})
+}
+
+// changeSchema runs a statement that says IF NOT EXISTS. Where another process
+// makes the same thing at the same moment the database refuses it all the same;
+// the next try finds it there.
+func (s *Store) changeSchema(ctx context.Context, q query) error {
+	for attempt := 1; ; attempt++ {
+		err := nothing(ctx, s.writing(registry.Scope{}), q, nil)
+		refusal, refused := refusalIn(err)
+		if !refused || !strings.HasPrefix(refusal.Code, "Neo.ClientError.Schema.") || !strings.HasSuffix(refusal.Code, "AlreadyExists") {
+			return err
+		}
+		if attempt == maxAttempts || !pause(ctx, attempt) {
+			return err
+		}
+	}
 }
 
 // migrations reads the embedded files: number_name.cypher, in order, without

@@ -33,6 +33,26 @@ func TestMigrateTwiceAtOnce(t *testing.T) {
 	}
 }
 
+// TestSchemaChangesAtOnce is what happens when two processes migrate a new
+// database at the same moment.
+func TestSchemaChangesAtOnce(t *testing.T) {
+	store, _ := testkit.Store(t)
+	for round := range 5 {
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(func() {
+				if err := store.ChangeSchema(t.Context(), "CREATE INDEX made_at_once IF NOT EXISTS FOR (n:MadeAtOnce) ON (n.a, n.b)"); err != nil {
+					t.Errorf("round %d: %v", round, err)
+				}
+			})
+		}
+		group.Wait()
+		if err := store.ChangeSchema(t.Context(), "DROP INDEX made_at_once IF EXISTS"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestEnsureAccount(t *testing.T) {
 	store, scope := testkit.Store(t)
 	account, created, err := store.EnsureAccount(t.Context(), scope.AccountName)
