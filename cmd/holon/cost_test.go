@@ -65,10 +65,13 @@ func TestRoundTrips(t *testing.T) {
 		query string
 		// most is the largest number of round trips that is allowed, 0 for any.
 		most int
+		// varies says that several fields use one loader at the same time: whether
+		// they share a round trip is then chance, also for a single object.
+		varies bool
 	}{
 		"page of devices with everything": {query: `{ devices(first: %d) { edges { node {
 			reference template { name } groups { path parent { path } ancestors { path } policies { reference } }
-			policies { reference appliesTo { path } } policyReferences live { measure value } relations { name other { ... on Group { path } } } links { id } series { id } } } } }`},
+			policies { reference appliesTo { path } } policyReferences live { measure value } relations { name other { ... on Group { path } } } links { id } series { id } } } } }`, most: 14, varies: true},
 		"page of devices with template, groups, policies, live state": {query: `{ devices(first: %d) { nodes { reference template { name } groups { path } policies { reference } live { value } } } }`, most: 5},
 		"page of groups":  {query: `{ groups(under: "/site", first: %d) { nodes { path template { name } children(first: 5) { nodes { path policies { reference } } } } } }`},
 		"members":         {query: `{ group(path: "/site") { members(deep: true, first: %d) { nodes { reference groups { path } policyReferences } } } }`},
@@ -76,7 +79,7 @@ func TestRoundTrips(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			few, many := costOf(t, client, fmt.Sprintf(test.query, 5)), costOf(t, client, fmt.Sprintf(test.query, devices))
-			if few.GraphRoundTrips != many.GraphRoundTrips || few.CacheRoundTrips != many.CacheRoundTrips {
+			if !test.varies && few.GraphRoundTrips != many.GraphRoundTrips || few.CacheRoundTrips != many.CacheRoundTrips {
 				t.Errorf("5 objects took %+v, %d took %+v", few, devices, many)
 			}
 			if test.most > 0 && many.GraphRoundTrips > test.most {
