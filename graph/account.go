@@ -25,6 +25,7 @@ var (
 			relationNames: 0, attributeNames: 0})
 		CREATE (root:Group:Entity {id: $rootID, account: $account, keyFold: '/', path: '/', name: '', depth: 0,
 			templateFold: 'open', version: 1, createdAt: $now, updatedAt: $now})
+		CREATE (:Journal {account: $account, position: 0, structure: 0, at: $now})
 		WITH root
 		UNWIND $templates AS open
 		CREATE (t:Template:Entity {id: open.id, account: $account, keyFold: open.keyFold, kind: open.kind, name: 'open',

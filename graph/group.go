@@ -2,7 +2,6 @@ package graph
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -24,24 +23,14 @@ var (
 			RETURN `+thing("n")+` ORDER BY length(path)
 		}}) AS groups`)
 
-	// Setting a property to itself takes the node's lock. What stands in the way
-	// of a deletion is counted, and nothing is deleted if anything does.
-	groupDelete = forEachKind("delete", `
+	// What stands in the way of a deletion.
+	groupHeld = forEachKind("held", `
 		THING
-		SET n.version = n.version
-		WITH n, `+thing("n")+` AS thing,
+		MATCH (n)-[:INSTANCE_OF]->(t:Template)
+		RETURN `+thing("n")+` AS thing, properties(t) AS template,
 			COUNT { (n)<-[:CHILD_OF]-() } AS children,
-			COUNT { MATCH (n)<--(x:Device|Asset) RETURN DISTINCT x } AS members,
-			COUNT { (n)<-[:APPLIES_TO]-() } AS policies
-		CALL (n, children, members, policies) {
-			WITH n WHERE children + members + policies = 0 AND n.depth > 0
-			OPTIONAL MATCH (n)-[r]-()
-			DELETE r
-			WITH DISTINCT n
-			DELETE n
-			RETURN count(*) AS deleted
-		}
-		RETURN thing, children, members, policies, deleted`)
+			COUNT { MATCH (n)<-[:!WAS_RELATED]-(x:Device|Asset) RETURN DISTINCT x } AS members,
+			COUNT { (n)<-[:APPLIES_TO]-() } AS policies`)
 )
 
 // CreateGroup makes a group below its parent, which must exist.
@@ -59,8 +48,8 @@ func (s *Store) CreateGroup(ctx context.Context, scope registry.Scope, n registr
 	created, err := s.create(ctx, scope, newThing{
 		kind: registry.KindGroup, key: join(parent.Key, n.Name), keyField: "name", template: n.Template,
 		attributes: n.Attributes, relations: n.Relations, parent: &parent,
-		make: func(template *registry.Template, attributes registry.Attributes, above registry.Related) (registry.Related, error) {
-			return s.newGroup(n, template, attributes, above.(*registry.Group))
+		make: func(object registry.Object, template *registry.Template, attributes registry.Attributes, above registry.Related) (registry.Related, error) {
+			return newGroup(object, n, template, attributes, above.(*registry.Group))
 		},
 	})
 	if err != nil {
@@ -69,7 +58,7 @@ func (s *Store) CreateGroup(ctx context.Context, scope registry.Scope, n registr
 	return created.(*registry.Group), nil
 }
 
-func (s *Store) newGroup(n registry.NewGroup, template *registry.Template, attributes registry.Attributes, parent *registry.Group) (*registry.Group, error) {
+func newGroup(object registry.Object, n registry.NewGroup, template *registry.Template, attributes registry.Attributes, parent *registry.Group) (*registry.Group, error) {
 	path := join(parent.Path, n.Name)
 	switch {
 	case parent.Depth+1 > registry.MaxGroupDepth:
@@ -77,10 +66,8 @@ func (s *Store) newGroup(n registry.NewGroup, template *registry.Template, attri
 	case len(path) > registry.MaxPathBytes:
 		return nil, registry.LimitExceeded("a path has at most %d bytes", registry.MaxPathBytes)
 	}
-	now := s.now()
 	return &registry.Group{
-		Object: registry.Object{ID: newID(), Version: 1, CreatedAt: now, UpdatedAt: now},
-		Name:   n.Name, Path: path, Depth: parent.Depth + 1, Description: n.Description,
+		Object: object, Name: n.Name, Path: path, Depth: parent.Depth + 1, Description: n.Description,
 		ParentID: parent.ID, TemplateID: template.ID, Attributes: attributes,
 	}, nil
 }
@@ -102,15 +89,17 @@ func (s *Store) UpdateGroup(ctx context.Context, scope registry.Scope, ref regis
 func (s *Store) DeleteGroup(ctx context.Context, scope registry.Scope, ref registry.Ref) (*registry.Group, error) {
 	ref = groupRef(ref)
 	type answer struct {
-		group                                *registry.Group
-		children, members, policies, deleted int
+		group                       *registry.Group
+		template                    *registry.Template
+		children, members, policies int
 	}
-	q, p := groupDelete.of(ref, nil)
+	q, p := groupHeld.of(ref, nil)
 	var got answer
-	err := write(ctx, s, scope, "group.delete", func(ctx context.Context, tx *transaction) (err error) {
+	err := change(ctx, s, scope, "group.delete", func(ctx context.Context, tx *transaction) (err error) {
 		var ok bool
 		got, ok, err = one(ctx, tx, q, p, func(f fields) answer {
-			return answer{typedThing[*registry.Group](f), f.integer("children"), f.integer("members"), f.integer("policies"), f.integer("deleted")}
+			template := s.template(f.nested("template"), scope.Account).Template
+			return answer{typedThing[*registry.Group](f), template, f.integer("children"), f.integer("members"), f.integer("policies")}
 		})
 		switch {
 		case err != nil:
@@ -119,15 +108,13 @@ func (s *Store) DeleteGroup(ctx context.Context, scope registry.Scope, ref regis
 			return missing(ref)
 		case got.group.Depth == 0:
 			return registry.FailedPrecondition("the root group cannot be deleted")
-		case got.deleted == 0:
+		case got.children+got.members+got.policies > 0:
 			return registry.FailedPrecondition("group %q still has %s", got.group.Path, list(
 				count(got.children, "child", "children"), count(got.members, "member", "members"), count(got.policies, "policy", "policies")))
 		}
-		return nil
+		tx.recordDeletion(got.group, got.template)
+		return tx.bury(ctx, got.group.ID)
 	})
-	if errors.Is(err, errConstraint) {
-		return nil, registry.FailedPrecondition("group %q has just got children, members or policies", ref.Key+string(ref.ID))
-	}
 	if err != nil {
 		return nil, fmt.Errorf("delete group: %w", err)
 	}

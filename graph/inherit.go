@@ -21,7 +21,7 @@ import (
 // chains are short and shared, so that is cheaper than asking thing by thing.
 
 // memberships is the list of groups that the thing n is in.
-const memberships = `CASE WHEN n:Group THEN [n] ELSE COLLECT { MATCH (n)-[r]->(g:Group) WHERE r.inherits IS NULL RETURN DISTINCT g } END`
+const memberships = `CASE WHEN n:Group THEN [n] ELSE COLLECT { MATCH (n)-[r:!WAS_RELATED]->(g:Group) WHERE r.inherits IS NULL RETURN DISTINCT g } END`
 
 // inheritance goes on from a list things of {id, groups, ...}.
 const inheritance = `
@@ -93,7 +93,7 @@ var (
 		UNWIND $ids AS id
 		MATCH (n:Entity {id: id})
 		WHERE n.account = $account AND n:Device|Asset
-			AND (top.depth = 0 OR EXISTS { MATCH (n)-[r]->(:Group)-[:CHILD_OF*0..32]->(top) WHERE r.inherits IS NULL })
+			AND (top.depth = 0 OR EXISTS { MATCH (n)-[r:!WAS_RELATED]->(:Group)-[:CHILD_OF*0..32]->(top) WHERE r.inherits IS NULL })
 		RETURN collect(n.id) AS ids`)
 )
 

@@ -119,7 +119,7 @@ func (s *Store) DeleteKey(ctx context.Context, scope registry.Scope, id registry
 func (s *Store) PrincipalByKeyHash(ctx context.Context, hash string) (*registry.Principal, error) {
 	principal, ok, err := one(ctx, s.reading(registry.Scope{}), keyPrincipal, params{"hash": hash}, func(f fields) registry.Principal {
 		key := keyOfNode(f.nested("key"))
-		return registry.Principal{Scope: registry.Scope{Account: key.AccountID, AccountName: f.text("name"), Actor: key.ID}, Key: *key}
+		return registry.Principal{Scope: registry.Scope{Account: key.AccountID, AccountName: f.text("name"), Actor: key.ID, ActorName: key.Name}, Key: *key}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("principal: %w", err)

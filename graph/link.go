@@ -22,10 +22,10 @@ var (
 		REMOVE a._linking
 		WITH a
 		MATCH (d:Entity {id: $device}) WHERE d.account = $account AND d:Device
-		RETURN d.reference AS deviceReference, a.reference AS assetReference,
+		RETURN d.reference AS deviceReference, a.reference AS assetReference, d.version AS deviceVersion, a.version AS assetVersion,
 			[(d)-[:INSTANCE_OF]->(t) | t.id][0] AS deviceTemplate, [(a)-[:INSTANCE_OF]->(t) | t.id][0] AS assetTemplate,
 			[(d)-[:HAS_SERIES]->(s) | {measure: s.measure, type: s.type, unit: s.unit, lastAt: s.lastAt}] AS series,
-			[(a)<-[l:LINKED_TO]-(o) | {
+			[(a)<-[l:LINKED_TO]-(o:Device) | {
 				id: l.id, device: o.id, reference: o.reference, since: l.since, until: l.until,
 				deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures}] AS links`)
 
@@ -51,9 +51,9 @@ var (
 		MATCH (t:Entity {id: id})
 		WHERE t.account = $account
 		RETURN collect({id: id, links:
-			[(t)-[l:LINKED_TO]->(a) | {id: l.id, device: t.id, asset: a.id, since: l.since, until: l.until,
+			[(t)-[l:LINKED_TO]->(a:Asset) | {id: l.id, device: t.id, asset: a.id, since: l.since, until: l.until,
 				deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures}] +
-			[(t)<-[l:LINKED_TO]-(d) | {id: l.id, device: d.id, asset: t.id, since: l.since, until: l.until,
+			[(t)<-[l:LINKED_TO]-(d:Device) | {id: l.id, device: d.id, asset: t.id, since: l.since, until: l.until,
 				deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures}]}) AS twins`)
 )
 
@@ -66,6 +66,7 @@ type linkNode struct {
 // linkEnds is all that decides about a link between a device and an asset.
 type linkEnds struct {
 	deviceReference, assetReference string
+	deviceVersion, assetVersion     int
 	deviceTemplate, assetTemplate   registry.ID
 	device, asset                   *registry.Template
 	series                          []deviceSeries
@@ -86,7 +87,7 @@ type deviceSeries struct {
 // another source at that time or the two are linked already.
 func (s *Store) LinkDevice(ctx context.Context, scope registry.Scope, n registry.NewLink) (*registry.Link, error) {
 	var link *registry.Link
-	err := write(ctx, s, scope, "link", func(ctx context.Context, tx *transaction) error {
+	err := change(ctx, s, scope, "link", func(ctx context.Context, tx *transaction) error {
 		device, asset, ends, err := s.lockEnds(ctx, tx, scope, n.Device, n.Asset)
 		if err != nil {
 			return err
@@ -95,7 +96,7 @@ func (s *Store) LinkDevice(ctx context.Context, scope registry.Scope, n registry
 		if err != nil {
 			return err
 		}
-		since, err := ends.begin(device, fitted, n.Since, s.now())
+		since, err := ends.begin(device, fitted, n.Since, tx.at)
 		if err != nil {
 			return err
 		}
@@ -114,6 +115,7 @@ func (s *Store) LinkDevice(ctx context.Context, scope registry.Scope, n registry
 			}
 		}
 		p["deviceMeasures"], p["assetMeasures"], p["units"], p["types"], p["series"] = from, to, units, types, series
+		tx.recordLink("linked", link, ends)
 		return nothing(ctx, tx, linkCreate, p)
 	})
 	if err != nil {
@@ -127,7 +129,7 @@ func (s *Store) LinkDevice(ctx context.Context, scope registry.Scope, n registry
 // FAILED_PRECONDITION if the two are not linked.
 func (s *Store) UnlinkDevice(ctx context.Context, scope registry.Scope, deviceRef, assetRef registry.Ref) (*registry.Link, error) {
 	var link *registry.Link
-	err := write(ctx, s, scope, "unlink", func(ctx context.Context, tx *transaction) error {
+	err := change(ctx, s, scope, "unlink", func(ctx context.Context, tx *transaction) error {
 		device, asset, ends, err := s.lockEnds(ctx, tx, scope, deviceRef, assetRef)
 		if err != nil {
 			return err
@@ -138,7 +140,7 @@ func (s *Store) UnlinkDevice(ctx context.Context, scope registry.Scope, deviceRe
 		}
 		link = &ends.links[i].link
 		link.AssetID = asset
-		until := later(s.now(), link.Since.Add(time.Millisecond))
+		until := later(tx.at, link.Since.Add(time.Millisecond))
 		for _, m := range link.Measures {
 			until = later(until, ends.lastAt(m.Device).Add(time.Millisecond))
 		}
@@ -149,6 +151,7 @@ func (s *Store) UnlinkDevice(ctx context.Context, scope registry.Scope, deviceRe
 		if err == nil && !ended {
 			err = registry.NotFound("link", string(link.ID))
 		}
+		tx.recordLink("unlinked", link, ends)
 		return err
 	})
 	if err != nil {
@@ -204,6 +207,31 @@ func linkOf(f fields) registry.Link {
 	return l
 }
 
+// recordLink notes a link's beginning or end with both of its ends.
+func (t *transaction) recordLink(action string, link *registry.Link, ends linkEnds) {
+	for _, e := range []entry{
+		{kind: registry.ObjectDevice, id: link.DeviceID, key: ends.deviceReference, version: ends.deviceVersion,
+			relations: []registry.Difference{linkDifference(registry.KindAsset, ends.assetReference, link, action == "linked")}},
+		{kind: registry.ObjectAsset, id: link.AssetID, key: ends.assetReference, version: ends.assetVersion,
+			relations: []registry.Difference{linkDifference(registry.KindDevice, ends.deviceReference, link, action == "linked")}},
+	} {
+		e.operation, e.action = registry.ChangeUpdate, action
+		t.record(e)
+	}
+}
+
+func linkDifference(kind registry.Kind, key string, link *registry.Link, made bool) registry.Difference {
+	measures := make([]any, len(link.Measures))
+	for i, m := range link.Measures {
+		measures[i] = map[string]any{"device": m.Device, "asset": m.Asset}
+	}
+	end := map[string]any{"id": string(link.ID), "kind": string(kind), "key": key, "since": moment(link.Since), "measures": measures}
+	if made {
+		return registry.Difference{Path: "links", After: end}
+	}
+	return registry.Difference{Path: "links", Before: end}
+}
+
 // lockEnds finds a device and an asset, keeps readings of the device and other
 // links of the asset out until the transaction ends, and reads what decides.
 func (s *Store) lockEnds(ctx context.Context, tx *transaction, scope registry.Scope, deviceRef, assetRef registry.Ref) (device, asset registry.ID, ends linkEnds, err error) {
@@ -246,6 +274,7 @@ func findEnd(ctx context.Context, tx *transaction, ref registry.Ref, kind regist
 func linkEndsOf(f fields) linkEnds {
 	ends := linkEnds{
 		deviceReference: f.text("deviceReference"), assetReference: f.text("assetReference"),
+		deviceVersion: f.integer("deviceVersion"), assetVersion: f.integer("assetVersion"),
 		deviceTemplate: f.id("deviceTemplate"), assetTemplate: f.id("assetTemplate"),
 	}
 	for _, s := range f.maps("series") {

@@ -34,7 +34,7 @@ type TwinWith struct {
 // twinMembers are the groups of the twin n, with the relations that lead there.
 func twinMembers(group string) string {
 	return `COLLECT {
-			MATCH (n)-[r]->(o:Group)
+			MATCH (n)-[r:!WAS_RELATED]->(o:Group)
 			WHERE r.inherits IS NULL
 			RETURN {group: ` + group + `, relation: toLower(type(r))} ORDER BY o.keyFold, type(r)
 		}`

@@ -18,12 +18,10 @@ var (
 		WHERE m.account = $account AND m.keyFold = $key
 		RETURN properties(m) AS node`)
 
-	measureTypeDelete = named("measureType.delete", `
+	measureTypeHeld = named("measureType.held", `
 		MATCH (m:MeasureType)
 		WHERE m.account = $account AND m.keyFold = $key
-		WITH m, m.id AS id, COUNT { (:Template)-[:HAS_MEASURE]->(m) } AS templates
-		FOREACH (_ IN CASE WHEN templates = 0 THEN [1] ELSE [] END | DELETE m)
-		RETURN id, templates`)
+		RETURN properties(m) AS node, COUNT { (:Template)-[:HAS_MEASURE]->(m) } AS templates`)
 
 	measureTypeCount = named("measureType.count", `
 		MATCH (m:MeasureType)
@@ -41,15 +39,21 @@ func (s *Store) CreateMeasureType(ctx context.Context, scope registry.Scope, n r
 	if violations := n.Check(); len(violations) > 0 {
 		return nil, registry.Invalid(violations...)
 	}
-	now := s.now()
-	m := &registry.MeasureType{
-		Object: registry.Object{ID: newID(), Version: 1, CreatedAt: now, UpdatedAt: now},
-		Name:   n.Name, ValueType: n.ValueType, Unit: n.Unit, Description: n.Description,
-	}
-	err := nothing(ctx, s.writing(scope), measureTypeCreate, params{"properties": map[string]any{
-		"id": string(m.ID), "keyFold": Fold(m.Name), "name": m.Name, "valueType": string(m.ValueType),
-		"unit": m.Unit, "description": m.Description, "version": 1, "createdAt": now, "updatedAt": now,
-	}})
+	var m *registry.MeasureType
+	err := change(ctx, s, scope, "measureType.create", func(ctx context.Context, tx *transaction) error {
+		m = &registry.MeasureType{
+			Object: registry.Object{ID: newID(), Version: 1, CreatedAt: tx.at, UpdatedAt: tx.at},
+			Name:   n.Name, ValueType: n.ValueType, Unit: n.Unit, Description: n.Description,
+		}
+		tx.record(entry{
+			kind: registry.ObjectMeasureType, id: m.ID, key: m.Name, operation: registry.ChangeCreate, action: "created",
+			version: 1, after: measureTypeSnapshot(m),
+		})
+		return nothing(ctx, tx, measureTypeCreate, params{"properties": map[string]any{
+			"id": string(m.ID), "keyFold": Fold(m.Name), "name": m.Name, "valueType": string(m.ValueType),
+			"unit": m.Unit, "description": m.Description, "version": 1, "createdAt": tx.at, "updatedAt": tx.at,
+		}})
+	})
 	if errors.Is(err, errConstraint) {
 		return nil, registry.Conflict("name", "there is a measure type %q already", n.Name)
 	}
@@ -63,23 +67,34 @@ func (s *Store) CreateMeasureType(ctx context.Context, scope registry.Scope, n r
 // its id.
 func (s *Store) DeleteMeasureType(ctx context.Context, scope registry.Scope, name string) (registry.ID, error) {
 	type answer struct {
-		id        registry.ID
-		templates int
+		measureType *registry.MeasureType
+		templates   int
 	}
-	deleted, ok, err := one(ctx, s.writing(scope), measureTypeDelete, params{"key": Fold(name)}, func(f fields) answer {
-		return answer{f.id("id"), f.integer("templates")}
+	var held answer
+	err := change(ctx, s, scope, "measureType.delete", func(ctx context.Context, tx *transaction) (err error) {
+		var ok bool
+		held, ok, err = one(ctx, tx, measureTypeHeld, params{"key": Fold(name)}, func(f fields) answer {
+			return answer{measureTypeOf(f), f.integer("templates")}
+		})
+		switch {
+		case err != nil:
+			return err
+		case !ok:
+			return registry.NotFound("measure type", name)
+		case held.templates > 0:
+			return registry.FailedPrecondition("measure type %q is used by %d template(s)", name, held.templates)
+		}
+		m := held.measureType
+		tx.record(entry{
+			kind: registry.ObjectMeasureType, id: m.ID, key: m.Name, operation: registry.ChangeDelete, action: "deleted",
+			version: m.Version, before: measureTypeSnapshot(m),
+		})
+		return tx.bury(ctx, m.ID)
 	})
-	switch {
-	case errors.Is(err, errConstraint):
-		return "", registry.FailedPrecondition("measure type %q is used by a template", name)
-	case err != nil:
+	if err != nil {
 		return "", fmt.Errorf("delete measure type %s: %w", name, err)
-	case !ok:
-		return "", registry.NotFound("measure type", name)
-	case deleted.templates > 0:
-		return "", registry.FailedPrecondition("measure type %q is used by %d template(s)", name, deleted.templates)
 	}
-	return deleted.id, nil
+	return held.measureType.ID, nil
 }
 
 // MeasureType returns a measure type by its name.

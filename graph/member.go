@@ -28,7 +28,7 @@ const memberMatch = `MATCH (top:Entity {id: $id}) WHERE top.account = $account A
 
 // listing is the listing of members that the filter asks for.
 func (f MemberFilter) listing() (listing, error) {
-	depth, labels, relation, condition := "0", "Device|Asset", "", "r.inherits IS NULL"
+	depth, labels, relation, condition := "0", "Device|Asset", ":!WAS_RELATED", "r.inherits IS NULL"
 	if f.Deep {
 		depth = "32"
 	}

@@ -30,7 +30,7 @@ var (
 		UNWIND $groups AS id
 		MATCH (g:Entity {id: id})
 		WHERE g.account = $account
-		CREATE (n)-[:APPLIES_TO]->(g)
+		CREATE (n)-[:APPLIES_TO {since: $since}]->(g)
 		RETURN count(g) AS n`)
 
 	policyLock = [2]query{
@@ -56,19 +56,18 @@ var (
 		MATCH (n:Entity {id: $id})
 		WHERE n.account = $account
 		CALL (n) {
-			MATCH (n)-[old:APPLIES_TO]->()
+			MATCH (n)-[old:APPLIES_TO]->(g)
+			WHERE NOT g.id IN $groups
+			CREATE (n)-[was:WAS_APPLIES_TO]->(g)
+			SET was = properties(old), was.until = $since
 			DELETE old
 		}
 		UNWIND $groups AS group
 		MATCH (g:Entity {id: group})
 		WHERE g.account = $account
-		CREATE (n)-[:APPLIES_TO]->(g)
+		MERGE (n)-[r:APPLIES_TO]->(g)
+		ON CREATE SET r.since = $since
 		RETURN count(g) AS n`)
-
-	policyDelete = named("policy.delete", `
-		MATCH (n:Entity {id: $id})
-		WHERE n.account = $account AND n:Policy
-		DETACH DELETE n`)
 
 	policyByReference = named("policy.byReference", `
 		MATCH (n:Policy)
@@ -109,12 +108,12 @@ func (s *Store) CreatePolicy(ctx context.Context, scope registry.Scope, n regist
 	if violations = append(violations, wrong...); len(violations) > 0 {
 		return nil, registry.Invalid(violations...)
 	}
-	now := s.now()
-	policy := &registry.Policy{
-		Object:    registry.Object{ID: newID(), Version: 1, CreatedAt: now, UpdatedAt: now},
-		Reference: n.Reference, Type: n.Type, Description: n.Description, Document: n.Document,
-	}
-	err := write(ctx, s, scope, "policy.create", func(ctx context.Context, tx *transaction) error {
+	var policy *registry.Policy
+	err := change(ctx, s, scope, "policy.create", func(ctx context.Context, tx *transaction) error {
+		policy = &registry.Policy{
+			Object:    registry.Object{ID: newID(), Version: 1, CreatedAt: tx.at, UpdatedAt: tx.at},
+			Reference: n.Reference, Type: n.Type, Description: n.Description, Document: n.Document,
+		}
 		groups, err := policyTargets(ctx, tx, n.AppliesTo)
 		if err != nil {
 			return err
@@ -123,11 +122,12 @@ func (s *Store) CreatePolicy(ctx context.Context, scope registry.Scope, n regist
 		node := groups.rank()
 		for name, value := range map[string]any{
 			"id": string(policy.ID), "reference": n.Reference, "keyFold": Fold(n.Reference), "type": n.Type,
-			"description": n.Description, "document": document, "version": 1, "createdAt": now, "updatedAt": now,
+			"description": n.Description, "document": document, "version": 1, "createdAt": tx.at, "updatedAt": tx.at,
 		} {
 			node[name] = value
 		}
-		return applied(ctx, tx, policyCreate, params{"properties": node, "groups": texts(groups.ids)}, len(groups.ids))
+		tx.recordPolicy(registry.ChangeCreate, "created", nil, policy)
+		return applied(ctx, tx, policyCreate, params{"properties": node, "groups": texts(groups.ids), "since": tx.at.UnixMilli()}, len(groups.ids))
 	})
 	if errors.Is(err, errConstraint) {
 		return nil, registry.Conflict("reference", "policy %q exists already", n.Reference)
@@ -136,6 +136,18 @@ func (s *Store) CreatePolicy(ctx context.Context, scope registry.Scope, n regist
 		return nil, fmt.Errorf("create policy %s: %w", n.Reference, err)
 	}
 	return policy, nil
+}
+
+// recordPolicy notes what becomes of a policy; before or after is nil.
+func (t *transaction) recordPolicy(operation registry.ChangeOperation, action string, before, after *registry.Policy) {
+	e := entry{kind: registry.ObjectPolicy, operation: operation, action: action, structural: true}
+	if before != nil {
+		e.id, e.key, e.version, e.before = before.ID, before.Reference, before.Version, policySnapshot(before)
+	}
+	if after != nil {
+		e.id, e.key, e.version, e.after = after.ID, after.Reference, after.Version, policySnapshot(after)
+	}
+	t.record(e)
 }
 
 // applied runs a query that applies a policy to groups, all of which must still
@@ -151,13 +163,18 @@ func applied(ctx context.Context, tx *transaction, q query, p params, groups int
 // UpdatePolicy changes a policy, which is named by id or by reference.
 func (s *Store) UpdatePolicy(ctx context.Context, scope registry.Scope, ref registry.Ref, patch registry.PolicyPatch) (*registry.Policy, error) {
 	var updated *registry.Policy
-	err := write(ctx, s, scope, "policy.update", func(ctx context.Context, tx *transaction) error {
+	err := change(ctx, s, scope, "policy.update", func(ctx context.Context, tx *transaction) error {
 		policy, err := s.lockPolicy(ctx, tx, ref, patch.IfVersion)
 		if err != nil {
 			return err
 		}
+		before := *policy
+		if err := changePolicy(ctx, tx, policy, patch); err != nil {
+			return err
+		}
 		updated = policy
-		return changePolicy(ctx, tx, policy, patch)
+		tx.recordPolicy(registry.ChangeUpdate, "updated", &before, policy)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("update policy: %w", err)
@@ -191,7 +208,9 @@ func changePolicy(ctx context.Context, tx *transaction, policy *registry.Policy,
 		if err != nil {
 			return err
 		}
-		if err := applied(ctx, tx, policyApply, params{"id": string(policy.ID), "groups": texts(groups.ids)}, len(groups.ids)); err != nil {
+		if err := applied(ctx, tx, policyApply, params{
+			"id": string(policy.ID), "groups": texts(groups.ids), "since": tx.at.UnixMilli(),
+		}, len(groups.ids)); err != nil {
 			return err
 		}
 		policy.GroupIDs, changes = groups.ids, groups.rank()
@@ -204,11 +223,12 @@ func changePolicy(ctx context.Context, tx *transaction, policy *registry.Policy,
 // DeletePolicy deletes a policy and returns it as it was.
 func (s *Store) DeletePolicy(ctx context.Context, scope registry.Scope, ref registry.Ref) (*registry.Policy, error) {
 	var deleted *registry.Policy
-	err := write(ctx, s, scope, "policy.delete", func(ctx context.Context, tx *transaction) (err error) {
+	err := change(ctx, s, scope, "policy.delete", func(ctx context.Context, tx *transaction) (err error) {
 		if deleted, err = s.lockPolicy(ctx, tx, ref, nil); err != nil {
 			return err
 		}
-		return nothing(ctx, tx, policyDelete, params{"id": string(deleted.ID)})
+		tx.recordPolicy(registry.ChangeDelete, "deleted", deleted, nil)
+		return tx.bury(ctx, deleted.ID)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("delete policy: %w", err)
@@ -218,9 +238,9 @@ func (s *Store) DeletePolicy(ctx context.Context, scope registry.Scope, ref regi
 
 // lockPolicy raises a policy's version and reads it.
 func (s *Store) lockPolicy(ctx context.Context, tx *transaction, ref registry.Ref, ifVersion *int) (*registry.Policy, error) {
-	q, p, name := policyLock[0], params{"key": Fold(ref.Key), "now": s.now()}, ref.Key
+	q, p, name := policyLock[0], params{"key": Fold(ref.Key), "now": tx.at}, ref.Key
 	if ref.ID != "" {
-		q, p, name = policyLock[1], params{"id": string(ref.ID), "now": s.now()}, string(ref.ID)
+		q, p, name = policyLock[1], params{"id": string(ref.ID), "now": tx.at}, string(ref.ID)
 	}
 	policy, ok, err := one(ctx, tx, q, p, policyOf)
 	if err != nil {

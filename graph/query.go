@@ -118,6 +118,8 @@ type transaction struct {
 	store *Store
 	scope registry.Scope
 	tx    neo4j.ManagedTransaction
+	// journal is that of the account, in a change.
+	journal
 	// failed is the driver's own error, by which the driver decides whether the
 	// transaction may run again.
 	failed error

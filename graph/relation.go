@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -36,13 +37,18 @@ var (
 		MATCH (a:Entity {id: $from}) WHERE a.account = $account
 		MATCH (b:Entity {id: $to}) WHERE b.account = $account
 		MERGE (a)-[r:TYPE]->(b)
-		ON CREATE SET r.inherits = $inherits
-		RETURN a.id AS id`
+		ON CREATE SET r = $properties, r.new = true
+		WITH r, r.new IS NOT NULL AS made
+		REMOVE r.new
+		RETURN made`
 
 	unrelateText = `
 		MATCH (a:Entity {id: $from}) WHERE a.account = $account
 		MATCH (a)-[r:TYPE]->(b:Entity {id: $to})
-		DELETE r`
+		CREATE (a)-[w:WAS_RELATED]->(b)
+		SET w = properties(r), w.name = $name, w.until = $until
+		DELETE r
+		RETURN count(r) AS n`
 )
 
 // target is an object that exists, with its template.
@@ -115,13 +121,27 @@ func undeclared(name string, source, target *registry.Template) registry.Violati
 // edge is a relation to be made.
 type edge struct {
 	name     string
-	to       registry.ID
+	to       registry.Related
 	inherits bool
 }
 
 // parameter is the edge as the create query takes it.
-func (e edge) parameter() map[string]any {
-	return map[string]any{"to": string(e.to), "type": relationType(e.name), "inherits": tag(e.inherits)}
+func (e edge) parameter(since time.Time) map[string]any {
+	return map[string]any{"to": string(e.to.NodeID()), "type": relationType(e.name), "properties": relationProperties(e.inherits, since)}
+}
+
+// relationProperties are those of a relation's relationship.
+func relationProperties(inherits bool, since time.Time) map[string]any {
+	return map[string]any{"inherits": tag(inherits), "since": since.UnixMilli()}
+}
+
+// relationsMade are the differences that new relations make.
+func relationsMade(edges []edge) []registry.Difference {
+	var out []registry.Difference
+	for _, e := range edges {
+		out = append(out, relationDifference(e.name, e.to, true))
+	}
+	return out
 }
 
 // tag is the relationship's property: false on a mere tag, absent elsewhere.
@@ -140,7 +160,11 @@ func relationType(name string) string { return strings.ToUpper(name) }
 func edges(source *registry.Template, relations []registry.NewRelation, targets map[string]target) ([]edge, []registry.Violation) {
 	var out []edge
 	var violations []registry.Violation
-	seen := map[edge]bool{}
+	type way struct {
+		name string
+		to   registry.ID
+	}
+	seen := map[way]bool{}
 	for _, relation := range relations {
 		path := "relations." + relation.Name
 		if violation := registry.CheckRelationName(path, relation.Name); violation != nil {
@@ -158,10 +182,9 @@ func edges(source *registry.Template, relations []registry.NewRelation, targets 
 				violations = append(violations, undeclared(relation.Name, source, to.template.Template))
 				continue
 			}
-			e := edge{relation.Name, to.thing.NodeID(), rule.Inherits}
-			if !seen[e] {
-				seen[e] = true
-				out = append(out, e)
+			if w := (way{relation.Name, to.thing.NodeID()}); !seen[w] {
+				seen[w] = true
+				out = append(out, edge{relation.Name, to.thing, rule.Inherits})
 			}
 		}
 	}
@@ -192,7 +215,7 @@ func (s *Store) Relate(ctx context.Context, scope registry.Scope, from registry.
 		return nil, nil, registry.Invalid(*violation)
 	}
 	committed := func() {}
-	err = write(ctx, s, scope, "relation.relate", func(ctx context.Context, tx *transaction) error {
+	err = change(ctx, s, scope, "relation.relate", func(ctx context.Context, tx *transaction) error {
 		a, b, err := s.ends(ctx, tx, scope, from, to)
 		if err != nil {
 			return err
@@ -206,9 +229,14 @@ func (s *Store) Relate(ctx context.Context, scope registry.Scope, from registry.
 			return err
 		}
 		q := query{"relation.relate", typedText(relateText, name)}
-		made, err := tx.run(ctx, q, params{"from": string(source.NodeID()), "to": string(other.NodeID()), "inherits": tag(rule.Inherits)})
-		if err == nil && len(made) == 0 {
+		made, ok, err := one(ctx, tx, q, params{
+			"from": string(source.NodeID()), "to": string(other.NodeID()), "properties": relationProperties(rule.Inherits, tx.at),
+		}, func(f fields) bool { return f.boolean("made") })
+		if err == nil && !ok {
 			return errAgain
+		}
+		if made {
+			tx.recordRelation("related", source, name, other)
 		}
 		return err
 	})
@@ -225,7 +253,7 @@ func (s *Store) Unrelate(ctx context.Context, scope registry.Scope, from registr
 	if violation := registry.CheckRelationName("relation", name); violation != nil {
 		return nil, nil, registry.Invalid(*violation)
 	}
-	err = write(ctx, s, scope, "relation.unrelate", func(ctx context.Context, tx *transaction) error {
+	err = change(ctx, s, scope, "relation.unrelate", func(ctx context.Context, tx *transaction) error {
 		a, b, err := s.ends(ctx, tx, scope, from, to)
 		if err != nil {
 			return err
@@ -238,12 +266,27 @@ func (s *Store) Unrelate(ctx context.Context, scope registry.Scope, from registr
 			return err
 		}
 		q := query{"relation.unrelate", typedText(unrelateText, name)}
-		return nothing(ctx, tx, q, params{"from": string(source.NodeID()), "to": string(other.NodeID())})
+		ended, _, err := one(ctx, tx, q, params{
+			"from": string(source.NodeID()), "to": string(other.NodeID()), "name": name, "until": tx.at.UnixMilli(),
+		}, counted)
+		if ended > 0 {
+			tx.recordRelation("unrelated", source, name, other)
+		}
+		return err
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("unrelate: %w", err)
 	}
 	return source, other, nil
+}
+
+// recordRelation notes that a relation was made or ended, with the object where
+// it starts.
+func (t *transaction) recordRelation(action string, source registry.Related, name string, other registry.Related) {
+	t.record(entry{
+		kind: objectKind(source), id: source.NodeID(), key: keyOf(source), operation: registry.ChangeUpdate, action: action,
+		version: objectIn(source).Version, relations: []registry.Difference{relationDifference(name, other, action == "related")},
+	})
 }
 
 // typedText puts a relation's checked name into a text.
@@ -264,4 +307,7 @@ func (s *Store) ends(ctx context.Context, tx *transaction, scope registry.Scope,
 }
 
 // builtInTypes are relationship types between things that are no relations.
-var builtInTypes = []string{"CHILD_OF", "COMPONENT_OF", "PART_OF", "LINKED_TO"}
+var builtInTypes = []string{
+	"CHILD_OF", "COMPONENT_OF", "PART_OF", "LINKED_TO",
+	"WAS_CHILD_OF", "WAS_COMPONENT_OF", "WAS_PART_OF", "WAS_RELATED",
+}

@@ -32,7 +32,7 @@ var (
 		MATCH (n:Entity {id: id})
 		WHERE n.account = $account AND n:Device|Asset
 		RETURN collect({id: id, groups: COLLECT {
-			MATCH (n)-[r]->(g:Group)
+			MATCH (n)-[r:!WAS_RELATED]->(g:Group)
 			WHERE r.inherits IS NULL
 			RETURN {group: g.id, relation: toLower(type(r))} ORDER BY g.keyFold, type(r)
 		}}) AS things`)

@@ -39,12 +39,6 @@ var (
 		MATCH (t:Entity {id: $id})
 		WHERE t.account = $account
 		SET t.status = 'PUBLISHED', t.publishedAt = $now`)
-
-	templateDelete = named("template.delete", `
-		MATCH (t:Entity {id: $id})
-		WHERE t.account = $account AND t:Template
-		OPTIONAL MATCH (t)-[r:HAS_MEASURE]->()
-		DELETE r, t`)
 )
 
 // CreateTemplate makes the next version of a template, as a draft or published
@@ -57,8 +51,8 @@ func (s *Store) CreateTemplate(ctx context.Context, scope registry.Scope, n regi
 	}
 	var created *compiledTemplate
 	committed := func() {}
-	err := write(ctx, s, scope, "template.create", func(ctx context.Context, tx *transaction) error {
-		t, measureTypes, err := s.prepareTemplate(ctx, tx, n)
+	err := change(ctx, s, scope, "template.create", func(ctx context.Context, tx *transaction) error {
+		t, measureTypes, err := prepareTemplate(ctx, tx, n)
 		if err != nil {
 			return err
 		}
@@ -73,6 +67,7 @@ func (s *Store) CreateTemplate(ctx context.Context, scope registry.Scope, n regi
 				return err
 			}
 		}
+		tx.recordTemplate(registry.ChangeCreate, "created", nil, t)
 		created = &compiledTemplate{Template: t, account: scope.Account, schema: schema}
 		err = nothing(ctx, tx, templateCreate, params{"properties": node, "measureTypes": texts(measureTypes)})
 		if errors.Is(err, errConstraint) {
@@ -90,9 +85,21 @@ func (s *Store) CreateTemplate(ctx context.Context, scope registry.Scope, n regi
 	return created.Template, nil
 }
 
+// recordTemplate notes what becomes of a template; before or after is nil.
+func (t *transaction) recordTemplate(operation registry.ChangeOperation, action string, before, after *registry.Template) {
+	e := entry{kind: registry.ObjectTemplate, operation: operation, action: action}
+	if before != nil {
+		e.id, e.key, e.version, e.before = before.ID, before.Name, before.Version, templateSnapshot(before)
+	}
+	if after != nil {
+		e.id, e.key, e.version, e.after = after.ID, after.Name, after.Version, templateSnapshot(after)
+	}
+	t.record(e)
+}
+
 // prepareTemplate numbers a new template and fills in its measures' value
 // types.
-func (s *Store) prepareTemplate(ctx context.Context, tx runner, n registry.NewTemplate) (*registry.Template, []registry.ID, error) {
+func prepareTemplate(ctx context.Context, tx *transaction, n registry.NewTemplate) (*registry.Template, []registry.ID, error) {
 	var keys []string
 	for _, m := range n.Measures {
 		if _, builtIn := registry.BuiltInMeasureTypes[strings.ToLower(m.Type)]; !builtIn {
@@ -117,7 +124,7 @@ func (s *Store) prepareTemplate(ctx context.Context, tx runner, n registry.NewTe
 	}
 	t := &registry.Template{
 		ID: newID(), Kind: n.Kind, Name: n.Name, Version: before.version + 1, Status: registry.TemplateDraft, Description: n.Description,
-		Properties: n.Properties, Required: n.Required, Relations: n.Relations, CreatedAt: s.now(),
+		Properties: n.Properties, Required: n.Required, Relations: n.Relations, CreatedAt: tx.at,
 	}
 	if before.name != nil {
 		// All versions of a template write its name in the same way.
@@ -185,8 +192,8 @@ func (s *Store) claimTemplateNames(ctx context.Context, tx runner, t *registry.T
 func (s *Store) PublishTemplate(ctx context.Context, scope registry.Scope, id registry.ID) (*registry.Template, error) {
 	var published *registry.Template
 	committed := func() {}
-	err := write(ctx, s, scope, "template.publish", func(ctx context.Context, tx *transaction) error {
-		now := s.now()
+	err := change(ctx, s, scope, "template.publish", func(ctx context.Context, tx *transaction) error {
+		now := tx.at
 		t, ok, err := one(ctx, tx, templateLock, params{"id": string(id), "now": now}, s.templateIn(scope))
 		if err != nil {
 			return err
@@ -201,7 +208,9 @@ func (s *Store) PublishTemplate(ctx context.Context, scope registry.Scope, id re
 		if committed, err = s.claimTemplateNames(ctx, tx, t); err != nil {
 			return err
 		}
+		before := *t
 		t.Status, t.PublishedAt = registry.TemplatePublished, &now
+		tx.recordTemplate(registry.ChangeUpdate, "published", &before, t)
 		return nothing(ctx, tx, templatePublish, params{"id": string(id), "now": now})
 	})
 	if err != nil {
@@ -213,12 +222,12 @@ func (s *Store) PublishTemplate(ctx context.Context, scope registry.Scope, id re
 
 // DeleteTemplate deletes a template that nothing is an instance of.
 func (s *Store) DeleteTemplate(ctx context.Context, scope registry.Scope, id registry.ID) error {
-	err := write(ctx, s, scope, "template.delete", func(ctx context.Context, tx *transaction) error {
+	err := change(ctx, s, scope, "template.delete", func(ctx context.Context, tx *transaction) error {
 		type answer struct {
 			template *registry.Template
 			used     bool
 		}
-		t, ok, err := one(ctx, tx, templateLock, params{"id": string(id), "now": s.now()}, func(f fields) answer {
+		t, ok, err := one(ctx, tx, templateLock, params{"id": string(id), "now": tx.at}, func(f fields) answer {
 			return answer{s.templateIn(scope)(f), f.boolean("used")}
 		})
 		switch {
@@ -231,11 +240,9 @@ func (s *Store) DeleteTemplate(ctx context.Context, scope registry.Scope, id reg
 		case t.used:
 			return registry.FailedPrecondition("template %q version %d is in use", t.template.Name, t.template.Version)
 		}
-		return nothing(ctx, tx, templateDelete, params{"id": string(id)})
+		tx.recordTemplate(registry.ChangeDelete, "deleted", t.template, nil)
+		return tx.bury(ctx, id)
 	})
-	if errors.Is(err, errConstraint) {
-		return registry.FailedPrecondition("template %s is in use", id)
-	}
 	if err != nil {
 		return fmt.Errorf("delete template %s: %w", id, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -23,7 +24,7 @@ var (
 			MATCH (o:Entity {id: relation.to})
 			WHERE o.account = $account
 			CREATE (n)-[r:$(relation.type)]->(o)
-			SET r.inherits = relation.inherits
+			SET r = relation.properties
 			RETURN count(r) AS related
 		}
 		RETURN related AS n`)
@@ -83,7 +84,7 @@ type newThing struct {
 	relations  []registry.NewRelation
 	// parent is for groups.
 	parent *registry.Ref
-	make   func(template *registry.Template, attributes registry.Attributes, parent registry.Related) (registry.Related, error)
+	make   func(object registry.Object, template *registry.Template, attributes registry.Attributes, parent registry.Related) (registry.Related, error)
 }
 
 // create makes a thing, with its relations, in one transaction.
@@ -102,7 +103,7 @@ func (s *Store) create(ctx context.Context, scope registry.Scope, n newThing) (r
 	}
 	var created registry.Related
 	committed := func() {}
-	err := write(ctx, s, scope, noun(n.kind)+".create", func(ctx context.Context, tx *transaction) error {
+	err := change(ctx, s, scope, noun(n.kind)+".create", func(ctx context.Context, tx *transaction) error {
 		template, targets, err := s.prepare(ctx, tx, scope, n.kind, n.template, refs)
 		if err != nil {
 			return err
@@ -123,9 +124,14 @@ func (s *Store) create(ctx context.Context, scope registry.Scope, n newThing) (r
 		if len(violations) > 0 {
 			return registry.Invalid(violations...)
 		}
-		if created, err = n.make(template.Template, attributes, parent); err != nil {
+		object := registry.Object{ID: newID(), Version: 1, CreatedAt: tx.at, UpdatedAt: tx.at}
+		if created, err = n.make(object, template.Template, attributes, parent); err != nil {
 			return err
 		}
+		tx.record(entry{
+			kind: objectKind(created), id: object.ID, key: keyOf(created), operation: registry.ChangeCreate, action: "created", version: 1,
+			after: thingSnapshot(created, template.Template), relations: relationsMade(made), structural: n.kind == registry.KindGroup,
+		})
 		node, err := nodeOf(created, template.Template)
 		if err != nil {
 			return err
@@ -133,7 +139,7 @@ func (s *Store) create(ctx context.Context, scope registry.Scope, n newThing) (r
 		if committed, err = s.claimBoth(ctx, tx, edgeNames(made), attributeNames(n.kind, node)); err != nil {
 			return err
 		}
-		return insert(ctx, tx, n.kind, template.ID, node, made, parent)
+		return insert(ctx, tx, created, template.ID, node, made, parent)
 	})
 	if errors.Is(err, errConstraint) {
 		return nil, registry.Conflict(n.keyField, "%s %q exists already", noun(n.kind), n.key)
@@ -145,20 +151,26 @@ func (s *Store) create(ctx context.Context, scope registry.Scope, n newThing) (r
 	return created, nil
 }
 
-func insert(ctx context.Context, tx *transaction, kind registry.Kind, template registry.ID, node map[string]any, made []edge, parent registry.Related) error {
+func insert(ctx context.Context, tx *transaction, thing registry.Related, template registry.ID, node map[string]any, made []edge, parent registry.Related) error {
 	relations := make([]any, 0, len(made)+1)
 	for _, e := range made {
-		relations = append(relations, e.parameter())
+		relations = append(relations, e.parameter(tx.at))
 	}
-	if parent != nil {
-		relations = append(relations, map[string]any{"to": string(parent.NodeID()), "type": "CHILD_OF", "inherits": nil})
+	if group, ok := thing.(*registry.Group); ok {
+		relations = append(relations, map[string]any{"to": string(parent.NodeID()), "type": "CHILD_OF", "properties": childProperties(group.Name, tx.at)})
 	}
-	related, ok, err := one(ctx, tx, thingCreate[kind], params{"template": string(template), "properties": node, "relations": relations}, counted)
+	related, ok, err := one(ctx, tx, thingCreate[kindOf(thing)], params{"template": string(template), "properties": node, "relations": relations}, counted)
 	if err == nil && (!ok || related != len(relations)) {
 		// The template or a target was deleted between the two queries.
 		return errAgain
 	}
 	return err
+}
+
+// childProperties are those of the relationship from a group to its parent. The
+// name stands there too, so that former paths can be walked.
+func childProperties(name string, since time.Time) map[string]any {
+	return map[string]any{"since": since.UnixMilli(), "name": name, "nameFold": Fold(name)}
 }
 
 func unknownTemplate(kind registry.Kind, name string) error {
@@ -192,15 +204,18 @@ func (s *Store) update(ctx context.Context, scope registry.Scope, ref registry.R
 	}
 	var updated registry.Related
 	committed := func() {}
-	err := write(ctx, s, scope, noun(ref.Kind)+".update", func(ctx context.Context, tx *transaction) error {
+	err := change(ctx, s, scope, noun(ref.Kind)+".update", func(ctx context.Context, tx *transaction) error {
 		before, err := s.lock(ctx, tx, scope, ref, patch.IfVersion)
 		if err != nil {
 			return err
 		}
-		template := before.template
+		template, action := before.template, "updated"
 		if patch.Template != nil {
 			if template, err = s.moveTemplate(ctx, tx, scope, before, *patch.Template); err != nil {
 				return err
+			}
+			if template.ID != before.template.ID {
+				action = "migrated"
 			}
 		}
 		wanted := merge(attributesIn(before.thing), attributes)
@@ -215,6 +230,10 @@ func (s *Store) update(ctx context.Context, scope registry.Scope, ref registry.R
 		if committed, err = s.claimNames(ctx, tx, propertyNames, attributeNames(ref.Kind, node)); err != nil {
 			return err
 		}
+		tx.record(entry{
+			kind: objectKind(updated), id: updated.NodeID(), key: keyOf(updated), operation: registry.ChangeUpdate, action: action,
+			version: objectIn(updated).Version, before: thingSnapshot(before.thing, before.template.Template), after: thingSnapshot(updated, template.Template),
+		})
 		return nothing(ctx, tx, thingUpdate, params{"id": string(updated.NodeID()), "changes": changes(before.node, ref.Kind, node)})
 	})
 	if err != nil {
@@ -232,7 +251,7 @@ type locked struct {
 
 // lock raises a thing's version and reads it.
 func (s *Store) lock(ctx context.Context, tx *transaction, scope registry.Scope, ref registry.Ref, ifVersion *int) (locked, error) {
-	q, p := thingLock.of(ref, params{"now": s.now()})
+	q, p := thingLock.of(ref, params{"now": tx.at})
 	before, ok, err := one(ctx, tx, q, p, func(f fields) locked {
 		thing := f.nested("thing")
 		return locked{target{thingOf(thing), s.template(f.nested("template"), scope.Account)}, thing.nested("node")}

@@ -13,18 +13,18 @@ var (
 	twinLock = forEachKind("lockForDeletion", `
 		THING
 		SET n.version = n.version
-		RETURN `+thing("n")+` AS thing,
+		WITH n
+		MATCH (n)-[:INSTANCE_OF]->(t:Template)
+		RETURN `+thing("n")+` AS thing, properties(t) AS template,
 			CASE WHEN n:Device THEN [n.id] ELSE [(n)<-[l:LINKED_TO]-(d:Device) WHERE l.until IS NULL | d.id] END AS devices`)
 
 	// The series are set apart first: what they hold goes in further, bounded
 	// transactions.
-	twinDelete = named("twin.delete", `
+	twinOrphan = named("twin.orphanSeries", `
 		MATCH (n:Entity {id: $id})
 		WHERE n.account = $account
-		OPTIONAL MATCH (n)-[:HAS_SERIES]->(s:Series)
-		SET s:Orphaned, s.account = $account
-		WITH DISTINCT n
-		DETACH DELETE n`)
+		MATCH (n)-[:HAS_SERIES]->(s:Series)
+		SET s:Orphaned, s.account = $account`)
 )
 
 // CreateDevice makes a device with its relations.
@@ -91,9 +91,7 @@ func (s *Store) createTwin(ctx context.Context, scope registry.Scope, kind regis
 	}
 	return s.create(ctx, scope, newThing{
 		kind: kind, key: n.Reference, keyField: "reference", template: n.Template, attributes: n.Attributes, relations: n.Relations,
-		make: func(template *registry.Template, attributes registry.Attributes, _ registry.Related) (registry.Related, error) {
-			now := s.now()
-			object := registry.Object{ID: newID(), Version: 1, CreatedAt: now, UpdatedAt: now}
+		make: func(object registry.Object, template *registry.Template, attributes registry.Attributes, _ registry.Related) (registry.Related, error) {
 			if kind == registry.KindDevice {
 				return &registry.Device{Object: object, Reference: n.Reference, Description: n.Description, State: n.State, TemplateID: template.ID, Attributes: attributes}, nil
 			}
@@ -104,14 +102,17 @@ func (s *Store) createTwin(ctx context.Context, scope registry.Scope, kind regis
 
 func (s *Store) deleteTwin(ctx context.Context, scope registry.Scope, ref registry.Ref) (registry.Related, error) {
 	type answer struct {
-		thing   registry.Related
-		devices []registry.ID
+		thing    registry.Related
+		template *registry.Template
+		devices  []registry.ID
 	}
 	var got answer
 	q, p := twinLock.of(ref, nil)
-	err := write(ctx, s, scope, noun(ref.Kind)+".delete", func(ctx context.Context, tx *transaction) (err error) {
+	err := change(ctx, s, scope, noun(ref.Kind)+".delete", func(ctx context.Context, tx *transaction) (err error) {
 		var ok bool
-		got, ok, err = one(ctx, tx, q, p, func(f fields) answer { return answer{thingOf(f.nested("thing")), f.ids("devices")} })
+		got, ok, err = one(ctx, tx, q, p, func(f fields) answer {
+			return answer{thingOf(f.nested("thing")), s.template(f.nested("template"), scope.Account).Template, f.ids("devices")}
+		})
 		if err != nil {
 			return err
 		}
@@ -123,7 +124,11 @@ func (s *Store) deleteTwin(ctx context.Context, scope registry.Scope, ref regist
 				return err
 			}
 		}
-		return nothing(ctx, tx, twinDelete, params{"id": string(got.thing.NodeID())})
+		if err := nothing(ctx, tx, twinOrphan, params{"id": string(got.thing.NodeID())}); err != nil {
+			return err
+		}
+		tx.recordDeletion(got.thing, got.template)
+		return tx.bury(ctx, got.thing.NodeID())
 	})
 	if err != nil {
 		return nil, fmt.Errorf("delete %s: %w", noun(ref.Kind), err)

@@ -35,8 +35,15 @@ type Scope struct {
 	Account ID
 	// AccountName stands in topics and messages.
 	AccountName string
-	// Actor is the id of the key that the call was made with.
-	Actor ID
+	// Actor is the id of the key that the call was made with, ActorName its name.
+	Actor     ID
+	ActorName string
+	// Request is the id of the request that the call belongs to; empty if it has
+	// none.
+	Request string
+	// AsOf is the moment that reading methods look back to; nil is now. Those that
+	// cannot look back say so.
+	AsOf *time.Time
 }
 
 // APIKey is a credential of an account. Its secret is shown once and stored

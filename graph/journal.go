@@ -1,0 +1,161 @@
+package graph
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// The journal. Every change of an account's objects takes the lock of its
+// journal first, so that changes happen one after the other: what a change
+// reads is what it changes, positions have no gaps, moments only rise, and two
+// changes never wait for each other in a circle. Readings and readers do not
+// take it (docs/adr/0013-one-writer-an-account.md).
+
+var (
+	// Setting a property to itself takes the node's lock.
+	journalBegin = named("journal.begin", `
+		MATCH (j:Journal {account: $account})
+		SET j.position = j.position
+		RETURN j.position AS position, j.structure AS structure, j.at AS at`)
+
+	journalAppend = named("journal.append", `
+		MATCH (j:Journal {account: $account})
+		SET j.position = $position, j.structure = $structure, j.at = $at
+		WITH j
+		UNWIND $changes AS change
+		CREATE (c:Change)
+		SET c = change, c.account = $account, c.at = $at, c.actor = $actor, c.actorName = $actorName, c.request = $request`)
+)
+
+// journal is what a transaction knows of its account's journal.
+type journal struct {
+	position, structure int64
+	// at is the moment of the transaction.
+	at      time.Time
+	entries []entry
+}
+
+// entry is one change as it is recorded.
+type entry struct {
+	kind      registry.ObjectKind
+	id        registry.ID
+	key       string
+	operation registry.ChangeOperation
+	action    string
+	version   int
+	// before and after are snapshots. An entry that is only about relations has
+	// neither.
+	before, after map[string]any
+	// relations are differences beside those of the snapshots.
+	relations []registry.Difference
+	// structural entries concern where groups are, or policies: what is kept of
+	// the hierarchy in memory is brought up to date by them.
+	structural bool
+}
+
+// change runs work as a change of an account's objects: one managed write
+// transaction that holds the journal's lock, at the moment tx.at, and writes
+// down what work records. Work may run again, as with write. If it records
+// nothing, nothing is written down.
+func change(ctx context.Context, s *Store, scope registry.Scope, name string, work func(ctx context.Context, tx *transaction) error) error {
+	return write(ctx, s, scope, name, func(ctx context.Context, tx *transaction) error {
+		if err := tx.begin(ctx); err != nil {
+			return err
+		}
+		if err := work(ctx, tx); err != nil {
+			return err
+		}
+		return tx.writeDown(ctx)
+	})
+}
+
+// begin waits for the account's other writers and takes their place.
+func (t *transaction) begin(ctx context.Context) error {
+	last, ok, err := one(ctx, t, journalBegin, nil, func(f fields) journal {
+		return journal{position: int64(f.integer("position")), structure: int64(f.integer("structure")), at: f.time("at")}
+	})
+	if err != nil {
+		return fmt.Errorf("begin a change: %w", err)
+	}
+	if !ok {
+		return registry.NotFound("account", string(t.scope.Account))
+	}
+	t.journal = last
+	t.at = later(t.store.now(), last.at.Add(time.Millisecond))
+	return nil
+}
+
+// record notes a change that the transaction makes.
+func (t *transaction) record(e entry) { t.entries = append(t.entries, e) }
+
+// writeDown appends what was recorded.
+func (t *transaction) writeDown(ctx context.Context) error {
+	if len(t.entries) == 0 {
+		return nil
+	}
+	changes := make([]any, len(t.entries))
+	for i, e := range t.entries {
+		t.position++
+		if e.structural {
+			t.structure++
+		}
+		properties, err := e.properties(t.position, t.structure)
+		if err != nil {
+			return err
+		}
+		changes[i] = properties
+	}
+	err := nothing(ctx, t, journalAppend, params{
+		"position": t.position, "structure": t.structure, "at": t.at, "changes": changes,
+		"actorName": t.scope.ActorName, "request": orNil(t.scope.Request),
+	})
+	if err != nil {
+		return fmt.Errorf("write down a change: %w", err)
+	}
+	return nil
+}
+
+// properties are those of the entry's node. An update keeps its differences; of
+// what was made and deleted they follow from the object itself.
+func (e entry) properties(position, structure int64) (map[string]any, error) {
+	out := map[string]any{
+		"position": position, "kind": string(e.kind), "object": string(e.id), "key": e.key, "keyFold": Fold(e.key),
+		"operation": string(e.operation), "action": e.action, "version": e.version,
+	}
+	if e.structural {
+		out["structure"] = structure
+	}
+	differences := e.relations
+	if e.operation == registry.ChangeUpdate {
+		differences = append(compare(e.before, e.after), e.relations...)
+	}
+	texts := map[string]any{}
+	if len(differences) > 0 {
+		texts["diff"] = differences
+	}
+	if e.after != nil {
+		texts["after"] = e.after
+	}
+	if e.operation == registry.ChangeDelete && e.before != nil {
+		texts["before"] = e.before
+	}
+	for name, value := range texts {
+		text, err := json.Marshal(value)
+		if err != nil {
+			return nil, fmt.Errorf("write down %s of %s: %w", name, e.key, err)
+		}
+		out[name] = string(text)
+	}
+	return out, nil
+}
+
+func orNil(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}

@@ -1,0 +1,134 @@
+package graph
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// A snapshot is an object as history keeps it: what the API shows of the object
+// itself, as JSON. Its edges have a history of their own.
+
+// objectSnapshot is what the snapshots of all objects hold.
+func objectSnapshot(o registry.Object, more map[string]any) map[string]any {
+	out := map[string]any{"id": string(o.ID), "version": o.Version, "createdAt": moment(o.CreatedAt), "updatedAt": moment(o.UpdatedAt)}
+	for name, value := range more {
+		if text, ok := value.(*string); ok {
+			if text == nil {
+				continue
+			}
+			value = *text
+		}
+		out[name] = value
+	}
+	return out
+}
+
+// templateLabel says in a snapshot which version of a template an object is an
+// instance of.
+func templateLabel(t *registry.Template) map[string]any {
+	return map[string]any{"id": string(t.ID), "name": t.Name, "version": t.Version}
+}
+
+// thingSnapshot is the snapshot of a group, a device or an asset.
+func thingSnapshot(thing registry.Related, template *registry.Template) map[string]any {
+	switch t := thing.(type) {
+	case *registry.Group:
+		return objectSnapshot(t.Object, map[string]any{
+			"name": t.Name, "path": t.Path, "depth": t.Depth, "parent": string(t.ParentID),
+			"description": t.Description, "template": templateLabel(template), "attributes": t.Attributes,
+		})
+	case *registry.Device:
+		return objectSnapshot(t.Object, map[string]any{
+			"reference": t.Reference, "state": string(t.State), "description": t.Description,
+			"template": templateLabel(template), "attributes": t.Attributes,
+		})
+	}
+	a := thing.(*registry.Asset)
+	return objectSnapshot(a.Object, map[string]any{
+		"reference": a.Reference, "state": string(a.State), "description": a.Description,
+		"template": templateLabel(template), "attributes": a.Attributes,
+	})
+}
+
+// policySnapshot is the snapshot of a policy; of its groups it holds the ids.
+func policySnapshot(p *registry.Policy) map[string]any {
+	return objectSnapshot(p.Object, map[string]any{
+		"reference": p.Reference, "type": p.Type, "description": p.Description, "document": p.Document, "appliesTo": texts(p.GroupIDs),
+	})
+}
+
+// templateSnapshot is the snapshot of one version of a template.
+func templateSnapshot(t *registry.Template) map[string]any {
+	out := map[string]any{
+		"id": string(t.ID), "kind": string(t.Kind), "name": t.Name, "version": t.Version, "status": string(t.Status),
+		"properties": t.Properties, "required": t.Required, "relations": t.Relations, "measures": t.Measures, "createdAt": moment(t.CreatedAt),
+	}
+	if t.Description != nil {
+		out["description"] = *t.Description
+	}
+	if t.PublishedAt != nil {
+		out["publishedAt"] = moment(*t.PublishedAt)
+	}
+	return out
+}
+
+// measureTypeSnapshot is the snapshot of a measure type.
+func measureTypeSnapshot(m *registry.MeasureType) map[string]any {
+	return objectSnapshot(m.Object, map[string]any{"name": m.Name, "valueType": string(m.ValueType), "unit": m.Unit, "description": m.Description})
+}
+
+func moment(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
+// notCompared change with every change.
+var notCompared = map[string]bool{"version": true, "updatedAt": true}
+
+// compare lists what is different in two snapshots, by path.
+func compare(before, after map[string]any) []registry.Difference {
+	var out []registry.Difference
+	compareMaps("", before, after, &out)
+	return out
+}
+
+func compareMaps(prefix string, before, after map[string]any, out *[]registry.Difference) {
+	names := map[string]bool{}
+	for name := range before {
+		names[name] = true
+	}
+	for name := range after {
+		names[name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		path := strings.TrimPrefix(prefix+"."+name, ".")
+		if notCompared[path] || reflect.DeepEqual(before[name], after[name]) {
+			continue
+		}
+		was, inner1 := before[name].(map[string]any)
+		is, inner2 := after[name].(map[string]any)
+		if inner1 && inner2 || inner1 && after[name] == nil && path == "attributes" || inner2 && before[name] == nil && path == "attributes" {
+			compareMaps(path, was, is, out)
+			continue
+		}
+		*out = append(*out, registry.Difference{Path: path, Before: before[name], After: after[name]})
+	}
+}
+
+// relationDifference tells of a relation that was made (or, if it ended, is no
+// more).
+func relationDifference(name string, other registry.Related, made bool) registry.Difference {
+	end := map[string]any{"direction": string(registry.DirectionOut), "kind": string(kindOf(other)), "key": keyOf(other), "id": string(other.NodeID())}
+	d := registry.Difference{Path: "relations." + name, Before: end}
+	if made {
+		d.Before, d.After = nil, end
+	}
+	return d
+}
+
+// objectKind is the kind of a thing in the journal.
+func objectKind(thing registry.Related) registry.ObjectKind {
+	return registry.ObjectKind(kindOf(thing))
+}
