@@ -25,7 +25,9 @@ var (
 			relationNames: 0, attributeNames: 0})
 		CREATE (root:Group:Entity {id: $rootID, account: $account, keyFold: '/', path: '/', name: '', depth: 0,
 			templateFold: 'open', version: 1, createdAt: $now, updatedAt: $now})
-		CREATE (:Journal {account: $account, position: 0, structure: 0, at: $now})
+		CREATE (:Journal {account: $account, position: 1, structure: 1, at: $now})
+		CREATE (c:Change)
+		SET c = $rootChange, c.account = $account, c.at = $now
 		WITH root
 		UNWIND $templates AS open
 		CREATE (t:Template:Entity {id: open.id, account: $account, keyFold: open.keyFold, kind: open.kind, name: 'open',
@@ -55,12 +57,25 @@ func (s *Store) EnsureAccount(ctx context.Context, name string) (account *regist
 
 func (s *Store) createAccount(ctx context.Context, name string) (*registry.Account, error) {
 	account := &registry.Account{ID: newID(), Name: name, CreatedAt: s.now()}
+	open := &registry.Template{ID: newID(), Kind: registry.KindGroup, Name: registry.OpenTemplate, Version: 1}
 	templates := make([]any, len(registry.Kinds))
 	for i, kind := range registry.Kinds {
-		templates[i] = map[string]any{"id": string(newID()), "kind": string(kind), "keyFold": templateKey(kind, registry.OpenTemplate, 1)}
+		id := newID()
+		if kind == open.Kind {
+			id = open.ID
+		}
+		templates[i] = map[string]any{"id": string(id), "kind": string(kind), "keyFold": templateKey(kind, registry.OpenTemplate, 1)}
 	}
-	err := nothing(ctx, s.writing(registry.Scope{Account: account.ID}), accountCreate, params{
-		"name": name, "nameFold": Fold(name), "now": account.CreatedAt, "rootID": string(newID()), "templates": templates,
+	root := &registry.Group{Object: registry.Object{ID: newID(), Version: 1, CreatedAt: account.CreatedAt, UpdatedAt: account.CreatedAt}, Path: "/"}
+	made, err := entry{
+		kind: registry.ObjectGroup, id: root.ID, key: root.Path, operation: registry.ChangeCreate, action: "created", version: 1,
+		after: thingSnapshot(root, open), structural: true,
+	}.properties(1, 1)
+	if err != nil {
+		return nil, err
+	}
+	err = nothing(ctx, s.writing(registry.Scope{Account: account.ID}), accountCreate, params{
+		"name": name, "nameFold": Fold(name), "now": account.CreatedAt, "rootID": string(root.ID), "rootChange": made, "templates": templates,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("create account %s: %w", name, err)

@@ -16,10 +16,11 @@ import (
 // take it (docs/adr/0013-one-writer-an-account.md).
 
 var (
-	// Setting a property to itself takes the node's lock.
+	// Setting a property takes the node's lock; what is returned is read under it.
 	journalBegin = named("journal.begin", `
 		MATCH (j:Journal {account: $account})
-		SET j.position = j.position
+		SET j.turn = true
+		WITH j
 		RETURN j.position AS position, j.structure AS structure, j.at AS at`)
 
 	journalAppend = named("journal.append", `

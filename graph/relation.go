@@ -309,5 +309,5 @@ func (s *Store) ends(ctx context.Context, tx *transaction, scope registry.Scope,
 // builtInTypes are relationship types between things that are no relations.
 var builtInTypes = []string{
 	"CHILD_OF", "COMPONENT_OF", "PART_OF", "LINKED_TO",
-	"WAS_CHILD_OF", "WAS_COMPONENT_OF", "WAS_PART_OF", "WAS_RELATED",
+	"APPLIES_TO", "WAS_APPLIES_TO", "WAS_CHILD_OF", "WAS_COMPONENT_OF", "WAS_PART_OF", "WAS_RELATED",
 }
