@@ -143,6 +143,9 @@ func templateOf(f fields) *registry.Template {
 	f.json("properties", &t.Properties)
 	f.json("relations", &t.Relations)
 	f.json("measures", &t.Measures)
+	if t.Properties == nil {
+		t.Properties = map[string]any{}
+	}
 	return t
 }
 

@@ -35,7 +35,14 @@ func TestTemplateLife(t *testing.T) {
 		t.Error(diff)
 	}
 	_, err = w.CreateDevice(t.Context(), w.scope, registry.NewTwin{Reference: "early", Template: "Thermometer"})
-	violates(t, err, "template", "unknown")
+	refused(t, err, registry.CodeNotFound, "Thermometer")
+	bare, err := w.CreateTemplate(t.Context(), w.scope, registry.NewTemplate{Kind: registry.KindDevice, Name: "Bare"})
+	if err != nil || bare.Properties == nil {
+		t.Errorf("a template without properties = %+v, %v", bare, err)
+	}
+	if read, err := w.TemplatesByID(t.Context(), w.scope, []registry.ID{bare.ID}); err != nil || read[0].Properties == nil {
+		t.Errorf("a template without properties reads as %+v, %v", read[0], err)
+	}
 	_, err = other.PublishTemplate(t.Context(), other.scope, draft.ID)
 	refused(t, err, registry.CodeNotFound, string(draft.ID))
 	published, err := w.PublishTemplate(t.Context(), w.scope, draft.ID)

@@ -45,6 +45,9 @@ var (
 // at once.
 func (s *Store) CreateTemplate(ctx context.Context, scope registry.Scope, n registry.NewTemplate) (*registry.Template, error) {
 	violations := n.Check()
+	if n.Properties == nil {
+		n.Properties = map[string]any{} // a template without properties has none, not an unknown set
+	}
 	schema, wrong := jsonschema.Compile(n.Properties, n.Required)
 	if violations = append(violations, wrong...); len(violations) > 0 {
 		return nil, registry.Invalid(violations...)

@@ -174,7 +174,7 @@ func childProperties(name string, since time.Time) map[string]any {
 }
 
 func unknownTemplate(kind registry.Kind, name string) error {
-	return registry.InvalidField("template", "unknown", "there is no published template %q for %ss", name, noun(kind))
+	return &registry.Error{Code: registry.CodeNotFound, Field: "template", Message: fmt.Sprintf("there is no published template %q for %ss", name, noun(kind))}
 }
 
 // claimBoth claims names of relations and of attributes.

@@ -105,7 +105,6 @@ func TestTwinRefusals(t *testing.T) {
 		"no reference":      {registry.NewTwin{}, "reference", "format"},
 		"control character": {registry.NewTwin{Reference: "a\nb"}, "reference", "format"},
 		"state":             {registry.NewTwin{Reference: "x", State: "BROKEN"}, "state", "enum"},
-		"template":          {registry.NewTwin{Reference: "x", Template: "ghost"}, "template", "unknown"},
 		"attribute name":    {registry.NewTwin{Reference: "x", Attributes: map[string]any{"no-dash": 1}}, "attributes.no-dash", "name"},
 		"built-in name":     {registry.NewTwin{Reference: "x", Attributes: map[string]any{"account": "y"}}, "attributes.account", "reserved"},
 		"relation name":     {registry.NewTwin{Reference: "x", Relations: []registry.NewRelation{{Name: "Big"}}}, "relations.Big", "name"},
@@ -119,6 +118,8 @@ func TestTwinRefusals(t *testing.T) {
 	}
 	_, err := w.UpdateDevice(t.Context(), w.scope, device("x"), registry.TwinPatch{Attributes: map[string]any{"id": "y"}})
 	violates(t, err, "attributes.id", "reserved")
+	_, err = w.CreateAsset(t.Context(), w.scope, registry.NewTwin{Reference: "x", Template: "ghost"})
+	refused(t, err, registry.CodeNotFound, "ghost")
 }
 
 func TestCreateDeviceTwiceAtOnce(t *testing.T) {
