@@ -264,7 +264,7 @@ func (c *compiler) leave() { c.vars = c.vars[:len(c.vars)-1] }
 // Memberships is the match of the groups that a twin is a direct member of. It
 // ends in a WHERE to which more can be added.
 func Memberships(twin, group string) string {
-	return fmt.Sprintf("MATCH (%s)-[m%s]->(%s:Group) WHERE m%s.inherits IS NULL", twin, group, group, group)
+	return fmt.Sprintf("MATCH (%s)-[m%s:!WAS_RELATED]->(%s:Group) WHERE m%s.inherits IS NULL", twin, group, group, group)
 }
 
 // matches leaves a regular expression to whoever runs the predicate.

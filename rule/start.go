@@ -130,7 +130,7 @@ func (c *compiler) fromKeys(of collection, kinds []registry.Kind, condition stri
 	var step string
 	switch {
 	case of.groups:
-		step = "MATCH (other)<-[m]-(n:LABEL) WHERE m.inherits IS NULL"
+		step = "MATCH (other)<-[m:!WAS_RELATED]-(n:LABEL) WHERE m.inherits IS NULL"
 	case of.direction == registry.DirectionIn:
 		step = fmt.Sprintf("MATCH (other)-[:%s]->(n:LABEL) WHERE true", strings.ToUpper(of.relation))
 	default:

@@ -16,7 +16,8 @@ const module = "github.com/holon-registry/holon/"
 // one way, and never sideways between rooms of the same step.
 var rooms = map[string][]string{
 	"registry":              {},
-	"graph":                 {"registry", "internal/jsonschema"},
+	"rule":                  {"registry"},
+	"graph":                 {"registry", "rule", "internal/jsonschema"},
 	"twin":                  {"registry", "internal/redisconn"},
 	"access":                {"registry"},
 	"ingest":                {"registry", "internal/redisconn"},
@@ -47,6 +48,7 @@ var libraries = map[string][]string{
 	"github.com/eclipse/paho.golang":        {"ingest", "cmd/holon", "examples/room-climate"},
 	"github.com/santhosh-tekuri/jsonschema": {"internal/jsonschema"},
 	"github.com/alecthomas/kong":            {"cmd/holon"},
+	"github.com/expr-lang/expr":             {"rule"},
 }
 
 type goPackage struct {
