@@ -153,8 +153,15 @@ func tag(inherits bool) any {
 }
 
 // relationType is the relationship type of a relation, whose name has been
-// checked: letters, digits and underscores.
-func relationType(name string) string { return strings.ToUpper(name) }
+// checked: letters, digits and underscores. One that is called like a built-in
+// relationship keeps its lower case, which makes it another type and gives the
+// same name when folded.
+func relationType(name string) string {
+	if registry.BuiltInRelation(name) {
+		return name
+	}
+	return strings.ToUpper(name)
+}
 
 // edges checks the relations that a new object is to have.
 func edges(source *registry.Template, relations []registry.NewRelation, targets map[string]target) ([]edge, []registry.Violation) {

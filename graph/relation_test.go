@@ -3,6 +3,7 @@ package graph_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -79,7 +80,7 @@ func TestRelateByRules(t *testing.T) {
 	_, _, err = w.Relate(t.Context(), w.scope, byID(lamp), "orbits", byID(lamp))
 	violates(t, err, "relations.orbits", "undeclared")
 	_, _, err = w.Relate(t.Context(), w.scope, byID(lamp), "child_of", byID(lamp))
-	violates(t, err, "relation", "reserved")
+	violates(t, err, "relations.child_of", "undeclared")
 	_, _, err = w.Relate(t.Context(), w.scope, byID(lamp), "x`]-() DETACH DELETE n //", byID(lamp))
 	violates(t, err, "relation", "name")
 	_, _, err = w.Relate(t.Context(), w.scope, byID(lamp), "next_to", device("ghost"))
@@ -178,5 +179,55 @@ func TestNamesAreRationed(t *testing.T) {
 	refused(t, err, registry.CodeLimitExceeded, "64")
 	if got := must(w.Template(t.Context(), w.scope, registry.KindDevice, "Greedy", &draft.Version)); got.Status != registry.TemplateDraft {
 		t.Errorf("the refused template is %s", got.Status)
+	}
+}
+
+// TestRelationsNamedLikeBuiltIns makes relations by the names of Holon's own
+// relationships, which must not be taken for these.
+func TestRelationsNamedLikeBuiltIns(t *testing.T) {
+	w := newWorld(t)
+	w.groups("/room")
+	room := must(w.GroupByPath(t.Context(), w.scope, "/room"))
+	pump, err := w.CreateAsset(t.Context(), w.scope, registry.NewTwin{Reference: "pump"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"child_of", "linked_to", "part_of", "was_related"}
+	relations := []registry.NewRelation{{Name: "linked_to", To: []registry.Ref{byID(pump)}}}
+	for _, name := range names {
+		relations = append(relations, registry.NewRelation{Name: name, To: []registry.Ref{byID(room)}})
+	}
+	sensor, err := w.CreateDevice(t.Context(), w.scope, registry.NewTwin{Reference: "sensor", Relations: relations})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := map[registry.ID]string{room.ID: "room", pump.ID: "pump"}
+	want := []string{
+		"child_of OUT GROUP room true", "linked_to OUT ASSET pump true", "linked_to OUT GROUP room true",
+		"part_of OUT GROUP room true", "was_related OUT GROUP room true",
+	}
+	got := w.seen(sensor, keys)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("relations (-want +got):\n%s", diff)
+	}
+	links, err := w.LinksOf(t.Context(), w.scope, []registry.ID{sensor.ID})
+	if err != nil || len(links[0]) != 0 {
+		t.Errorf("links = %v, %v", links, err)
+	}
+	above, err := w.Ancestors(t.Context(), w.scope, []registry.ID{room.ID})
+	if err != nil || len(above[0]) != 1 {
+		t.Errorf("ancestors = %v, %v", above, err)
+	}
+	for _, name := range names {
+		if _, _, err := w.Unrelate(t.Context(), w.scope, byID(sensor), name, byID(room)); err != nil {
+			t.Errorf("unrelate %s: %v", name, err)
+		}
+	}
+	if diff := cmp.Diff([]string{"linked_to OUT ASSET pump true"}, w.seen(sensor, keys)); diff != "" {
+		t.Errorf("relations afterwards (-want +got):\n%s", diff)
+	}
+	if _, err := w.DeleteDevice(t.Context(), w.scope, byID(sensor)); err != nil {
+		t.Error(err)
 	}
 }

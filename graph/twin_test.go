@@ -108,7 +108,6 @@ func TestTwinRefusals(t *testing.T) {
 		"attribute name":    {registry.NewTwin{Reference: "x", Attributes: map[string]any{"no-dash": 1}}, "attributes.no-dash", "name"},
 		"built-in name":     {registry.NewTwin{Reference: "x", Attributes: map[string]any{"account": "y"}}, "attributes.account", "reserved"},
 		"relation name":     {registry.NewTwin{Reference: "x", Relations: []registry.NewRelation{{Name: "Big"}}}, "relations.Big", "name"},
-		"built-in relation": {registry.NewTwin{Reference: "x", Relations: []registry.NewRelation{{Name: "linked_to"}}}, "relations.linked_to", "reserved"},
 		"target":            {registry.NewTwin{Reference: "x", Relations: locatedAt("/ghost")}, "relations.located_at", "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,6 +25,13 @@ var builtInRelations = map[string]bool{
 	"linked_to": true, "has_profile": true, "has_series": true, "has_newest": true, "has_bucket": true, "has_measurement": true, "has_measure": true,
 }
 
+// BuiltInRelation says whether a relationship of this name, in upper case, is
+// Holon's own. Users may have relations of these names all the same: the store
+// tells the two apart.
+func BuiltInRelation(name string) bool {
+	return builtInRelations[name] || strings.HasPrefix(name, "was_")
+}
+
 // builtInAttributes are names of properties that every object may have.
 var builtInAttributes = map[string]bool{
 	"id": true, "account": true, "version": true, "createdAt": true, "updatedAt": true, "createdBy": true, "updatedBy": true,
@@ -58,11 +65,8 @@ func CheckAttributeName(path string, kind Kind, name string) *Violation {
 // CheckRelationName tells what is wrong with a relation's name, nil if nothing
 // is.
 func CheckRelationName(path, name string) *Violation {
-	switch {
-	case !relationName.MatchString(name):
+	if !relationName.MatchString(name) {
 		return &Violation{path, "name", "a relation's name is 1 to 48 lower-case letters, digits and underscores and begins with a letter"}
-	case builtInRelations[name] || strings.HasPrefix(name, "was_"):
-		return &Violation{path, "reserved", fmt.Sprintf("%q is one of Holon's own names", name)}
 	}
 	return nil
 }
