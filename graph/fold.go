@@ -10,3 +10,12 @@ import (
 // case or in how Unicode composes them. Keys are kept as they were given, and
 // folded beside it.
 func Fold(key string) string { return strings.ToLower(norm.NFC.String(key)) }
+
+// foldOptional folds a key that may be absent.
+func foldOptional(key *string) *string {
+	if key == nil {
+		return nil
+	}
+	folded := Fold(*key)
+	return &folded
+}

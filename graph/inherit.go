@@ -46,7 +46,7 @@ const inheritance = `
 		UNWIND starts + higher AS g
 		WITH DISTINCT g ORDER BY g.keyFold
 		MATCH (g)<-[:APPLIES_TO]-(p:Policy)
-		WHERE $type IS NULL OR p.type = $type
+		WHERE $type IS NULL OR p.typeFold = $type
 		WITH p, collect(g.id) AS groups
 		WHERE size(groups) = p.groupCount
 		RETURN collect({node: POLICY, groups: groups}) AS policies
@@ -183,7 +183,7 @@ func (s *Store) InheritedPolicyReferences(ctx context.Context, scope registry.Sc
 }
 
 func inheritedLists[P any](ctx context.Context, r runner, q query, things []registry.ID, policyType *string, policy func(fields, []registry.ID) P) ([][]P, error) {
-	in, _, err := one(ctx, r, q, params{"ids": texts(things), "type": policyType}, inheritedOf(policy))
+	in, _, err := one(ctx, r, q, params{"ids": texts(things), "type": foldOptional(policyType)}, inheritedOf(policy))
 	if err != nil {
 		return nil, fmt.Errorf("inherited policies: %w", err)
 	}
@@ -205,7 +205,7 @@ func (s *Store) PoliciesOfGroups(ctx context.Context, scope registry.Scope, path
 		folded[i] = Fold(cleanPath(path))
 	}
 	distinct := slices.Compact(slices.Sorted(slices.Values(folded)))
-	in, _, err := one(ctx, s.reading(scope), inheritedByGroupPaths, params{"paths": distinct, "type": policyType}, inheritedOf(policyFrom))
+	in, _, err := one(ctx, s.reading(scope), inheritedByGroupPaths, params{"paths": distinct, "type": foldOptional(policyType)}, inheritedOf(policyFrom))
 	if err != nil {
 		return nil, fmt.Errorf("policies of groups: %w", err)
 	}

@@ -87,7 +87,7 @@ var (
 
 	policyCountOfType = named("policy.countOfType", `
 		MATCH (n:Policy)
-		WHERE n.account = $account AND n.type = $type AND n.keyFold IS NOT NULL
+		WHERE n.account = $account AND n.typeFold = $type AND n.keyFold IS NOT NULL
 		RETURN count(n) AS n`)
 
 	policyList = listing{
@@ -96,8 +96,8 @@ var (
 	}.registered()
 
 	policyListOfType = listing{
-		name: "policy.listOfType", match: "MATCH (n:Policy) WHERE n.account = $account AND n.type = $type",
-		prefix: "n.account, n.type, ", key: "n.keyFold", item: "{policy: " + policyColumns + "}",
+		name: "policy.listOfType", match: "MATCH (n:Policy) WHERE n.account = $account AND n.typeFold = $type",
+		prefix: "n.account, n.typeFold, ", key: "n.keyFold", item: "{policy: " + policyColumns + "}",
 	}.registered()
 )
 
@@ -121,7 +121,7 @@ func (s *Store) CreatePolicy(ctx context.Context, scope registry.Scope, n regist
 		policy.GroupIDs = groups.ids
 		node := groups.rank()
 		for name, value := range map[string]any{
-			"id": string(policy.ID), "reference": n.Reference, "keyFold": Fold(n.Reference), "type": n.Type,
+			"id": string(policy.ID), "reference": n.Reference, "keyFold": Fold(n.Reference), "type": n.Type, "typeFold": Fold(n.Type),
 			"description": n.Description, "document": document, "version": 1, "createdAt": tx.at, "updatedAt": tx.at,
 		} {
 			node[name] = value
@@ -216,7 +216,7 @@ func changePolicy(ctx context.Context, tx *transaction, policy *registry.Policy,
 		policy.GroupIDs, changes = groups.ids, groups.rank()
 	}
 	policy.Type, policy.Description, policy.Document = after.Type, after.Description, after.Document
-	changes["type"], changes["description"], changes["document"] = after.Type, after.Description, document
+	changes["type"], changes["typeFold"], changes["description"], changes["document"] = after.Type, Fold(after.Type), after.Description, document
 	return nothing(ctx, tx, policyUpdate, params{"id": string(policy.ID), "changes": changes})
 }
 
@@ -281,7 +281,7 @@ func (s *Store) PoliciesByID(ctx context.Context, scope registry.Scope, ids []re
 func (s *Store) ListPolicies(ctx context.Context, scope registry.Scope, policyType *string, page registry.PageRequest) (registry.Page[*registry.Policy], error) {
 	l, p := policyList, params{}
 	if policyType != nil {
-		l, p = policyListOfType, params{"type": *policyType}
+		l, p = policyListOfType, params{"type": Fold(*policyType)}
 	}
 	out, err := pageWith(ctx, s.reading(scope), l, page, Fold(page.Key), p, policyOf)
 	if err != nil {
@@ -294,7 +294,7 @@ func (s *Store) ListPolicies(ctx context.Context, scope registry.Scope, policyTy
 func (s *Store) CountPolicies(ctx context.Context, scope registry.Scope, policyType *string) (int, error) {
 	q, p := policyCount, params{}
 	if policyType != nil {
-		q, p = policyCountOfType, params{"type": *policyType}
+		q, p = policyCountOfType, params{"type": Fold(*policyType)}
 	}
 	n, _, err := one(ctx, s.reading(scope), q, p, counted)
 	if err != nil {

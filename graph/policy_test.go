@@ -146,7 +146,7 @@ func TestPolicyLife(t *testing.T) {
 	violates(t, err, "appliesTo", "range")
 	violates(t, err, "document", "required")
 
-	stale, kind := 7, "other"
+	stale, kind := 7, "Other"
 	_, err = w.UpdatePolicy(t.Context(), w.scope, registry.Ref{Key: "rules"}, registry.PolicyPatch{IfVersion: &stale})
 	refused(t, err, registry.CodeConflict, "version 1, not 7")
 	updated, err := w.UpdatePolicy(t.Context(), w.scope, registry.Ref{ID: created.ID}, registry.PolicyPatch{
@@ -160,7 +160,7 @@ func TestPolicyLife(t *testing.T) {
 	if diff := cmp.Diff([]*registry.Policy{nil, updated}, read); diff != "" || err != nil {
 		t.Errorf("by id: %v\n%s", err, diff)
 	}
-	for policyType, want := range map[string]int{"": 1, "t": 0, kind: 1} {
+	for policyType, want := range map[string]int{"": 1, "t": 0, kind: 1, "OTHER": 1} {
 		var filter *string
 		if policyType != "" {
 			filter = &policyType

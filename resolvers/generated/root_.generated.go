@@ -3585,7 +3585,7 @@ type Policy implements Node {
   id: ID!
   """The user's own key, unique among the account's policies."""
   reference: String!
-  """The policy's type, such as ` + "`" + `Certificates` + "`" + `."""
+  """What the policy is about; compares case-insensitively."""
   type: String!
   """What the policy is for, in words."""
   description: String
