@@ -22,11 +22,14 @@ func Queries() []Query {
 	for _, deep := range []bool{false, true} {
 		for _, by := range []*string{nil, &relation} {
 			for _, kind := range []*registry.Kind{nil, new(registry.KindDevice)} {
-				l, err := MemberFilter{Kind: kind, Relation: by, Deep: deep}.listing()
-				if err != nil {
-					panic(err)
+				for _, narrow := range []MemberFilter{{}, {Template: "t", State: registry.StateActive}} {
+					narrow.Kind, narrow.Relation, narrow.Deep = kind, by, deep
+					l, err := narrow.listing()
+					if err != nil {
+						panic(err)
+					}
+					out = append(out, Query{"group.members", l.text(false, true)}, Query{"group.members", l.text(true, false)}, Query{"group.countMembers", memberCount(l).text})
 				}
-				out = append(out, Query{"group.members", l.text(false, true)}, Query{"group.members", l.text(true, false)}, Query{"group.countMembers", memberCount(l).text})
 			}
 		}
 	}

@@ -22,15 +22,6 @@ var (
 			MATCH path = (x)-[:CHILD_OF*1..32]->(n:Group)
 			RETURN `+thing("n")+` ORDER BY length(path)
 		}}) AS groups`)
-
-	// What stands in the way of a deletion.
-	groupHeld = forEachKind("held", `
-		THING
-		MATCH (n)-[:INSTANCE_OF]->(t:Template)
-		RETURN `+thing("n")+` AS thing, properties(t) AS template,
-			COUNT { (n)<-[:CHILD_OF]-() } AS children,
-			COUNT { MATCH (n)<-[:!WAS_RELATED]-(x:Device|Asset) RETURN DISTINCT x } AS members,
-			COUNT { (n)<-[:APPLIES_TO]-() } AS policies`)
 )
 
 // CreateGroup makes a group below its parent, which must exist.
@@ -81,44 +72,6 @@ func (s *Store) UpdateGroup(ctx context.Context, scope registry.Scope, ref regis
 		return nil, err
 	}
 	return updated.(*registry.Group), nil
-}
-
-// DeleteGroup deletes a group and returns it as it was. It is refused with
-// FAILED_PRECONDITION while the group has children, members or policies, and
-// for the root. Relations between it and other groups go with it.
-func (s *Store) DeleteGroup(ctx context.Context, scope registry.Scope, ref registry.Ref) (*registry.Group, error) {
-	ref = groupRef(ref)
-	type answer struct {
-		group                       *registry.Group
-		template                    *registry.Template
-		children, members, policies int
-	}
-	q, p := groupHeld.of(ref, nil)
-	var got answer
-	err := change(ctx, s, scope, "group.delete", func(ctx context.Context, tx *transaction) (err error) {
-		var ok bool
-		got, ok, err = one(ctx, tx, q, p, func(f fields) answer {
-			template := s.template(f.nested("template"), scope.Account).Template
-			return answer{typedThing[*registry.Group](f), template, f.integer("children"), f.integer("members"), f.integer("policies")}
-		})
-		switch {
-		case err != nil:
-			return err
-		case !ok:
-			return missing(ref)
-		case got.group.Depth == 0:
-			return registry.FailedPrecondition("the root group cannot be deleted")
-		case got.children+got.members+got.policies > 0:
-			return registry.FailedPrecondition("group %q still has %s", got.group.Path, list(
-				count(got.children, "child", "children"), count(got.members, "member", "members"), count(got.policies, "policy", "policies")))
-		}
-		tx.recordDeletion(got.group, got.template)
-		return tx.bury(ctx, got.group.ID)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("delete group: %w", err)
-	}
-	return got.group, nil
 }
 
 // GroupByPath returns a group by its path; "" and "/" are the root.

@@ -54,21 +54,21 @@ func TestGroupLife(t *testing.T) {
 	_, err = other.UpdateGroup(t.Context(), other.scope, registry.Ref{ID: hall.ID}, registry.GroupPatch{})
 	refused(t, err, registry.CodeNotFound, string(hall.ID))
 
-	_, err = w.DeleteGroup(t.Context(), w.scope, group("/"))
+	_, err = w.DeleteGroup(t.Context(), w.scope, group("/"), registry.GroupDeletion{})
 	refused(t, err, registry.CodeFailedPrecondition, "root")
-	_, err = w.DeleteGroup(t.Context(), w.scope, group("/site"))
+	_, err = w.DeleteGroup(t.Context(), w.scope, group("/site"), registry.GroupDeletion{})
 	refused(t, err, registry.CodeFailedPrecondition, "1 child")
 	w.device("d", "/site/halle süd")
-	_, err = w.DeleteGroup(t.Context(), w.scope, byID(hall))
+	_, err = w.DeleteGroup(t.Context(), w.scope, byID(hall), registry.GroupDeletion{})
 	refused(t, err, registry.CodeFailedPrecondition, "1 member")
 	if _, err := w.DeleteDevice(t.Context(), w.scope, device("d")); err != nil {
 		t.Fatal(err)
 	}
-	deleted, err := w.DeleteGroup(t.Context(), w.scope, byID(hall))
-	if diff := cmp.Diff(updated, deleted); diff != "" || err != nil {
+	deleted, err := w.DeleteGroup(t.Context(), w.scope, byID(hall), registry.GroupDeletion{})
+	if diff := cmp.Diff(&registry.DeletedGroup{Group: updated, Groups: 1}, deleted); diff != "" || err != nil {
 		t.Errorf("deleted: %v\n%s", err, diff)
 	}
-	_, err = w.DeleteGroup(t.Context(), w.scope, byID(hall))
+	_, err = w.DeleteGroup(t.Context(), w.scope, byID(hall), registry.GroupDeletion{})
 	refused(t, err, registry.CodeNotFound, string(hall.ID))
 }
 
@@ -162,7 +162,7 @@ func TestDeleteGroupWhileItFills(t *testing.T) {
 			})
 		}
 		var deleted error
-		group_.Go(func() { _, deleted = w.DeleteGroup(t.Context(), w.scope, group(path)) })
+		group_.Go(func() { _, deleted = w.DeleteGroup(t.Context(), w.scope, group(path), registry.GroupDeletion{}) })
 		group_.Wait()
 		if deleted != nil {
 			refused(t, deleted, registry.CodeFailedPrecondition, "member")

@@ -62,7 +62,7 @@ func TestJournalTellsEverything(t *testing.T) {
 	must(err)
 	_, err = w.DeleteDevice(ctx, w.scope, device("d"))
 	must(err)
-	_, err = w.DeleteGroup(ctx, w.scope, group("/site/10"))
+	_, err = w.DeleteGroup(ctx, w.scope, group("/site/10"), registry.GroupDeletion{})
 	must(err)
 	want := []string{
 		"created GROUP /", "created GROUP /site", "created GROUP /site/10", "created DEVICE d", "updated DEVICE d", "related DEVICE d",

@@ -17,6 +17,15 @@ type MemberFilter struct {
 	Relation *string
 	// Deep takes the whole sub-tree.
 	Deep bool
+	// Template is the name of the members' template, of whatever version, and
+	// State their state; empty for any.
+	Template string
+	State    registry.State
+}
+
+// params are the values of the filter's listing.
+func (f MemberFilter) params(group registry.ID) params {
+	return params{"id": string(group), "template": Fold(f.Template), "state": string(f.State)}
 }
 
 // memberKey orders members: devices first, each by reference.
@@ -44,6 +53,12 @@ func (f MemberFilter) listing() (listing, error) {
 		}
 		relation, condition = ":"+relationType(*f.Relation), "true"
 	}
+	if f.Template != "" {
+		condition += " AND n.templateFold = $template"
+	}
+	if f.State != "" {
+		condition += " AND n.state = $state"
+	}
 	return listing{
 		name: "group.members", distinct: true, key: memberKey, item: "{thing: " + thing("n") + "}",
 		match: strings.NewReplacer("DEPTH", depth, "LABEL", labels, "TYPE", relation).Replace(memberMatch) + condition,
@@ -57,10 +72,10 @@ func (s *Store) Members(ctx context.Context, scope registry.Scope, group registr
 	if err != nil {
 		return registry.Page[registry.Twin]{}, err
 	}
-	out, err := pageWith(ctx, s.reading(scope), l, page, Fold(page.Key), params{"id": string(group)}, func(f fields) registry.Twin {
-		twin, ok := thingOf(f.nested("thing")).(registry.Twin)
+	out, err := pageWith(ctx, s.reading(scope), l, page, Fold(page.Key), f.params(group), func(row fields) registry.Twin {
+		twin, ok := thingOf(row.nested("thing")).(registry.Twin)
 		if !ok {
-			f.failed("a member is neither a device nor an asset")
+			row.failed("a member is neither a device nor an asset")
 		}
 		return twin
 	})
@@ -76,7 +91,7 @@ func (s *Store) CountMembers(ctx context.Context, scope registry.Scope, group re
 	if err != nil {
 		return 0, err
 	}
-	n, _, err := one(ctx, s.reading(scope), memberCount(l), params{"id": string(group)}, counted)
+	n, _, err := one(ctx, s.reading(scope), memberCount(l), f.params(group), counted)
 	if err != nil {
 		return 0, fmt.Errorf("count members of group %s: %w", group, err)
 	}

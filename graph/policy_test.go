@@ -172,7 +172,7 @@ func TestPolicyLife(t *testing.T) {
 			t.Errorf("of type %q: %d listed, %d counted, %d inherited, want %d; %v %v %v", policyType, len(page.Items), n, len(lists[0]), want, err, err2, err3)
 		}
 	}
-	_, err = w.DeleteGroup(t.Context(), w.scope, group("/a/b"))
+	_, err = w.DeleteGroup(t.Context(), w.scope, group("/a/b"), registry.GroupDeletion{})
 	refused(t, err, registry.CodeFailedPrecondition, "1 member and 1 policy")
 
 	_, err = other.DeletePolicy(t.Context(), other.scope, registry.Ref{ID: created.ID})

@@ -15,6 +15,19 @@ type thingListing struct {
 	under, template, state, belowTop bool
 }
 
+// listingsOfKeys are those of the things that are named by their keys.
+var listingsOfKeys = func() map[registry.Kind]listing {
+	out := map[registry.Kind]listing{}
+	for _, kind := range registry.Kinds {
+		out[kind] = listing{
+			name:   noun(kind) + ".listOfKeys",
+			match:  "MATCH (n:" + label(kind) + ") WHERE n.account = $account AND n.keyFold IN $keys AND ($template = '' OR n.templateFold = $template) AND ($state = '' OR n.state = $state)",
+			prefix: "n.account, ", key: "n.keyFold", item: "{thing: " + thing("n") + "}",
+		}.registered()
+	}
+	return out
+}()
+
 // thingListings are made once, so that their texts are known to be good.
 var thingListings = func() map[thingListing]listing {
 	out := map[thingListing]listing{}
@@ -36,10 +49,14 @@ var thingListings = func() map[thingListing]listing {
 	return out
 }()
 
-var thingCounts = func() map[thingListing]query {
-	out := map[thingListing]query{}
-	for l, of := range thingListings {
-		out[l] = named(of.name+"Count", of.match+" AND n.keyFold IS NOT NULL\nRETURN count(DISTINCT n) AS n")
+// thingCounts are the queries that count what a listing lists.
+var thingCounts = func() map[string]query {
+	out := map[string]query{}
+	for _, l := range thingListings {
+		out[l.name] = named(l.name+"Count", l.match+" AND n.keyFold IS NOT NULL\nRETURN count(DISTINCT n) AS n")
+	}
+	for _, l := range listingsOfKeys {
+		out[l.name] = named(l.name+"Count", l.match+"\nRETURN count(n) AS n")
 	}
 	return out
 }()
@@ -80,8 +97,18 @@ func (l thingListing) listing() listing {
 
 // listingFor returns the listing of a filter and its parameters. Everything is
 // under the root, but the root itself.
-func listingFor(kind registry.Kind, f registry.Filter) (thingListing, params) {
+func listingFor(kind registry.Kind, f registry.Filter) (listing, params, error) {
 	l, p := thingListing{kind: kind, template: f.Template != "", state: f.State != "" && kind != registry.KindGroup}, params{}
+	if f.Keys != nil {
+		p["template"], p["state"], p["keys"] = Fold(f.Template), string(f.State), foldedKeys(kind, f.Keys)
+		switch {
+		case f.Under != "":
+			return listing{}, nil, registry.InvalidField("under", "exclusive", "name the %ss or the group that they are under, not both", noun(kind))
+		case len(f.Keys) > registry.MaxPage:
+			return listing{}, nil, registry.LimitExceeded("name at most %d %ss", registry.MaxPage, noun(kind))
+		}
+		return listingsOfKeys[kind], p, nil
+	}
 	if f.Under != "" {
 		under := Fold(cleanPath(f.Under))
 		l.under = under != "/"
@@ -89,13 +116,27 @@ func listingFor(kind registry.Kind, f registry.Filter) (thingListing, params) {
 		p["under"] = under
 	}
 	p["template"], p["state"] = Fold(f.Template), string(f.State)
-	return l, p
+	return thingListings[l], p, nil
+}
+
+func foldedKeys(kind registry.Kind, keys []string) []string {
+	out := make([]string, len(keys))
+	for i, key := range keys {
+		if kind == registry.KindGroup {
+			key = cleanPath(key)
+		}
+		out[i] = Fold(key)
+	}
+	return out
 }
 
 func listThings[T registry.Related](ctx context.Context, s *Store, scope registry.Scope, kind registry.Kind, f registry.Filter, page registry.PageRequest) (registry.Page[T], error) {
-	l, p := listingFor(kind, f)
-	out, err := pageWith(ctx, s.reading(scope), thingListings[l], page, Fold(page.Key), p, typedThing[T])
-	if err == nil && len(out.Items) == 0 && l.under {
+	l, p, err := listingFor(kind, f)
+	if err != nil {
+		return registry.Page[T]{}, err
+	}
+	out, err := pageWith(ctx, s.reading(scope), l, page, Fold(page.Key), p, typedThing[T])
+	if err == nil && len(out.Items) == 0 && f.Under != "" {
 		// Nothing there, or no such group? Only an empty answer costs this look.
 		_, err = s.GroupByPath(ctx, scope, f.Under)
 	}
@@ -106,8 +147,11 @@ func listThings[T registry.Related](ctx context.Context, s *Store, scope registr
 }
 
 func (s *Store) countThings(ctx context.Context, scope registry.Scope, kind registry.Kind, f registry.Filter) (int, error) {
-	l, p := listingFor(kind, f)
-	n, _, err := one(ctx, s.reading(scope), thingCounts[l], p, counted)
+	l, p, err := listingFor(kind, f)
+	if err != nil {
+		return 0, err
+	}
+	n, _, err := one(ctx, s.reading(scope), thingCounts[l.name], p, counted)
 	if err != nil {
 		return 0, fmt.Errorf("count %ss: %w", noun(kind), err)
 	}

@@ -143,4 +143,7 @@ type Filter struct {
 	// Template is the name of a template, of whatever version.
 	Template string
 	State    State
+	// Keys names the things by their paths or references; those that do not exist
+	// are left out. At most MaxPage; nil for all things.
+	Keys []string
 }

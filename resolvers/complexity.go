@@ -18,7 +18,7 @@ func complexity() generated.ComplexityRoot {
 	var root generated.ComplexityRoot
 
 	q := &root.Query
-	q.Groups = func(child int, _, _ *string, first *int, _ *string, last *int, _ *string) int {
+	q.Groups = func(child int, _, _ *string, _ []string, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
 	q.Devices = func(child int, _, _ *string, _ *registry.State, first *int, _ *string, last *int, _ *string) int {
@@ -40,7 +40,7 @@ func complexity() generated.ComplexityRoot {
 
 	g := &root.Group
 	g.Children = func(child int, first *int, _ *string, last *int, _ *string) int { return page(child, first, last) }
-	g.Members = func(child int, _ *registry.Kind, _ *string, _ bool, first *int, _ *string, last *int, _ *string) int {
+	g.Members = func(child int, _ *registry.Kind, _ *string, _ bool, _ *string, _ *registry.State, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
 	g.Ancestors = list

@@ -36,12 +36,16 @@ func (r *groupResolver) Ancestors(ctx context.Context, obj *registry.Group) ([]*
 }
 
 // Members is the resolver for the members field.
-func (r *groupResolver) Members(ctx context.Context, obj *registry.Group, kind *registry.Kind, relation *string, deep bool, first *int, after *string, last *int, before *string) (*generated.TwinConnection, error) {
+func (r *groupResolver) Members(ctx context.Context, obj *registry.Group, kind *registry.Kind, relation *string, deep bool, template *string, state *registry.State, first *int, after *string, last *int, before *string) (*generated.TwinConnection, error) {
 	page, err := registry.NewPage(first, after, last, before)
 	if err != nil {
 		return nil, err
 	}
-	return r.members(ctx, obj, graph.MemberFilter{Kind: kind, Relation: relation, Deep: deep}, page)
+	f := graph.MemberFilter{Kind: kind, Relation: relation, Deep: deep, Template: deref(template)}
+	if state != nil {
+		f.State = *state
+	}
+	return r.members(ctx, obj, f, page)
 }
 
 // Template is the resolver for the template field.
@@ -97,17 +101,32 @@ func (r *mutationResolver) UpdateGroup(ctx context.Context, input generated.Upda
 	return &generated.UpdateGroupPayload{Group: group}, nil
 }
 
+// MoveGroup is the resolver for the moveGroup field.
+func (r *mutationResolver) MoveGroup(ctx context.Context, input generated.MoveGroupInput) (*generated.MoveGroupPayload, error) {
+	ref, err := refOf(registry.KindGroup, input.ID, input.Path, "path")
+	if err != nil {
+		return nil, err
+	}
+	moved, err := r.Graph.MoveGroup(ctx, scopeFrom(ctx), ref, registry.GroupMove{Parent: input.Parent, Name: input.Name, IfVersion: input.IfVersion})
+	if err != nil {
+		return nil, err
+	}
+	return &generated.MoveGroupPayload{Group: moved.Group, Moved: moved.Moved}, nil
+}
+
 // DeleteGroup is the resolver for the deleteGroup field.
 func (r *mutationResolver) DeleteGroup(ctx context.Context, input generated.DeleteGroupInput) (*generated.DeleteGroupPayload, error) {
 	ref, err := refOf(registry.KindGroup, input.ID, input.Path, "path")
 	if err != nil {
 		return nil, err
 	}
-	group, err := r.Graph.DeleteGroup(ctx, scopeFrom(ctx), ref)
+	deleted, err := r.Graph.DeleteGroup(ctx, scopeFrom(ctx), ref, registry.GroupDeletion{Cascade: input.Cascade, IfVersion: input.IfVersion})
 	if err != nil {
 		return nil, err
 	}
-	return &generated.DeleteGroupPayload{DeletedID: group.ID}, nil
+	return &generated.DeleteGroupPayload{
+		DeletedID: deleted.Group.ID, Deleted: &generated.DeletedGroups{Groups: deleted.Groups, Relations: deleted.Relations},
+	}, nil
 }
 
 // Group is the resolver for the group field.
@@ -116,12 +135,14 @@ func (r *queryResolver) Group(ctx context.Context, path string) (*registry.Group
 }
 
 // Groups is the resolver for the groups field.
-func (r *queryResolver) Groups(ctx context.Context, under *string, template *string, first *int, after *string, last *int, before *string) (*generated.GroupConnection, error) {
+func (r *queryResolver) Groups(ctx context.Context, under *string, template *string, paths []string, first *int, after *string, last *int, before *string) (*generated.GroupConnection, error) {
 	page, err := registry.NewPage(first, after, last, before)
 	if err != nil {
 		return nil, err
 	}
-	return r.groups(ctx, filter(under, template, nil), page)
+	f := filter(under, template, nil)
+	f.Keys = paths
+	return r.groups(ctx, f, page)
 }
 
 // Group returns generated.GroupResolver implementation.

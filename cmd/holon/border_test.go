@@ -36,7 +36,7 @@ var reaches = map[string][]string{
 	"nodes":             {`{ nodes(ids: ["$Group", "$Device", "$Asset", "$Template", "$Policy", "$Account"]) { id } }`},
 	"twin":              {`{ twin(id: "$Device") { id live { value } } }`, `{ twin(id: "$Asset") { id } }`},
 	"group":             {`{ group(path: "$Path") { id } }`},
-	"groups":            {`{ groups(under: "$Path") { totalCount nodes { id } } }`, `{ groups(template: "$TemplateName") { totalCount } }`},
+	"groups":            {`{ groups(under: "$Path") { totalCount nodes { id } } }`, `{ groups(template: "$TemplateName") { totalCount } }`, `{ groups(paths: ["$Path"]) { totalCount nodes { id } } }`},
 	"device":            {`{ device(reference: "$DeviceRef") { id } }`},
 	"devices":           {`{ devices(under: "$Path") { totalCount nodes { id } } }`, `{ devices { totalCount nodes { id } } }`},
 	"asset":             {`{ asset(reference: "$AssetRef") { id } }`},
@@ -57,7 +57,8 @@ var reaches = map[string][]string{
 	"deleteTemplate":    {`mutation { deleteTemplate(input: {id: "$Template"}) { deletedId } }`},
 	"createGroup":       {`mutation { createGroup(input: {parent: "$Path", name: "x"}) { group { id } } }`, `mutation { createGroup(input: {name: "x", template: "$TemplateName"}) { group { id } } }`},
 	"updateGroup":       {`mutation { updateGroup(input: {id: "$Group", description: "x"}) { group { id } } }`, `mutation { updateGroup(input: {path: "$Path", description: "x"}) { group { id } } }`},
-	"deleteGroup":       {`mutation { deleteGroup(input: {id: "$Group"}) { deletedId } }`, `mutation { deleteGroup(input: {path: "$Path"}) { deletedId } }`},
+	"moveGroup":         {`mutation { moveGroup(input: {id: "$Group", name: "x"}) { moved } }`, `mutation { moveGroup(input: {path: "$Path", name: "x"}) { moved } }`, `mutation { moveGroup(input: {path: "/own", parent: "$Path"}) { moved } }`},
+	"deleteGroup":       {`mutation { deleteGroup(input: {id: "$Group", cascade: true}) { deletedId } }`, `mutation { deleteGroup(input: {id: "$Group"}) { deletedId } }`, `mutation { deleteGroup(input: {path: "$Path"}) { deletedId } }`},
 	"createDevice":      {`mutation { createDevice(input: {reference: "x", relations: [{name: "located_at", groups: ["$Path"]}]}) { device { id } } }`, `mutation { createDevice(input: {reference: "x", template: "$TemplateName"}) { device { id } } }`},
 	"updateDevice":      {`mutation { updateDevice(input: {id: "$Device", description: "x"}) { device { id } } }`, `mutation { updateDevice(input: {reference: "$DeviceRef", description: "x"}) { device { id } } }`},
 	"deleteDevice":      {`mutation { deleteDevice(input: {id: "$Device"}) { deletedId } }`, `mutation { deleteDevice(input: {reference: "$DeviceRef"}) { deletedId } }`},
@@ -91,7 +92,7 @@ func TestBorder(t *testing.T) {
 	before := ask[any](t, owner, snapshot, nil)
 
 	stranger, _ := newAccount(t)
-	ask[any](t, stranger, `mutation { createDevice(input: {reference: "own"}) { device { id } } }`, nil)
+	ask[any](t, stranger, `mutation { createDevice(input: {reference: "own"}) { device { id } } createGroup(input: {name: "own"}) { group { id } } }`, nil)
 
 	for _, field := range rootFields(t, owner) {
 		operations, known := reaches[field]

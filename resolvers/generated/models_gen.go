@@ -213,12 +213,18 @@ type DeleteGroupInput struct {
 	ID *registry.ID `json:"id,omitempty"`
 	// The group's path.
 	Path *string `json:"path,omitempty"`
+	// Refuse with CONFLICT if the group has another version.
+	IfVersion *int `json:"ifVersion,omitempty"`
+	// Whether to delete everything below the group too, and to end the relations of its members.
+	Cascade bool `json:"cascade"`
 }
 
 // What `deleteGroup` did.
 type DeleteGroupPayload struct {
 	// The id of what was deleted.
 	DeletedID registry.ID `json:"deletedId"`
+	// How much was deleted with it.
+	Deleted *DeletedGroups `json:"deleted"`
 }
 
 // Which measure type to delete.
@@ -257,6 +263,14 @@ type DeleteTemplateInput struct {
 type DeleteTemplatePayload struct {
 	// The id of what was deleted.
 	DeletedID registry.ID `json:"deletedId"`
+}
+
+// How much a deletion took away.
+type DeletedGroups struct {
+	// How many groups, the one that was named included.
+	Groups int `json:"groups"`
+	// How many relations of these groups ended, those that led to them included.
+	Relations int `json:"relations"`
 }
 
 // A page of devices.
@@ -371,6 +385,28 @@ type MeasurementEdge struct {
 	Cursor string `json:"cursor"`
 	// The measurement.
 	Node *registry.Measurement `json:"node"`
+}
+
+// Which group to move, and where to. Name it by `id` or by `path`.
+type MoveGroupInput struct {
+	// The group's id.
+	ID *registry.ID `json:"id,omitempty"`
+	// The group's path.
+	Path *string `json:"path,omitempty"`
+	// The path of its new parent; absent leaves it below its own.
+	Parent *string `json:"parent,omitempty"`
+	// Its new name; absent leaves it its own.
+	Name *string `json:"name,omitempty"`
+	// Refuse with CONFLICT if the group has another version.
+	IfVersion *int `json:"ifVersion,omitempty"`
+}
+
+// What `moveGroup` did.
+type MoveGroupPayload struct {
+	// The group as it is now.
+	Group *registry.Group `json:"group"`
+	// How many groups have another path now: the group and all below it, or none if it was there already.
+	Moved int `json:"moved"`
 }
 
 // Where every change starts. A mutation is one transaction: all of it happens, or nothing.

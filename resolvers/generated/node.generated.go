@@ -32,6 +32,7 @@ type MutationResolver interface {
 	DeleteDevice(ctx context.Context, input DeleteDeviceInput) (*DeleteDevicePayload, error)
 	CreateGroup(ctx context.Context, input CreateGroupInput) (*CreateGroupPayload, error)
 	UpdateGroup(ctx context.Context, input UpdateGroupInput) (*UpdateGroupPayload, error)
+	MoveGroup(ctx context.Context, input MoveGroupInput) (*MoveGroupPayload, error)
 	DeleteGroup(ctx context.Context, input DeleteGroupInput) (*DeleteGroupPayload, error)
 	LinkDevice(ctx context.Context, input LinkDeviceInput) (*LinkDevicePayload, error)
 	UnlinkDevice(ctx context.Context, input UnlinkDeviceInput) (*UnlinkDevicePayload, error)
@@ -56,7 +57,7 @@ type QueryResolver interface {
 	Device(ctx context.Context, reference string) (*registry.Device, error)
 	Devices(ctx context.Context, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) (*DeviceConnection, error)
 	Group(ctx context.Context, path string) (*registry.Group, error)
-	Groups(ctx context.Context, under *string, template *string, first *int, after *string, last *int, before *string) (*GroupConnection, error)
+	Groups(ctx context.Context, under *string, template *string, paths []string, first *int, after *string, last *int, before *string) (*GroupConnection, error)
 	Policy(ctx context.Context, reference string) (*registry.Policy, error)
 	Policies(ctx context.Context, typeArg *string, first *int, after *string, last *int, before *string) (*PolicyConnection, error)
 	InheritedPolicies(ctx context.Context, groups []string, typeArg *string) ([]*registry.Policy, error)
@@ -252,6 +253,20 @@ func (ec *executionContext) field_Mutation_linkDevice_args(ctx context.Context, 
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (LinkDeviceInput, error) {
 			return ec.unmarshalNLinkDeviceInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐLinkDeviceInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_moveGroup_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (MoveGroupInput, error) {
+			return ec.unmarshalNMoveGroupInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMoveGroupInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -631,38 +646,46 @@ func (ec *executionContext) field_Query_groups_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["template"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "paths",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["paths"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "last",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["last"] = arg4
-	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+	args["last"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "before",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["before"] = arg5
+	args["before"] = arg6
 	return args, nil
 }
 
@@ -1468,6 +1491,50 @@ func (ec *executionContext) fieldContext_Mutation_updateGroup(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_updateGroup_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_moveGroup(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_moveGroup(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().MoveGroup(ctx, fc.Args["input"].(MoveGroupInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *MoveGroupPayload) graphql.Marshaler {
+			return ec.marshalNMoveGroupPayload2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMoveGroupPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_moveGroup(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MoveGroupPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_moveGroup_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -2532,7 +2599,7 @@ func (ec *executionContext) _Query_groups(ctx context.Context, field graphql.Col
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Groups(ctx, fc.Args["under"].(*string), fc.Args["template"].(*string), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Query().Groups(ctx, fc.Args["under"].(*string), fc.Args["template"].(*string), fc.Args["paths"].([]string), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *GroupConnection) graphql.Marshaler {
@@ -3473,6 +3540,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "updateGroup":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_updateGroup(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "moveGroup":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_moveGroup(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

@@ -155,6 +155,7 @@ type ComplexityRoot struct {
 	}
 
 	DeleteGroupPayload struct {
+		Deleted   func(childComplexity int) int
 		DeletedID func(childComplexity int) int
 	}
 
@@ -168,6 +169,11 @@ type ComplexityRoot struct {
 
 	DeleteTemplatePayload struct {
 		DeletedID func(childComplexity int) int
+	}
+
+	DeletedGroups struct {
+		Groups    func(childComplexity int) int
+		Relations func(childComplexity int) int
 	}
 
 	Device struct {
@@ -213,7 +219,7 @@ type ComplexityRoot struct {
 		Depth             func(childComplexity int) int
 		Description       func(childComplexity int) int
 		ID                func(childComplexity int) int
-		Members           func(childComplexity int, kind *registry.Kind, relation *string, deep bool, first *int, after *string, last *int, before *string) int
+		Members           func(childComplexity int, kind *registry.Kind, relation *string, deep bool, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
 		Name              func(childComplexity int) int
 		Parent            func(childComplexity int) int
 		Path              func(childComplexity int) int
@@ -308,6 +314,11 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	MoveGroupPayload struct {
+		Group func(childComplexity int) int
+		Moved func(childComplexity int) int
+	}
+
 	Mutation struct {
 		CreateAsset       func(childComplexity int, input CreateAssetInput) int
 		CreateDevice      func(childComplexity int, input CreateDeviceInput) int
@@ -322,6 +333,7 @@ type ComplexityRoot struct {
 		DeletePolicy      func(childComplexity int, input DeletePolicyInput) int
 		DeleteTemplate    func(childComplexity int, input DeleteTemplateInput) int
 		LinkDevice        func(childComplexity int, input LinkDeviceInput) int
+		MoveGroup         func(childComplexity int, input MoveGroupInput) int
 		PublishTemplate   func(childComplexity int, input PublishTemplateInput) int
 		RecordReadings    func(childComplexity int, input RecordReadingsInput) int
 		Relate            func(childComplexity int, input RelateInput) int
@@ -388,7 +400,7 @@ type ComplexityRoot struct {
 		Device            func(childComplexity int, reference string) int
 		Devices           func(childComplexity int, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
 		Group             func(childComplexity int, path string) int
-		Groups            func(childComplexity int, under *string, template *string, first *int, after *string, last *int, before *string) int
+		Groups            func(childComplexity int, under *string, template *string, paths []string, first *int, after *string, last *int, before *string) int
 		InheritedPolicies func(childComplexity int, groups []string, typeArg *string) int
 		MeasureType       func(childComplexity int, name string) int
 		MeasureTypes      func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -953,6 +965,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeleteDevicePayload.DeletedID(childComplexity), true
 
+	case "DeleteGroupPayload.deleted":
+		if e.ComplexityRoot.DeleteGroupPayload.Deleted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteGroupPayload.Deleted(childComplexity), true
 	case "DeleteGroupPayload.deletedId":
 		if e.ComplexityRoot.DeleteGroupPayload.DeletedID == nil {
 			break
@@ -980,6 +998,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteTemplatePayload.DeletedID(childComplexity), true
+
+	case "DeletedGroups.groups":
+		if e.ComplexityRoot.DeletedGroups.Groups == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeletedGroups.Groups(childComplexity), true
+	case "DeletedGroups.relations":
+		if e.ComplexityRoot.DeletedGroups.Relations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeletedGroups.Relations(childComplexity), true
 
 	case "Device.aggregate":
 		if e.ComplexityRoot.Device.Aggregate == nil {
@@ -1242,7 +1273,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Group.Members(childComplexity, args["kind"].(*registry.Kind), args["relation"].(*string), args["deep"].(bool), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Group.Members(childComplexity, args["kind"].(*registry.Kind), args["relation"].(*string), args["deep"].(bool), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Group.name":
 		if e.ComplexityRoot.Group.Name == nil {
 			break
@@ -1595,6 +1626,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MeasurementEdge.Node(childComplexity), true
 
+	case "MoveGroupPayload.group":
+		if e.ComplexityRoot.MoveGroupPayload.Group == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MoveGroupPayload.Group(childComplexity), true
+	case "MoveGroupPayload.moved":
+		if e.ComplexityRoot.MoveGroupPayload.Moved == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MoveGroupPayload.Moved(childComplexity), true
+
 	case "Mutation.createAsset":
 		if e.ComplexityRoot.Mutation.CreateAsset == nil {
 			break
@@ -1738,6 +1782,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.LinkDevice(childComplexity, args["input"].(LinkDeviceInput)), true
+	case "Mutation.moveGroup":
+		if e.ComplexityRoot.Mutation.MoveGroup == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveGroup_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveGroup(childComplexity, args["input"].(MoveGroupInput)), true
 	case "Mutation.publishTemplate":
 		if e.ComplexityRoot.Mutation.PublishTemplate == nil {
 			break
@@ -2083,7 +2138,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["paths"].([]string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.inheritedPolicies":
 		if e.ComplexityRoot.Query.InheritedPolicies == nil {
 			break
@@ -2610,6 +2665,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputLinkDeviceInput,
 		ec.unmarshalInputMeasureDeclarationInput,
 		ec.unmarshalInputMeasureMappingInput,
+		ec.unmarshalInputMoveGroupInput,
 		ec.unmarshalInputObjectRef,
 		ec.unmarshalInputPublishTemplateInput,
 		ec.unmarshalInputReadingInput,
@@ -3171,6 +3227,8 @@ type DeleteDevicePayload {
     under: String
     """Only groups of this template."""
     template: String
+    """Only these groups, by path, at most 1,000; those that do not exist are left out."""
+    paths: [String!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -3193,7 +3251,18 @@ extend type Mutation {
     """What to change."""
     input: UpdateGroupInput!
   ): UpdateGroupPayload!
-  """Deletes a group that has no children, no members and no policies."""
+  """
+  Gives a group another parent, another name, or both. Everything below it goes along; its members stay its members.
+  Refused with FAILED_PRECONDITION for the root and below the group itself, with CONFLICT where the name is taken.
+  """
+  moveGroup(
+    """What to move, and where to."""
+    input: MoveGroupInput!
+  ): MoveGroupPayload!
+  """
+  Deletes a group that has no children and no members or, with ` + "`" + `cascade` + "`" + `, everything below it and the relations of its
+  members. Twins and policies are never deleted; while a policy applies to one of the groups, it is refused with FAILED_PRECONDITION.
+  """
   deleteGroup(
     """What to delete."""
     input: DeleteGroupInput!
@@ -3235,6 +3304,10 @@ type Group implements Node {
     relation: String
     """Whether to take the whole sub-tree."""
     deep: Boolean! = false
+    """Only members of this template."""
+    template: String
+    """Only members in this state."""
+    state: State
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -3342,18 +3415,54 @@ type UpdateGroupPayload {
   group: Group!
 }
 
+"""Which group to move, and where to. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `path` + "`" + `."""
+input MoveGroupInput {
+  """The group's id."""
+  id: ID
+  """The group's path."""
+  path: String
+  """The path of its new parent; absent leaves it below its own."""
+  parent: String
+  """Its new name; absent leaves it its own."""
+  name: String
+  """Refuse with CONFLICT if the group has another version."""
+  ifVersion: Int
+}
+
+"""What ` + "`" + `moveGroup` + "`" + ` did."""
+type MoveGroupPayload {
+  """The group as it is now."""
+  group: Group!
+  """How many groups have another path now: the group and all below it, or none if it was there already."""
+  moved: Int!
+}
+
 """Which group to delete. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `path` + "`" + `."""
 input DeleteGroupInput {
   """The group's id."""
   id: ID
   """The group's path."""
   path: String
+  """Refuse with CONFLICT if the group has another version."""
+  ifVersion: Int
+  """Whether to delete everything below the group too, and to end the relations of its members."""
+  cascade: Boolean! = false
 }
 
 """What ` + "`" + `deleteGroup` + "`" + ` did."""
 type DeleteGroupPayload {
   """The id of what was deleted."""
   deletedId: ID!
+  """How much was deleted with it."""
+  deleted: DeletedGroups!
+}
+
+"""How much a deletion took away."""
+type DeletedGroups {
+  """How many groups, the one that was named included."""
+  groups: Int!
+  """How many relations of these groups ended, those that led to them included."""
+  relations: Int!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/link.graphqls", Input: `extend type Mutation {
@@ -4709,6 +4818,8 @@ func (ec *executionContext) childFields_DeleteGroupPayload(ctx context.Context, 
 	switch field.Name {
 	case "deletedId":
 		return ec.fieldContext_DeleteGroupPayload_deletedId(ctx, field)
+	case "deleted":
+		return ec.fieldContext_DeleteGroupPayload_deleted(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteGroupPayload", field.Name)
 }
@@ -4735,6 +4846,16 @@ func (ec *executionContext) childFields_DeleteTemplatePayload(ctx context.Contex
 		return ec.fieldContext_DeleteTemplatePayload_deletedId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteTemplatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeletedGroups(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "groups":
+		return ec.fieldContext_DeletedGroups_groups(ctx, field)
+	case "relations":
+		return ec.fieldContext_DeletedGroups_relations(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeletedGroups", field.Name)
 }
 
 func (ec *executionContext) childFields_Device(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5011,6 +5132,16 @@ func (ec *executionContext) childFields_MeasurementEdge(ctx context.Context, fie
 		return ec.fieldContext_MeasurementEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeasurementEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_MoveGroupPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "group":
+		return ec.fieldContext_MoveGroupPayload_group(ctx, field)
+	case "moved":
+		return ec.fieldContext_MoveGroupPayload_moved(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MoveGroupPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

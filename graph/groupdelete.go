@@ -1,0 +1,164 @@
+package graph
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// namedPolicies is how many policies a refusal names.
+const namedPolicies = 10
+
+var (
+	// What a sub-tree of $levels levels holds, and what is in its way.
+	groupHeld = named("group.held", `
+		MATCH (n:Entity {id: $id})
+		WHERE n.account = $account
+		CALL (n) {
+			MATCH (n)<-[:CHILD_OF*0..32]-(g:Group)
+			WHERE g.depth <= n.depth + $levels
+			RETURN collect(g) AS groups
+		}
+		CALL (groups) {
+			UNWIND groups AS g
+			MATCH (g)<-[:APPLIES_TO]-(p:Policy)
+			WITH DISTINCT p.reference AS reference ORDER BY reference
+			RETURN collect(reference) AS policies
+		}
+		CALL (groups) {
+			UNWIND groups AS g
+			MATCH (g)-[r]-(:Group|Device|Asset)
+			WHERE NOT type(r) IN $builtIn
+			RETURN count(DISTINCT r) AS relations
+		}
+		RETURN size(groups) AS groups, relations, policies,
+			COUNT { (n)<-[:CHILD_OF]-() } AS children,
+			COUNT { MATCH (n)<-[:!WAS_RELATED]-(x:Device|Asset) RETURN DISTINCT x } AS members`)
+
+	// All that is deleted, the deepest first.
+	groupSubtree = named("group.subtree", `
+		MATCH (top:Entity {id: $id})
+		WHERE top.account = $account
+		CALL (top) {
+			MATCH (top)<-[:CHILD_OF*1..32]-(n:Group)
+			MATCH (n)-[:INSTANCE_OF]->(t:Template)
+			RETURN collect({thing: `+thing("n")+`, template: t.id, templateName: t.name, templateVersion: t.version}) AS groups
+		}
+		RETURN groups`)
+)
+
+// burden is what a group has that goes with it or stands in the way.
+type burden struct {
+	groups, relations, children, members int
+	policies                             []string
+}
+
+// DeleteGroup deletes a group. It is refused with FAILED_PRECONDITION for the
+// root, while a policy applies to the group and, unless the deletion cascades,
+// while the group has children or members. Relations between it and other
+// groups go with it. A deletion that cascades takes all groups below along and
+// ends the relations of all of them; one change is recorded for each group, the
+// deepest first.
+func (s *Store) DeleteGroup(ctx context.Context, scope registry.Scope, ref registry.Ref, d registry.GroupDeletion) (*registry.DeletedGroup, error) {
+	ref = groupRef(ref)
+	var deleted *registry.DeletedGroup
+	err := change(ctx, s, scope, "group.delete", func(ctx context.Context, tx *transaction) error {
+		group, template, err := s.groupInPlace(ctx, tx, scope, ref, d.IfVersion)
+		if err != nil {
+			return err
+		}
+		h, err := deletable(ctx, tx, group, d.Cascade)
+		if err != nil {
+			return err
+		}
+		deleted = &registry.DeletedGroup{Group: group, Groups: h.groups, Relations: h.relations}
+		ids := make([]registry.ID, 0, h.groups)
+		if h.groups > 1 {
+			if ids, err = tx.recordBelow(ctx, group); err != nil {
+				return err
+			}
+		}
+		tx.recordDeletion(group, template)
+		return tx.bury(ctx, append(ids, group.ID)...)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("delete group: %w", err)
+	}
+	return deleted, nil
+}
+
+// deletable says what would go with a group, or why it cannot go.
+func deletable(ctx context.Context, r runner, group *registry.Group, cascade bool) (burden, error) {
+	if group.Depth == 0 {
+		return burden{}, registry.FailedPrecondition("the root group cannot be deleted")
+	}
+	levels := 0
+	if cascade {
+		levels = registry.MaxGroupDepth
+	}
+	h, _, err := one(ctx, r, groupHeld, params{"id": string(group.ID), "levels": levels, "builtIn": builtInTypes}, func(f fields) burden {
+		return burden{f.integer("groups"), f.integer("relations"), f.integer("children"), f.integer("members"), f.texts("policies")}
+	})
+	switch {
+	case err != nil:
+		return h, err
+	case !cascade && h.children+h.members+len(h.policies) > 0:
+		return h, registry.FailedPrecondition("group %q still has %s", group.Path, list(
+			count(h.children, "child", "children"), count(h.members, "member", "members"), count(len(h.policies), "policy", "policies")))
+	case len(h.policies) > 0:
+		names := h.policies[:min(len(h.policies), namedPolicies)]
+		more := ""
+		if len(names) < len(h.policies) {
+			more = fmt.Sprintf(" and %d more", len(h.policies)-len(names))
+		}
+		return h, registry.FailedPrecondition("%s%s %s to %q or to groups below it",
+			strings.Join(names, ", "), more, applies(len(h.policies)), group.Path)
+	case h.groups > registry.MaxGroupsAtOnce:
+		return h, registry.LimitExceeded("%d groups cannot be deleted at once, at most %d: delete parts of them", h.groups, registry.MaxGroupsAtOnce)
+	case h.relations > registry.MaxRelationsEnding:
+		return h, registry.LimitExceeded("%d relations cannot be ended at once, at most %d: delete parts of the groups", h.relations, registry.MaxRelationsEnding)
+	}
+	return h, nil
+}
+
+func applies(n int) string {
+	if n == 1 {
+		return "applies"
+	}
+	return "apply"
+}
+
+// recordBelow notes that all groups below one are deleted, the deepest first,
+// and returns them.
+func (t *transaction) recordBelow(ctx context.Context, top *registry.Group) ([]registry.ID, error) {
+	type instance struct {
+		group    *registry.Group
+		template *registry.Template
+	}
+	below, _, err := one(ctx, t, groupSubtree, params{"id": string(top.ID)}, func(f fields) []instance {
+		var out []instance
+		for _, item := range f.maps("groups") {
+			out = append(out, instance{
+				typedThing[*registry.Group](item),
+				&registry.Template{ID: item.id("template"), Name: item.text("templateName"), Version: item.integer("templateVersion")},
+			})
+		}
+		return out
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(below, func(a, b instance) int {
+		return cmp.Or(b.group.Depth-a.group.Depth, strings.Compare(a.group.Path, b.group.Path))
+	})
+	ids := make([]registry.ID, len(below))
+	for i, g := range below {
+		t.recordDeletion(g.group, g.template)
+		ids[i] = g.group.ID
+	}
+	return ids, nil
+}

@@ -1,0 +1,238 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// A group's path and depth are kept on it, so a move writes those of every
+// group below it. They are walked along CHILD_OF, which has the names; what
+// could go wrong is found out before anything is written. Twins are not
+// touched: they are members of groups, not of paths.
+
+// longPath is how many characters a path can have without anybody having to
+// count its bytes: a character has at most four.
+const longPath = registry.MaxPathBytes / 4
+
+var (
+	groupPlace = forEachKind("place", `
+		THING
+		MATCH (n)-[:INSTANCE_OF]->(t:Template)
+		RETURN `+thing("n")+` AS thing, properties(t) AS template`)
+
+	groupNewPlace = named("group.newPlace", `
+		MATCH (n:Entity {id: $id})
+		WHERE n.account = $account
+		OPTIONAL MATCH (parent:Group)
+		WHERE parent.account = $account AND parent.keyFold = $parent
+		OPTIONAL MATCH (taken:Group)
+		WHERE taken.account = $account AND taken.keyFold = $key AND taken.id <> $id
+		CALL (n) {
+			MATCH (n)<-[:CHILD_OF*0..32]-(below:Group)
+			RETURN count(below) AS groups, max(below.depth) AS deepest,
+				collect(CASE WHEN size(below.path) > $long THEN below.path END) AS long
+		}
+		RETURN CASE WHEN parent IS NULL THEN NULL ELSE `+thing("parent")+` END AS parent,
+			parent IS NOT NULL AND EXISTS { (parent)-[:CHILD_OF*0..32]->(n) } AS inside,
+			taken IS NOT NULL AS taken, groups, deepest, long`)
+
+	// The group's own properties come with $changes, those of the groups below
+	// follow from the names on the way down.
+	groupMove = named("group.move", `
+		MATCH (n:Entity {id: $id})
+		WHERE n.account = $account
+		MATCH (n)-[old:CHILD_OF]->(from:Group)
+		MATCH (to:Entity {id: $parent})
+		WHERE to.account = $account
+		CREATE (n)-[was:WAS_CHILD_OF]->(from)
+		SET was = properties(old), was.until = $since
+		DELETE old
+		CREATE (n)-[now:CHILD_OF]->(to)
+		SET now = $child
+		SET n += $changes
+		WITH n
+		CALL (n) {
+			MATCH way = (n)<-[:CHILD_OF*1..32]-(below:Group)
+			SET below.path = reduce(path = $changes.path, step IN relationships(way) | path + '/' + step.name),
+				below.keyFold = reduce(path = $changes.keyFold, step IN relationships(way) | path + '/' + step.nameFold),
+				below.depth = $changes.depth + length(way)
+			RETURN count(below) AS groups
+		}
+		RETURN groups + 1 AS n`)
+
+	// What policies are ranked by, for all that apply to a sub-tree.
+	policiesBelow = named("policy.below", `
+		MATCH (top:Entity {id: $id})
+		WHERE top.account = $account
+		CALL (top) {
+			MATCH (top)<-[:CHILD_OF*0..32]-(:Group)<-[:APPLIES_TO]-(p:Policy)
+			RETURN DISTINCT p
+		}
+		RETURN collect({id: p.id, groups: COLLECT {
+			MATCH (p)-[:APPLIES_TO]->(g:Group)
+			RETURN {id: g.id, depth: g.depth, above: COLLECT { MATCH (g)-[:CHILD_OF*1..32]->(a:Group) RETURN a.id }}
+		}}) AS policies`)
+
+	policiesRank = named("policy.rank", `
+		UNWIND $ranks AS rank
+		MATCH (p:Entity {id: rank.id})
+		WHERE p.account = $account
+		SET p += rank.properties`)
+)
+
+// newPlace is where a group is to go, and what lies below it.
+type newPlace struct {
+	parent          *registry.Group
+	inside, taken   bool
+	groups, deepest int
+	// long are those paths below that are so long that they have to be measured.
+	long []string
+}
+
+// MoveGroup gives a group another parent, another name or both, with everything
+// below it. If it is there already, nothing changes. It is refused with
+// FAILED_PRECONDITION for the root and below itself, with CONFLICT where the
+// name is taken and with LIMIT_EXCEEDED where something would lie too deep or
+// have too long a path.
+func (s *Store) MoveGroup(ctx context.Context, scope registry.Scope, ref registry.Ref, move registry.GroupMove) (*registry.MovedGroup, error) {
+	ref = groupRef(ref)
+	if move.Name != nil {
+		if violation := registry.CheckGroupName("name", *move.Name); violation != nil {
+			return nil, registry.Invalid(*violation)
+		}
+	}
+	moved := &registry.MovedGroup{}
+	err := change(ctx, s, scope, "group.move", func(ctx context.Context, tx *transaction) error {
+		before, template, err := s.groupInPlace(ctx, tx, scope, ref, move.IfVersion)
+		if err != nil {
+			return err
+		}
+		if before.Depth == 0 {
+			return registry.FailedPrecondition("the root group cannot be moved")
+		}
+		after, groups, err := placed(ctx, tx, before, move)
+		if err != nil {
+			return err
+		}
+		moved.Group, moved.Moved = before, 0
+		if after.Path == before.Path {
+			return nil
+		}
+		after.Version, after.UpdatedAt = before.Version+1, tx.at
+		moved.Group, moved.Moved = after, groups
+		tx.record(entry{
+			kind: registry.ObjectGroup, id: after.ID, key: after.Path, operation: registry.ChangeUpdate, action: "moved", version: after.Version,
+			before: thingSnapshot(before, template), after: thingSnapshot(after, template), structural: true,
+		})
+		return tx.moveGroup(ctx, after)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("move group: %w", err)
+	}
+	return moved, nil
+}
+
+// groupInPlace reads a group that is to be moved or deleted.
+func (s *Store) groupInPlace(ctx context.Context, r runner, scope registry.Scope, ref registry.Ref, ifVersion *int) (*registry.Group, *registry.Template, error) {
+	q, p := groupPlace.of(ref, nil)
+	type answer struct {
+		group    *registry.Group
+		template *registry.Template
+	}
+	got, ok, err := one(ctx, r, q, p, func(f fields) answer {
+		return answer{typedThing[*registry.Group](f), s.template(f.nested("template"), scope.Account).Template}
+	})
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case !ok:
+		return nil, nil, missing(ref)
+	case ifVersion != nil && *ifVersion != got.group.Version:
+		return nil, nil, registry.Conflict("ifVersion", "the group has version %d, not %d", got.group.Version, *ifVersion)
+	}
+	return got.group, got.template, nil
+}
+
+// placed returns the group as it is to be, and how many groups move, or says
+// why that cannot be.
+func placed(ctx context.Context, r runner, before *registry.Group, move registry.GroupMove) (*registry.Group, int, error) {
+	name, above := before.Name, parentPath(before.Path)
+	if move.Name != nil {
+		name = *move.Name
+	}
+	if move.Parent != nil {
+		above = cleanPath(*move.Parent)
+	}
+	place, _, err := one(ctx, r, groupNewPlace, params{
+		"id": string(before.ID), "parent": Fold(above), "key": Fold(join(above, name)), "long": longPath - min(len(above)+len(name), longPath),
+	}, func(f fields) newPlace {
+		out := newPlace{inside: f.boolean("inside"), taken: f.boolean("taken"), groups: f.integer("groups"), deepest: f.integer("deepest"), long: f.texts("long")}
+		if parent, ok := f.optionalMap("parent"); ok {
+			out.parent, _ = thingOf(parent).(*registry.Group)
+		}
+		return out
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	switch {
+	case place.parent == nil:
+		return nil, 0, registry.InvalidField("parent", "unknown", "group %q does not exist", above)
+	case place.inside:
+		return nil, 0, registry.FailedPrecondition("group %q cannot be moved below itself", before.Path)
+	case place.taken:
+		return nil, 0, registry.Conflict("name", "group %q exists already", join(place.parent.Path, name))
+	}
+	after := *before
+	after.Name, after.Path, after.Depth, after.ParentID = name, join(place.parent.Path, name), place.parent.Depth+1, place.parent.ID
+	if place.deepest+after.Depth-before.Depth > registry.MaxGroupDepth {
+		return nil, 0, registry.LimitExceeded("groups lie at most %d deep", registry.MaxGroupDepth)
+	}
+	for _, path := range append(place.long, before.Path) {
+		if len(path)-len(before.Path)+len(after.Path) > registry.MaxPathBytes {
+			return nil, 0, registry.LimitExceeded("a path has at most %d bytes", registry.MaxPathBytes)
+		}
+	}
+	return &after, place.groups, nil
+}
+
+// moveGroup writes a group's new place, the paths of all groups below it and
+// the ranks of the policies that apply to them.
+func (t *transaction) moveGroup(ctx context.Context, after *registry.Group) error {
+	err := nothing(ctx, t, groupMove, params{
+		"id": string(after.ID), "parent": string(after.ParentID), "since": t.at.UnixMilli(), "child": childProperties(after.Name, t.at),
+		"changes": map[string]any{
+			"name": after.Name, "path": after.Path, "keyFold": Fold(after.Path), "depth": after.Depth, "version": after.Version, "updatedAt": after.UpdatedAt,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	ranks, _, err := one(ctx, t, policiesBelow, params{"id": string(after.ID)}, func(f fields) []any {
+		var out []any
+		for _, policy := range f.maps("policies") {
+			var list policyTargetList
+			for _, g := range policy.maps("groups") {
+				list.rows = append(list.rows, policyTarget{id: g.id("id"), depth: g.integer("depth"), above: g.ids("above")})
+			}
+			out = append(out, map[string]any{"id": policy.text("id"), "properties": list.rank()})
+		}
+		return out
+	})
+	if err != nil || len(ranks) == 0 {
+		return err
+	}
+	return nothing(ctx, t, policiesRank, params{"ranks": ranks})
+}
+
+// parentPath is the path above a path.
+func parentPath(path string) string {
+	for i := len(path) - 1; i > 0; i-- {
+		if path[i] == '/' {
+			return path[:i]
+		}
+	}
+	return "/"
+}
