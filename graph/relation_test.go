@@ -32,12 +32,12 @@ func (w world) seen(thing registry.Related, keys map[registry.ID]string) []strin
 func TestRelateByRules(t *testing.T) {
 	w := newWorld(t)
 	w.groups("/room")
-	w.template(registry.NewTemplate{Kind: registry.KindGroup, Name: "Room", Relations: []registry.RelationRule{
-		{Name: "contains", Direction: registry.DirectionIn, Kind: registry.KindDevice, Templates: []string{"Lamp"}, Inherits: true},
-	}})
 	w.template(registry.NewTemplate{Kind: registry.KindDevice, Name: "Lamp", Relations: []registry.RelationRule{
 		{Name: "next_to", Direction: registry.DirectionOut, Kind: registry.KindDevice, Templates: []string{"Lamp"}, Inherits: true},
 		{Name: "glimpsed_in", Direction: registry.DirectionOut, Kind: registry.KindGroup, Inherits: false},
+	}})
+	w.template(registry.NewTemplate{Kind: registry.KindGroup, Name: "Room", Relations: []registry.RelationRule{
+		{Name: "contains", Direction: registry.DirectionIn, Kind: registry.KindDevice, Templates: []string{"Lamp"}, Inherits: true},
 	}})
 	hall, err := w.CreateGroup(t.Context(), w.scope, registry.NewGroup{Name: "hall", Template: "Room"})
 	if err != nil {
@@ -175,9 +175,9 @@ func TestNamesAreRationed(t *testing.T) {
 		rules = append(rules, registry.RelationRule{Name: fmt.Sprintf("%s_t%d", unique, i), Direction: registry.DirectionOut, Kind: registry.KindGroup})
 	}
 	draft := must(w.CreateTemplate(t.Context(), w.scope, registry.NewTemplate{Kind: registry.KindDevice, Name: "Greedy", Relations: rules}))
-	_, err = w.PublishTemplate(t.Context(), w.scope, draft.ID)
+	_, err = w.publish(registry.TemplateRef{ID: draft.ID})
 	refused(t, err, registry.CodeLimitExceeded, "64")
-	if got := must(w.Template(t.Context(), w.scope, registry.KindDevice, "Greedy", &draft.Version)); got.Status != registry.TemplateDraft {
+	if got := must(w.Template(t.Context(), w.scope, registry.KindDevice, "Greedy", &draft.Version, nil)); got.Status != registry.TemplateDraft {
 		t.Errorf("the refused template is %s", got.Status)
 	}
 }

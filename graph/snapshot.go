@@ -66,7 +66,8 @@ func policySnapshot(p *registry.Policy) map[string]any {
 func templateSnapshot(t *registry.Template) map[string]any {
 	out := map[string]any{
 		"id": string(t.ID), "kind": string(t.Kind), "name": t.Name, "version": t.Version, "status": string(t.Status),
-		"properties": t.Properties, "required": t.Required, "relations": t.Relations, "measures": t.Measures, "createdAt": moment(t.CreatedAt),
+		"properties": t.Properties, "required": listed(t.Required), "relations": listed(t.Relations), "measures": listed(t.Measures),
+		"components": listed(t.Components), "searched": listed(t.Searched), "createdAt": moment(t.CreatedAt),
 	}
 	if t.Description != nil {
 		out["description"] = *t.Description
@@ -75,6 +76,14 @@ func templateSnapshot(t *registry.Template) map[string]any {
 		out["publishedAt"] = moment(*t.PublishedAt)
 	}
 	return out
+}
+
+// listed is a list, empty if there is none: so it is the same list in JSON.
+func listed[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }
 
 // measureTypeSnapshot is the snapshot of a measure type.

@@ -17,41 +17,74 @@ var (
 
 	templateNewest = named("template.newest", `
 		MATCH (t:Template)
-		WHERE t.account = $account AND t.kind = $kind AND t.nameFold = $nameFold AND t.version > 0 AND t.status = 'PUBLISHED'
+		WHERE t.account = $account AND t.kind = $kind AND t.nameFold = $nameFold AND t.version > 0 AND t.status IN $statuses
 		RETURN properties(t) AS node ORDER BY t.version DESC LIMIT 1`)
 
 	templateByVersion = named("template.byVersion", `
 		MATCH (t:Template)
-		WHERE t.account = $account AND t.keyFold = $key
+		WHERE t.account = $account AND t.keyFold = $key AND t.status IN $statuses
 		RETURN properties(t) AS node`)
+
+	templateVersions = named("template.versions", `
+		UNWIND $ids AS id
+		MATCH (one:Entity {id: id})
+		WHERE one.account = $account AND one:Template
+		RETURN collect({id: id, versions: COLLECT {
+			MATCH (t:Template)
+			WHERE t.account = $account AND t.kind = one.kind AND t.nameFold = one.nameFold AND t.version > 0
+			RETURN properties(t) ORDER BY t.version DESC
+		}}) AS templates`)
+
+	templateUse = named("template.use", `
+		UNWIND $ids AS id
+		MATCH (one:Entity {id: id})
+		WHERE one.account = $account AND one:Template
+		RETURN collect({id: id, objects: COUNT { (one)<-[:INSTANCE_OF]-() },
+			current: one.status = 'PUBLISHED' AND NOT EXISTS {
+				MATCH (t:Template)
+				WHERE t.account = $account AND t.kind = one.kind AND t.nameFold = one.nameFold AND t.version > one.version AND t.status = 'PUBLISHED'
+			}}) AS templates`)
 
 	templateCount = named("template.count", `
 		MATCH (t:Template)
-		WHERE t.account = $account AND t.keyFold IS NOT NULL
+		WHERE t.account = $account AND t.keyFold IS NOT NULL AND t.status IN $statuses
 		RETURN count(t) AS n`)
 
 	templateCountOfKind = named("template.countOfKind", `
 		MATCH (t:Template)
-		WHERE t.account = $account AND t.kind = $kind AND t.keyFold IS NOT NULL
+		WHERE t.account = $account AND t.kind = $kind AND t.keyFold IS NOT NULL AND t.status IN $statuses
 		RETURN count(t) AS n`)
 
 	templateList = listing{
-		name: "template.list", match: "MATCH (n:Template) WHERE n.account = $account",
+		name: "template.list", match: "MATCH (n:Template) WHERE n.account = $account AND n.status IN $statuses",
 		prefix: "n.account, ", key: "n.keyFold", item: "{node: properties(n)}",
 	}.registered()
 
 	templateListOfKind = listing{
-		name: "template.listOfKind", match: "MATCH (n:Template) WHERE n.account = $account AND n.kind = $kind",
+		name: "template.listOfKind", match: "MATCH (n:Template) WHERE n.account = $account AND n.kind = $kind AND n.status IN $statuses",
 		prefix: "n.account, n.kind, ", key: "n.keyFold", item: "{node: properties(n)}",
 	}.registered()
 )
 
-// Template returns a template: that version of it, or the newest published
-// one.
-func (s *Store) Template(ctx context.Context, scope registry.Scope, kind registry.Kind, name string, version *int) (*registry.Template, error) {
-	q, p := templateNewest, params{"kind": string(kind), "nameFold": Fold(name)}
-	if version != nil {
-		q, p = templateByVersion, params{"key": templateKey(kind, name, *version)}
+// statuses are those that a template may have: the one that is asked for, or
+// both.
+func statuses(status *registry.TemplateStatus) []string {
+	if status != nil {
+		return []string{string(*status)}
+	}
+	return []string{string(registry.TemplateDraft), string(registry.TemplatePublished)}
+}
+
+// Template returns a template: that version of it, or the newest one of a
+// status; published if none is given.
+func (s *Store) Template(ctx context.Context, scope registry.Scope, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) (*registry.Template, error) {
+	p := params{"kind": string(kind), "nameFold": Fold(name), "statuses": statuses(status)}
+	q := templateNewest
+	switch published := registry.TemplatePublished; {
+	case version != nil:
+		q, p["key"] = templateByVersion, templateKey(kind, name, *version)
+	case status == nil:
+		p["statuses"] = statuses(&published)
 	}
 	t, ok, err := one(ctx, s.reading(scope), q, p, s.templateIn(scope))
 	return found(t, ok, err, "template", name)
@@ -88,12 +121,17 @@ func (s *Store) TemplatesByID(ctx context.Context, scope registry.Scope, ids []r
 	return slots(ids, known), nil
 }
 
-// ListTemplates returns templates of one kind or of all, by kind, name and
-// version.
-func (s *Store) ListTemplates(ctx context.Context, scope registry.Scope, kind *registry.Kind, page registry.PageRequest) (registry.Page[*registry.Template], error) {
-	l, p := templateList, params{}
-	if kind != nil {
-		l, p = templateListOfKind, params{"kind": string(*kind)}
+// TemplateFilter narrows a list of templates. Empty fields do not.
+type TemplateFilter struct {
+	Kind   *registry.Kind
+	Status *registry.TemplateStatus
+}
+
+// ListTemplates returns templates by kind, name and version.
+func (s *Store) ListTemplates(ctx context.Context, scope registry.Scope, f TemplateFilter, page registry.PageRequest) (registry.Page[*registry.Template], error) {
+	l, p := templateList, params{"statuses": statuses(f.Status)}
+	if f.Kind != nil {
+		l, p["kind"] = templateListOfKind, string(*f.Kind)
 	}
 	out, err := readPage(ctx, s.reading(scope), l, page, p, s.templateIn(scope))
 	if err != nil {
@@ -102,18 +140,59 @@ func (s *Store) ListTemplates(ctx context.Context, scope registry.Scope, kind *r
 	return out, nil
 }
 
-// CountTemplates counts templates of one kind or of all, the built-in ones
-// included.
-func (s *Store) CountTemplates(ctx context.Context, scope registry.Scope, kind *registry.Kind) (int, error) {
-	q, p := templateCount, params{}
-	if kind != nil {
-		q, p = templateCountOfKind, params{"kind": string(*kind)}
+// CountTemplates counts what ListTemplates lists, the built-in ones included.
+func (s *Store) CountTemplates(ctx context.Context, scope registry.Scope, f TemplateFilter) (int, error) {
+	q, p := templateCount, params{"statuses": statuses(f.Status)}
+	if f.Kind != nil {
+		q, p["kind"] = templateCountOfKind, string(*f.Kind)
 	}
 	n, _, err := one(ctx, s.reading(scope), q, p, counted)
 	if err != nil {
 		return 0, fmt.Errorf("count templates: %w", err)
 	}
 	return n, nil
+}
+
+// TemplateVersions returns, for each template, all versions of its kind and
+// name, newest first.
+func (s *Store) TemplateVersions(ctx context.Context, scope registry.Scope, ids []registry.ID) ([][]*registry.Template, error) {
+	known := make(map[registry.ID][]*registry.Template, len(ids))
+	_, err := all(ctx, s.reading(scope), templateVersions, params{"ids": texts(ids)}, func(f fields) struct{} {
+		for _, item := range f.maps("templates") {
+			id := item.id("id")
+			for _, node := range item.maps("versions") {
+				known[id] = append(known[id], s.template(node, scope.Account).Template)
+			}
+		}
+		return struct{}{}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("versions of templates: %w", err)
+	}
+	return slots(ids, known), nil
+}
+
+// TemplateUse is what a template is to objects at this moment.
+type TemplateUse struct {
+	// Current is true for the newest published version, which new objects get.
+	Current bool
+	// Objects are instances of this very version.
+	Objects int
+}
+
+// TemplateUses returns what templates are to objects.
+func (s *Store) TemplateUses(ctx context.Context, scope registry.Scope, ids []registry.ID) ([]TemplateUse, error) {
+	known := make(map[registry.ID]TemplateUse, len(ids))
+	_, err := all(ctx, s.reading(scope), templateUse, params{"ids": texts(ids)}, func(f fields) struct{} {
+		for _, item := range f.maps("templates") {
+			known[item.id("id")] = TemplateUse{item.boolean("current"), item.integer("objects")}
+		}
+		return struct{}{}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("use of templates: %w", err)
+	}
+	return slots(ids, known), nil
 }
 
 // templateIn reads a template from the column node.
@@ -135,7 +214,8 @@ func templateOf(f fields) *registry.Template {
 	t := &registry.Template{
 		ID: f.id("id"), Kind: registry.Kind(f.text("kind")), Name: f.text("name"), Version: f.integer("version"),
 		Status: registry.TemplateStatus(f.text("status")), Description: f.optionalText("description"),
-		Required: f.texts("required"), CreatedAt: f.time("createdAt"), PublishedAt: f.optionalTime("publishedAt"),
+		Properties: map[string]any{}, Required: someTexts(f, "required"), Components: someTexts(f, "components"), Searched: someTexts(f, "searched"),
+		CreatedAt: f.time("createdAt"), PublishedAt: f.optionalTime("publishedAt"),
 	}
 	if open := nullable[bool](f, "open"); open != nil {
 		t.Open = *open
@@ -149,11 +229,20 @@ func templateOf(f fields) *registry.Template {
 	return t
 }
 
+// someTexts is nil for an empty list too.
+func someTexts(f fields, name string) []string {
+	if list := f.texts(name); len(list) > 0 {
+		return list
+	}
+	return nil
+}
+
 // templateProperties is what a template's node holds.
 func templateProperties(t *registry.Template) (map[string]any, error) {
 	out := map[string]any{
 		"id": string(t.ID), "keyFold": TemplateKey(t), "kind": string(t.Kind), "name": t.Name, "nameFold": Fold(t.Name),
-		"version": t.Version, "status": string(t.Status), "description": t.Description, "required": t.Required, "createdAt": t.CreatedAt,
+		"version": t.Version, "status": string(t.Status), "description": t.Description, "required": listed(t.Required),
+		"components": listed(t.Components), "searched": listed(t.Searched), "createdAt": t.CreatedAt,
 	}
 	for name, value := range map[string]any{"properties": t.Properties, "relations": t.Relations, "measures": t.Measures} {
 		text, err := json.Marshal(value)

@@ -43,23 +43,23 @@ func TestTemplateLife(t *testing.T) {
 	if read, err := w.TemplatesByID(t.Context(), w.scope, []registry.ID{bare.ID}); err != nil || read[0].Properties == nil {
 		t.Errorf("a template without properties reads as %+v, %v", read[0], err)
 	}
-	_, err = other.PublishTemplate(t.Context(), other.scope, draft.ID)
+	_, err = other.publish(registry.TemplateRef{ID: draft.ID})
 	refused(t, err, registry.CodeNotFound, string(draft.ID))
-	published, err := w.PublishTemplate(t.Context(), w.scope, draft.ID)
+	published, err := w.publish(registry.TemplateRef{ID: draft.ID})
 	if err != nil || published.Status != registry.TemplatePublished || published.PublishedAt == nil {
 		t.Fatalf("published = %+v, %v", published, err)
 	}
-	again, err := w.PublishTemplate(t.Context(), w.scope, draft.ID)
+	again, err := w.publish(registry.TemplateRef{ID: draft.ID})
 	if err != nil || !again.PublishedAt.Equal(*published.PublishedAt) {
 		t.Errorf("published again = %+v, %v", again, err)
 	}
 	for _, version := range []*int{nil, &published.Version} {
-		got, err := w.Template(t.Context(), w.scope, registry.KindDevice, "THERMOMETER", version)
+		got, err := w.Template(t.Context(), w.scope, registry.KindDevice, "THERMOMETER", version, nil)
 		if err != nil || got.ID != draft.ID || !cmp.Equal(got.Measures, wantMeasures) {
 			t.Errorf("template by name = %+v, %v", got, err)
 		}
 	}
-	_, err = w.Template(t.Context(), w.scope, registry.KindAsset, "Thermometer", nil)
+	_, err = w.Template(t.Context(), w.scope, registry.KindAsset, "Thermometer", nil, nil)
 	refused(t, err, registry.CodeNotFound, "Thermometer")
 
 	_, err = w.CreateDevice(t.Context(), w.scope, registry.NewTwin{Reference: "d", Template: "thermometer", Attributes: map[string]any{"range": 0, "colour": "red"}})
@@ -83,11 +83,11 @@ func TestTemplateLife(t *testing.T) {
 	if err != nil || moved.TemplateID != second.ID {
 		t.Errorf("moved = %+v, %v", moved, err)
 	}
-	err = w.DeleteTemplate(t.Context(), w.scope, second.ID)
+	_, err = w.DeleteTemplate(t.Context(), w.scope, registry.TemplateRef{ID: second.ID})
 	refused(t, err, registry.CodeFailedPrecondition, "in use")
 	_, err = w.DeleteMeasureType(t.Context(), w.scope, "temperature")
 	refused(t, err, registry.CodeFailedPrecondition, "1 template")
-	if err := w.DeleteTemplate(t.Context(), w.scope, draft.ID); err != nil {
+	if _, err := w.DeleteTemplate(t.Context(), w.scope, registry.TemplateRef{ID: draft.ID}); err != nil {
 		t.Errorf("delete version 1: %v", err)
 	}
 	if _, err := w.DeleteMeasureType(t.Context(), w.scope, "temperature"); err != nil {
@@ -100,30 +100,48 @@ func TestTemplateLife(t *testing.T) {
 	if strangers, err := other.TemplatesByID(t.Context(), other.scope, []registry.ID{second.ID}); err != nil || strangers[0] != nil {
 		t.Errorf("another account sees %v, %v", strangers, err)
 	}
-	open, err := w.Template(t.Context(), w.scope, registry.KindDevice, "open", nil)
+	open, err := w.Template(t.Context(), w.scope, registry.KindDevice, "open", nil, nil)
 	if err != nil || !open.Open {
 		t.Fatalf("open = %+v, %v", open, err)
 	}
-	refused(t, w.DeleteTemplate(t.Context(), w.scope, open.ID), registry.CodeFailedPrecondition, "built in")
+	_, err = w.DeleteTemplate(t.Context(), w.scope, registry.TemplateRef{ID: open.ID})
+	refused(t, err, registry.CodeFailedPrecondition, "built in")
+	_, err = w.UpdateTemplate(t.Context(), w.scope, registry.TemplateRef{ID: open.ID}, registry.TemplatePatch{})
+	refused(t, err, registry.CodeFailedPrecondition, "built in")
 }
 
 func TestTemplateRefusals(t *testing.T) {
 	w := newWorld(t)
 	kind := registry.KindDevice
+	if _, err := w.CreateTemplate(t.Context(), w.scope, registry.NewTemplate{Kind: kind, Name: "Draft"}); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		template   registry.NewTemplate
 		path, rule string
 	}{
-		"name":            {registry.NewTemplate{Kind: kind, Name: "no spaces"}, "name", "name"},
-		"open":            {registry.NewTemplate{Kind: kind, Name: "Open"}, "name", "reserved"},
-		"schema":          {registry.NewTemplate{Kind: kind, Name: "T", Properties: map[string]any{"a": map[string]any{"type": "colour"}}}, "properties.a.type", "anyOf"},
-		"property name":   {registry.NewTemplate{Kind: kind, Name: "T", Properties: map[string]any{"state": map[string]any{}}}, "properties.state", "reserved"},
-		"required":        {registry.NewTemplate{Kind: kind, Name: "T", Required: []string{"ghost"}}, "required[0]", "undeclared"},
-		"relation":        {registry.NewTemplate{Kind: kind, Name: "T", Relations: []registry.RelationRule{{Name: "was_here"}}}, "relations[0].name", "reserved"},
-		"relation twice":  {registry.NewTemplate{Kind: kind, Name: "T", Relations: []registry.RelationRule{{Name: "a", Kind: kind}, {Name: "a", Kind: kind}}}, "relations[1]", "unique"},
-		"measure":         {registry.NewTemplate{Kind: kind, Name: "T", Measures: []registry.MeasureDeclaration{{Name: "m", Type: "ghost"}}}, "measures[0].type", "unknown"},
-		"measure twice":   {registry.NewTemplate{Kind: kind, Name: "T", Measures: []registry.MeasureDeclaration{{Name: "m", Type: "number"}, {Name: "m", Type: "number"}}}, "measures[1].name", "unique"},
-		"group's measure": {registry.NewTemplate{Kind: registry.KindGroup, Name: "T", Measures: []registry.MeasureDeclaration{{Name: "m", Type: "number"}}}, "measures", "kind"},
+		"name":             {registry.NewTemplate{Kind: kind, Name: "no spaces"}, "name", "name"},
+		"open":             {registry.NewTemplate{Kind: kind, Name: "Open"}, "name", "reserved"},
+		"schema":           {registry.NewTemplate{Kind: kind, Name: "T", Properties: map[string]any{"a": map[string]any{"type": "colour"}}}, "properties.a.type", "anyOf"},
+		"property name":    {registry.NewTemplate{Kind: kind, Name: "T", Properties: map[string]any{"state": map[string]any{}}}, "properties.state", "reserved"},
+		"required":         {registry.NewTemplate{Kind: kind, Name: "T", Required: []string{"ghost"}}, "required[0]", "undeclared"},
+		"relation":         {registry.NewTemplate{Kind: kind, Name: "T", Relations: []registry.RelationRule{{Name: "was_here"}}}, "relations[0].name", "reserved"},
+		"relation twice":   {registry.NewTemplate{Kind: kind, Name: "T", Relations: []registry.RelationRule{{Name: "a", Kind: kind}, {Name: "a", Kind: kind}}}, "relations[1]", "unique"},
+		"measure":          {registry.NewTemplate{Kind: kind, Name: "T", Measures: []registry.MeasureDeclaration{{Name: "m", Type: "ghost"}}}, "measures[0].type", "unknown"},
+		"measure twice":    {registry.NewTemplate{Kind: kind, Name: "T", Measures: []registry.MeasureDeclaration{{Name: "m", Type: "number"}, {Name: "m", Type: "number"}}}, "measures[1].name", "unique"},
+		"relation folded":  {registry.NewTemplate{Kind: kind, Name: "T", Relations: []registry.RelationRule{{Name: "At", Kind: kind}, {Name: "aT", Kind: kind}}}, "relations[1]", "unique"},
+		"unknown target":   {registry.NewTemplate{Kind: kind, Name: "T", Relations: []registry.RelationRule{{Name: "a", Kind: kind, Templates: []string{"t", "open", "ghost"}}}}, "relations[0].templates[2]", "unknown"},
+		"other kind":       {registry.NewTemplate{Kind: kind, Name: "T", Relations: []registry.RelationRule{{Name: "a", Kind: registry.KindGroup, Templates: []string{"T"}}}}, "relations[0].templates[0]", "unknown"},
+		"draft target":     {registry.NewTemplate{Kind: kind, Name: "T", Relations: []registry.RelationRule{{Name: "a", Kind: kind, Templates: []string{"Draft"}}}}, "relations[0].templates[0]", "unknown"},
+		"target twice":     {registry.NewTemplate{Kind: kind, Name: "T", Relations: []registry.RelationRule{{Name: "a", Kind: kind, Templates: []string{"t", "T"}}}}, "relations[0].templates[1]", "unique"},
+		"component":        {registry.NewTemplate{Kind: kind, Name: "T", Components: []string{"T", "ghost"}}, "components[1]", "unknown"},
+		"group's part":     {registry.NewTemplate{Kind: registry.KindGroup, Name: "T", Components: []string{"open"}}, "components", "kind"},
+		"keyword":          {registry.NewTemplate{Kind: kind, Name: "T", Properties: map[string]any{"a": map[string]any{"anyOf": []any{map[string]any{"maximun": 3}}}}}, "properties.a.anyOf[0].maximun", "keyword"},
+		"format":           {registry.NewTemplate{Kind: kind, Name: "T", Properties: map[string]any{"a": map[string]any{"format": "phone"}}}, "properties.a.format", "format"},
+		"pattern":          {registry.NewTemplate{Kind: kind, Name: "T", Properties: map[string]any{"a": map[string]any{"pattern": "("}}}, "properties.a.pattern", "format"},
+		"searched nothing": {registry.NewTemplate{Kind: kind, Name: "T", Searched: []string{"a"}}, "searched[0]", "undeclared"},
+		"searched list":    {registry.NewTemplate{Kind: kind, Name: "T", Properties: map[string]any{"a": map[string]any{"type": "array"}}, Searched: []string{"a"}}, "searched[0]", "scalar"},
+		"group's measure":  {registry.NewTemplate{Kind: registry.KindGroup, Name: "T", Measures: []registry.MeasureDeclaration{{Name: "m", Type: "number"}}}, "measures", "kind"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := w.CreateTemplate(t.Context(), w.scope, c.template)
@@ -132,23 +150,27 @@ func TestTemplateRefusals(t *testing.T) {
 	}
 }
 
-func TestTemplateVersionsAtOnce(t *testing.T) {
+// Of those who make a template of one name at the same moment, one does.
+func TestTemplateOnce(t *testing.T) {
 	w := newWorld(t)
 	var group sync.WaitGroup
-	versions := make([]int, 3)
-	for i := range versions {
+	errs := make([]error, 3)
+	for i := range errs {
 		group.Go(func() {
-			created, err := w.CreateTemplate(t.Context(), w.scope, registry.NewTemplate{Kind: registry.KindAsset, Name: "Car"})
-			if err != nil {
-				t.Errorf("create: %v", err)
-				return
-			}
-			versions[i] = created.Version
+			_, errs[i] = w.CreateTemplate(t.Context(), w.scope, registry.NewTemplate{Kind: registry.KindAsset, Name: []string{"Car", "CAR", "car"}[i]})
 		})
 	}
 	group.Wait()
-	if versions[0]*versions[1]*versions[2] != 6 {
-		t.Errorf("versions = %v, want 1, 2 and 3", versions)
+	made := 0
+	for _, err := range errs {
+		if err == nil {
+			made++
+		} else {
+			refused(t, err, registry.CodeConflict, "already")
+		}
+	}
+	if made != 1 {
+		t.Errorf("%d templates were made: %v", made, errs)
 	}
 }
 
@@ -198,21 +220,28 @@ func TestListTemplates(t *testing.T) {
 		}
 		return out
 	}
-	page, err := w.ListTemplates(t.Context(), w.scope, nil, registry.PageRequest{Size: 4})
+	page, err := w.ListTemplates(t.Context(), w.scope, graph.TemplateFilter{}, registry.PageRequest{Size: 4})
 	if diff := cmp.Diff([]string{"ASSET/open/1", "ASSET/T/1", "ASSET/T/2", "DEVICE/open/1"}, keys(page)); diff != "" || err != nil || !page.HasNext {
 		t.Errorf("first page: %v\n%s", err, diff)
 	}
-	page, err = w.ListTemplates(t.Context(), w.scope, nil, registry.PageRequest{Size: 9, Key: graph.TemplateKey(page.Items[3])})
+	page, err = w.ListTemplates(t.Context(), w.scope, graph.TemplateFilter{}, registry.PageRequest{Size: 9, Key: graph.TemplateKey(page.Items[3])})
 	if diff := cmp.Diff([]string{"DEVICE/T/1", "DEVICE/T/2", "GROUP/open/1", "GROUP/T/1", "GROUP/T/2"}, keys(page)); diff != "" || err != nil || page.HasNext {
 		t.Errorf("second page: %v\n%s", err, diff)
 	}
 	kind := registry.KindGroup
-	page, err = w.ListTemplates(t.Context(), w.scope, &kind, registry.PageRequest{Size: 2, Backward: true})
+	page, err = w.ListTemplates(t.Context(), w.scope, graph.TemplateFilter{Kind: &kind}, registry.PageRequest{Size: 2, Backward: true})
 	if diff := cmp.Diff([]string{"GROUP/T/1", "GROUP/T/2"}, keys(page)); diff != "" || err != nil {
 		t.Errorf("last of a kind: %v\n%s", err, diff)
 	}
-	all, err := w.CountTemplates(t.Context(), w.scope, nil)
-	ofKind, err2 := w.CountTemplates(t.Context(), w.scope, &kind)
+	draft := registry.TemplateDraft
+	must(w.CreateTemplate(t.Context(), w.scope, registry.NewTemplate{Kind: kind, Name: "U"}))
+	page, err = w.ListTemplates(t.Context(), w.scope, graph.TemplateFilter{Status: &draft}, registry.PageRequest{Size: 9})
+	if diff := cmp.Diff([]string{"GROUP/U/1"}, keys(page)); diff != "" || err != nil {
+		t.Errorf("drafts: %v\n%s", err, diff)
+	}
+	published := registry.TemplatePublished
+	all, err := w.CountTemplates(t.Context(), w.scope, graph.TemplateFilter{Status: &published})
+	ofKind, err2 := w.CountTemplates(t.Context(), w.scope, graph.TemplateFilter{Kind: &kind, Status: &published})
 	if all != 9 || ofKind != 3 || err != nil || err2 != nil {
 		t.Errorf("counts = %d and %d, %v %v", all, ofKind, err, err2)
 	}

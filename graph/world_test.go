@@ -145,15 +145,46 @@ func newOther(w world) world {
 	return world{w.T, w.Store, testkit.Account(w.T, w.Store)}
 }
 
-// template makes a published template.
+// template makes a published template, or publishes the next version of one.
 func (w world) template(n registry.NewTemplate) *registry.Template {
 	w.Helper()
 	n.Publish = true
 	created, err := w.CreateTemplate(w.Context(), w.scope, n)
+	if registry.CodeOf(err) == registry.CodeConflict {
+		created, err = w.draft(n.Kind, n.Name, registry.TemplatePatch{
+			Description: registry.Optional[string]{Set: true, Value: n.Description}, Properties: orEmptyMap(n.Properties), Required: orEmpty(n.Required),
+			Relations: orEmpty(n.Relations), Measures: orEmpty(n.Measures), Components: orEmpty(n.Components), Searched: orEmpty(n.Searched),
+		})
+		if err == nil {
+			created, err = w.publish(registry.TemplateRef{ID: created.ID})
+		}
+	}
 	if err != nil {
 		w.Fatalf("template %s: %v", n.Name, err)
 	}
 	return created
+}
+
+func (w world) draft(kind registry.Kind, name string, patch registry.TemplatePatch) (*registry.Template, error) {
+	return w.UpdateTemplate(w.Context(), w.scope, registry.TemplateRef{Kind: kind, Name: name}, patch)
+}
+
+func (w world) publish(ref registry.TemplateRef) (*registry.Template, error) {
+	return w.PublishTemplate(w.Context(), w.scope, ref)
+}
+
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func orEmptyMap(m map[string]any) map[string]any {
+	if m == nil {
+		return map[string]any{}
+	}
+	return m
 }
 
 // paths are the paths of the account's groups by id.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -15,8 +16,16 @@ const (
 	MaxPathBytes      = 2000
 	MaxDescription    = 10_000 // characters
 	MaxPolicyGroups   = 64     // groups that a policy applies to
-	MaxTemplateParts  = 256    // properties, relations or measures of a template
+	MaxTemplateParts  = 256    // properties, relations, measures or components of a template
+	MaxSearched       = 24     // properties that an account's templates declare searched
 	MaxRelationsAtOne = 1000   // relations given when an object is made
+)
+
+var (
+	attributeName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]{0,63}$`)
+	relationName  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`)
+	templateName  = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_-]{0,63}$`)
+	measureName   = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]{0,63}$`)
 )
 
 // builtInRelations are names of relationships that mean something to Holon.
@@ -136,68 +145,6 @@ func (n NewPolicy) Check() []Violation {
 		c.add("appliesTo", "range", "names 1 to %d groups", MaxPolicyGroups)
 	}
 	return c.violations
-}
-
-// Check returns everything that is wrong with a template, apart from the JSON
-// Schemas of its properties and measure types that do not exist.
-func (n NewTemplate) Check() []Violation {
-	c := checker{}
-	if !templateName.MatchString(n.Name) {
-		c.add("name", "name", "a template's name is 1 to 64 letters, digits, dashes and underscores and begins with a letter")
-	}
-	if strings.EqualFold(n.Name, OpenTemplate) {
-		c.add("name", "reserved", "%q is the built-in template", OpenTemplate)
-	}
-	c.take(CheckDescription(n.Description))
-	for what, count := range map[string]int{"properties": len(n.Properties), "relations": len(n.Relations), "measures": len(n.Measures)} {
-		if count > MaxTemplateParts {
-			c.add(what, "maxItems", "has at most %d", MaxTemplateParts)
-		}
-	}
-	for name := range n.Properties {
-		c.take(CheckAttributeName("properties."+name, n.Kind, name))
-	}
-	n.checkRelations(&c)
-	n.checkMeasures(&c)
-	return c.violations
-}
-
-func (n NewTemplate) checkRelations(c *checker) {
-	seen := map[string]bool{}
-	for i, rule := range n.Relations {
-		path := fmt.Sprintf("relations[%d]", i)
-		c.take(CheckRelationName(path+".name", rule.Name))
-		key := fmt.Sprintf("%s %s %s", rule.Name, rule.Direction, rule.Kind)
-		if seen[key] {
-			c.add(path, "unique", "there is another rule of this name, direction and kind: list all its templates in one")
-		}
-		seen[key] = true
-		for j, template := range rule.Templates {
-			if !templateName.MatchString(template) {
-				c.add(fmt.Sprintf("%s.templates[%d]", path, j), "name", "%q is not a template's name", template)
-			}
-		}
-	}
-}
-
-func (n NewTemplate) checkMeasures(c *checker) {
-	if n.Kind == KindGroup && len(n.Measures) > 0 {
-		c.add("measures", "kind", "only devices and assets have measures")
-	}
-	seen := map[string]bool{}
-	for i, measure := range n.Measures {
-		path := fmt.Sprintf("measures[%d]", i)
-		if !measureName.MatchString(measure.Name) {
-			c.add(path+".name", "name", "a measure's name is 1 to 64 letters, digits and underscores and does not begin with a digit")
-		}
-		if seen[measure.Name] {
-			c.add(path+".name", "unique", "there is another measure %q", measure.Name)
-		}
-		seen[measure.Name] = true
-		if len(measure.Unit) > 32 || !printable(measure.Unit) {
-			c.add(path+".unit", "format", "is a UCUM code of at most 32 characters")
-		}
-	}
 }
 
 // checker gathers violations.

@@ -2,7 +2,8 @@ package registry
 
 import (
 	"io"
-	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -26,6 +27,11 @@ type Template struct {
 	Required  []string
 	Relations []RelationRule
 	Measures  []MeasureDeclaration
+	// Components names the templates that components of a device may have; none
+	// means that it has no components.
+	Components []string
+	// Searched lists the properties that searches go by.
+	Searched []string
 	// Open is true for the built-in templates only.
 	Open        bool
 	CreatedAt   time.Time
@@ -80,13 +86,17 @@ func (r *RelationRule) allows(template string) bool {
 	if len(r.Templates) == 0 {
 		return true
 	}
-	for _, t := range r.Templates {
-		if t == template {
-			return true
-		}
-	}
-	return false
+	return names(r.Templates, template)
 }
+
+// names says whether a list of templates' names has a name, in whatever case.
+func names(list []string, template string) bool {
+	return slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, template) })
+}
+
+// Component says whether a device of this template may have components of
+// another.
+func (t *Template) Component(template string) bool { return t.Open || names(t.Components, template) }
 
 // MeasureDeclaration is a measure that a device or an asset has values of.
 type MeasureDeclaration struct {
@@ -187,19 +197,6 @@ func (d Direction) MarshalGQL(w io.Writer) { marshalEnum(w, string(d)) }
 // UnmarshalGQL reads the direction from a GraphQL enum value.
 func (d *Direction) UnmarshalGQL(v any) error { return unmarshalEnum(v, d, DirectionOut, DirectionIn) }
 
-// NewTemplate is what a template is made from.
-type NewTemplate struct {
-	Kind        Kind
-	Name        string
-	Description *string
-	Properties  map[string]any
-	Required    []string
-	Relations   []RelationRule
-	// Measures name their measure type; ValueType is filled in by the store.
-	Measures []MeasureDeclaration
-	Publish  bool
-}
-
 // NewMeasureType is what a measure type is made from.
 type NewMeasureType struct {
 	Name        string
@@ -207,10 +204,3 @@ type NewMeasureType struct {
 	Unit        *string
 	Description *string
 }
-
-var (
-	attributeName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]{0,63}$`)
-	relationName  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`)
-	templateName  = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_-]{0,63}$`)
-	measureName   = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]{0,63}$`)
-)

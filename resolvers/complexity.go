@@ -28,7 +28,7 @@ func complexity() generated.ComplexityRoot {
 	q.Policies = func(child int, _ *string, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
-	q.Templates = func(child int, _ *registry.Kind, first *int, _ *string, last *int, _ *string) int {
+	q.Templates = func(child int, _ *registry.Kind, _ *registry.TemplateStatus, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
 	q.MeasureTypes = func(child int, first *int, _ *string, last *int, _ *string) int { return page(child, first, last) }
@@ -60,6 +60,7 @@ func complexity() generated.ComplexityRoot {
 	a.Measurements, a.Samples, a.Aggregate = measurementCost, sampleCost, aggregateCost
 
 	root.Policy.AppliesTo = list
+	root.Template.Versions = list
 	return root
 }
 

@@ -54,20 +54,6 @@ func refs(kind registry.Kind, keys []string) []registry.Ref {
 	return out
 }
 
-func newTemplate(in generated.CreateTemplateInput) registry.NewTemplate {
-	t := registry.NewTemplate{
-		Kind: in.Kind, Name: in.Name, Description: in.Description,
-		Properties: in.Properties, Required: in.Required, Publish: in.Publish,
-	}
-	for _, r := range in.Relations {
-		t.Relations = append(t.Relations, registry.RelationRule{Name: r.Name, Direction: r.Direction, Kind: r.Kind, Templates: r.Templates, Inherits: r.Inherits})
-	}
-	for _, m := range in.Measures {
-		t.Measures = append(t.Measures, registry.MeasureDeclaration{Name: m.Name, Type: m.Type, Unit: deref(m.Unit)})
-	}
-	return t
-}
-
 // patched says whether an input was absent, null or given.
 func patched[T any](in graphql.Omittable[*T]) registry.Optional[T] {
 	return registry.Optional[T]{Set: in.IsSet(), Value: in.Value()}

@@ -109,12 +109,13 @@ func (r *Resolver) policies(ctx context.Context, policyType *string, request reg
 	}, err
 }
 
-func (r *Resolver) templates(ctx context.Context, kind *registry.Kind, request registry.PageRequest) (*generated.TemplateConnection, error) {
-	page, err := r.Graph.ListTemplates(ctx, scopeFrom(ctx), kind, request)
+func (r *Resolver) templates(ctx context.Context, f graph.TemplateFilter, request registry.PageRequest) (*generated.TemplateConnection, error) {
+	page, err := r.Graph.ListTemplates(ctx, scopeFrom(ctx), f, request)
 	if err != nil {
 		return nil, err
 	}
-	total, err := countIfAsked(ctx, func() (int, error) { return r.Graph.CountTemplates(ctx, scopeFrom(ctx), kind) })
+	page = listed(ctx, page)
+	total, err := countIfAsked(ctx, func() (int, error) { return r.Graph.CountTemplates(ctx, scopeFrom(ctx), f) })
 	return &generated.TemplateConnection{
 		Nodes: page.Items, PageInfo: pageInfo(page, templateKey), TotalCount: total,
 		Edges: edges(page, templateKey, func(cursor string, t *registry.Template) *generated.TemplateEdge {

@@ -12,6 +12,8 @@ import (
 // devices costs as many round trips as a page of one.
 type loaders struct {
 	templates   *loader[registry.ID, *registry.Template]
+	uses        *loader[registry.ID, graph.TemplateUse]
+	versions    *loader[registry.ID, []*registry.Template]
 	groups      *loader[registry.ID, *registry.Group]
 	policies    *loader[registry.ID, *registry.Policy]
 	nodes       *loader[registry.ID, registry.Node]
@@ -69,7 +71,9 @@ func scoped[V any](scope registry.Scope, batch func(context.Context, registry.Sc
 
 func newLoaders(r *Resolver, scope registry.Scope) *loaders {
 	l := &loaders{}
-	l.templates = newLoader(scoped(scope, r.Graph.TemplatesByID), nil)
+	l.templates = newLoader(scoped(scope, r.Graph.TemplatesByID), follow[*registry.Template](l))
+	l.uses = newLoader(scoped(scope, r.Graph.TemplateUses), nil)
+	l.versions = newLoader(scoped(scope, r.Graph.TemplateVersions), followLists[*registry.Template](l))
 	l.groups = newLoader(scoped(scope, r.Graph.GroupsByID), follow[*registry.Group](l))
 	l.policies = newLoader(scoped(scope, r.Graph.PoliciesByID), follow[*registry.Policy](l))
 	l.nodes = newLoader(scoped(scope, r.Graph.Nodes), follow[registry.Node](l))

@@ -12,7 +12,7 @@ import (
 // everyType makes a selection's fragments count whatever type they are on.
 var everyType = []string{
 	"Node", "Twin", "Related", "Group", "Device", "Asset", "Template", "Policy", "Link",
-	"GroupEdge", "DeviceEdge", "AssetEdge", "TwinEdge", "PolicyEdge",
+	"GroupEdge", "DeviceEdge", "AssetEdge", "TwinEdge", "PolicyEdge", "TemplateEdge",
 }
 
 // siblings tells the loaders that these objects were met and that the fields
@@ -49,6 +49,10 @@ func (l *loaders) expect(op *graphql.OperationContext, field graphql.CollectedFi
 		if template := templateOf(thing); template != "" {
 			l.templates.Expect(template)
 		}
+	case "current", "objectCount":
+		l.uses.Expect(id)
+	case "versions":
+		l.versions.Expect(id)
 	case "groups":
 		l.memberships.Expect(id)
 	case "relations":
@@ -187,6 +191,8 @@ func isNil(node registry.Node) bool {
 	case *registry.Asset:
 		return node == nil
 	case *registry.Policy:
+		return node == nil
+	case *registry.Template:
 		return node == nil
 	}
 	return false

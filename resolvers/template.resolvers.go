@@ -8,6 +8,7 @@ package resolvers
 import (
 	"context"
 
+	"github.com/holon-registry/holon/graph"
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/resolvers/generated"
 )
@@ -41,9 +42,18 @@ func (r *mutationResolver) CreateTemplate(ctx context.Context, input generated.C
 	return &generated.CreateTemplatePayload{Template: template}, nil
 }
 
+// UpdateTemplate is the resolver for the updateTemplate field.
+func (r *mutationResolver) UpdateTemplate(ctx context.Context, input generated.UpdateTemplateInput) (*generated.UpdateTemplatePayload, error) {
+	template, err := r.updateTemplate(ctx, input)
+	if err != nil {
+		return nil, err
+	}
+	return &generated.UpdateTemplatePayload{Template: template}, nil
+}
+
 // PublishTemplate is the resolver for the publishTemplate field.
 func (r *mutationResolver) PublishTemplate(ctx context.Context, input generated.PublishTemplateInput) (*generated.PublishTemplatePayload, error) {
-	template, err := r.Graph.PublishTemplate(ctx, scopeFrom(ctx), input.ID)
+	template, err := r.publishTemplate(ctx, input)
 	if err != nil {
 		return nil, err
 	}
@@ -52,24 +62,21 @@ func (r *mutationResolver) PublishTemplate(ctx context.Context, input generated.
 
 // DeleteTemplate is the resolver for the deleteTemplate field.
 func (r *mutationResolver) DeleteTemplate(ctx context.Context, input generated.DeleteTemplateInput) (*generated.DeleteTemplatePayload, error) {
-	if err := r.Graph.DeleteTemplate(ctx, scopeFrom(ctx), input.ID); err != nil {
-		return nil, err
-	}
-	return &generated.DeleteTemplatePayload{DeletedID: input.ID}, nil
+	return r.deleteTemplate(ctx, input)
 }
 
 // Template is the resolver for the template field.
-func (r *queryResolver) Template(ctx context.Context, kind registry.Kind, name string, version *int) (*registry.Template, error) {
-	return absent(r.Graph.Template(ctx, scopeFrom(ctx), kind, name, version))
+func (r *queryResolver) Template(ctx context.Context, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) (*registry.Template, error) {
+	return absent(r.Graph.Template(ctx, scopeFrom(ctx), kind, name, version, status))
 }
 
 // Templates is the resolver for the templates field.
-func (r *queryResolver) Templates(ctx context.Context, kind *registry.Kind, first *int, after *string, last *int, before *string) (*generated.TemplateConnection, error) {
+func (r *queryResolver) Templates(ctx context.Context, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) (*generated.TemplateConnection, error) {
 	page, err := registry.NewPage(first, after, last, before)
 	if err != nil {
 		return nil, err
 	}
-	return r.templates(ctx, kind, page)
+	return r.templates(ctx, graph.TemplateFilter{Kind: kind, Status: status}, page)
 }
 
 // MeasureType is the resolver for the measureType field.
@@ -85,3 +92,25 @@ func (r *queryResolver) MeasureTypes(ctx context.Context, first *int, after *str
 	}
 	return r.measureTypes(ctx, page)
 }
+
+// Current is the resolver for the current field.
+func (r *templateResolver) Current(ctx context.Context, obj *registry.Template) (bool, error) {
+	use, err := loadersFrom(ctx).uses.Load(ctx, obj.ID)
+	return use.Current, err
+}
+
+// Versions is the resolver for the versions field.
+func (r *templateResolver) Versions(ctx context.Context, obj *registry.Template) ([]*registry.Template, error) {
+	return loadersFrom(ctx).versions.Load(ctx, obj.ID)
+}
+
+// ObjectCount is the resolver for the objectCount field.
+func (r *templateResolver) ObjectCount(ctx context.Context, obj *registry.Template) (int, error) {
+	use, err := loadersFrom(ctx).uses.Load(ctx, obj.ID)
+	return use.Objects, err
+}
+
+// Template returns generated.TemplateResolver implementation.
+func (r *Resolver) Template() generated.TemplateResolver { return &templateResolver{r} }
+
+type templateResolver struct{ *Resolver }

@@ -63,7 +63,7 @@ func compile(path string, document any) (*jsonschema.Schema, []registry.Violatio
 	if err != nil {
 		return nil, schemaViolations(path, document, err)
 	}
-	return compiled, nil
+	return compiled, unknownKeywords(path, document)
 }
 
 // schemaViolations says what is wrong with a schema.

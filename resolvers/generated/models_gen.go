@@ -149,6 +149,10 @@ type CreateTemplateInput struct {
 	Relations []*RelationRuleInput `json:"relations,omitempty"`
 	// The measures; not for groups.
 	Measures []*MeasureDeclarationInput `json:"measures,omitempty"`
+	// The names of the templates that components may have; for devices only.
+	Components []string `json:"components,omitempty"`
+	// The properties that searches go by: at most 24 in all templates of the account, and with plain values only.
+	Searched []string `json:"searched,omitempty"`
 	// Whether to publish at once. A draft can be published later.
 	Publish bool `json:"publish"`
 }
@@ -253,16 +257,22 @@ type DeletePolicyPayload struct {
 	DeletedID registry.ID `json:"deletedId"`
 }
 
-// Which template to delete.
+// Which template to delete: one version by `id`, or all versions by `kind` and `name`.
 type DeleteTemplateInput struct {
-	// The template's id.
-	ID registry.ID `json:"id"`
+	// The id of a version.
+	ID *registry.ID `json:"id,omitempty"`
+	// What the template is for.
+	Kind *registry.Kind `json:"kind,omitempty"`
+	// The template's name.
+	Name *string `json:"name,omitempty"`
 }
 
 // What `deleteTemplate` did.
 type DeleteTemplatePayload struct {
-	// The id of what was deleted.
+	// The id of what was deleted: of the newest version if there were several.
 	DeletedID registry.ID `json:"deletedId"`
+	// The ids of all versions that were deleted, newest first.
+	DeletedIds []registry.ID `json:"deletedIds"`
 }
 
 // How much a deletion took away.
@@ -457,10 +467,14 @@ type PolicyEdge struct {
 	Node *registry.Policy `json:"node"`
 }
 
-// Which template to publish.
+// Which template to publish. Name the draft by `id`, or by `kind` and `name`.
 type PublishTemplateInput struct {
 	// The id of the draft.
-	ID registry.ID `json:"id"`
+	ID *registry.ID `json:"id,omitempty"`
+	// What the template is for.
+	Kind *registry.Kind `json:"kind,omitempty"`
+	// The template's name.
+	Name *string `json:"name,omitempty"`
 }
 
 // What `publishTemplate` did.
@@ -517,13 +531,13 @@ type RelatePayload struct {
 
 // A relation that a template allows.
 type RelationRuleInput struct {
-	// The relation's name: lower-case letters, digits and `_`.
+	// The relation's name: letters, digits and `_`; it is kept in lower case.
 	Name string `json:"name"`
 	// Whether it goes out from an object of this template, or comes in.
 	Direction registry.Direction `json:"direction"`
 	// What is at the other end.
 	Kind registry.Kind `json:"kind"`
-	// The names of the templates that may be at the other end; none means any.
+	// The names of the published templates that may be at the other end, this one included; none means any.
 	Templates []string `json:"templates,omitempty"`
 	// Whether the relation to a group is a membership, by which policies are inherited; false for a mere tag.
 	Inherits bool `json:"inherits"`
@@ -709,4 +723,35 @@ type UpdatePolicyInput struct {
 type UpdatePolicyPayload struct {
 	// The policy as it is now.
 	Policy *registry.Policy `json:"policy"`
+}
+
+// The new definition of a template's draft. Name the template by `id`, of whichever version, or by `kind` and `name`. What
+// is absent stays as in the newest version, the draft if there is one; an empty list empties.
+type UpdateTemplateInput struct {
+	// The id of a version.
+	ID *registry.ID `json:"id,omitempty"`
+	// What the template is for.
+	Kind *registry.Kind `json:"kind,omitempty"`
+	// The template's name.
+	Name *string `json:"name,omitempty"`
+	// What the template is for, in words; null clears it.
+	Description graphql.Omittable[*string] `json:"description,omitempty"`
+	// The attributes: a JSON Schema (2020-12) for each name. They replace the old ones.
+	Properties map[string]any `json:"properties,omitempty"`
+	// The attributes that every object must have.
+	Required []string `json:"required,omitempty"`
+	// The relations that objects may have.
+	Relations []*RelationRuleInput `json:"relations,omitempty"`
+	// The measures; not for groups.
+	Measures []*MeasureDeclarationInput `json:"measures,omitempty"`
+	// The names of the templates that components may have; for devices only.
+	Components []string `json:"components,omitempty"`
+	// The properties that searches go by: at most 24 in all templates of the account, and with plain values only.
+	Searched []string `json:"searched,omitempty"`
+}
+
+// What `updateTemplate` did.
+type UpdateTemplatePayload struct {
+	// The draft as it is now.
+	Template *registry.Template `json:"template"`
 }

@@ -36,6 +36,7 @@ type ResolverRoot interface {
 	Query() QueryResolver
 	Relation() RelationResolver
 	Subscription() SubscriptionResolver
+	Template() TemplateResolver
 	TwinChange() TwinChangeResolver
 	Viewer() ViewerResolver
 }
@@ -168,7 +169,8 @@ type ComplexityRoot struct {
 	}
 
 	DeleteTemplatePayload struct {
-		DeletedID func(childComplexity int) int
+		DeletedID  func(childComplexity int) int
+		DeletedIds func(childComplexity int) int
 	}
 
 	DeletedGroups struct {
@@ -343,6 +345,7 @@ type ComplexityRoot struct {
 		UpdateDevice      func(childComplexity int, input UpdateDeviceInput) int
 		UpdateGroup       func(childComplexity int, input UpdateGroupInput) int
 		UpdatePolicy      func(childComplexity int, input UpdatePolicyInput) int
+		UpdateTemplate    func(childComplexity int, input UpdateTemplateInput) int
 	}
 
 	PageInfo struct {
@@ -408,8 +411,8 @@ type ComplexityRoot struct {
 		Nodes             func(childComplexity int, ids []registry.ID) int
 		Policies          func(childComplexity int, typeArg *string, first *int, after *string, last *int, before *string) int
 		Policy            func(childComplexity int, reference string) int
-		Template          func(childComplexity int, kind registry.Kind, name string, version *int) int
-		Templates         func(childComplexity int, kind *registry.Kind, first *int, after *string, last *int, before *string) int
+		Template          func(childComplexity int, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) int
+		Templates         func(childComplexity int, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) int
 		Twin              func(childComplexity int, id registry.ID) int
 		Viewer            func(childComplexity int) int
 	}
@@ -458,19 +461,24 @@ type ComplexityRoot struct {
 	}
 
 	Template struct {
+		Components  func(childComplexity int) int
 		CreatedAt   func(childComplexity int) int
+		Current     func(childComplexity int) int
 		Description func(childComplexity int) int
 		ID          func(childComplexity int) int
 		Kind        func(childComplexity int) int
 		Measures    func(childComplexity int) int
 		Name        func(childComplexity int) int
+		ObjectCount func(childComplexity int) int
 		Open        func(childComplexity int) int
 		Properties  func(childComplexity int) int
 		PublishedAt func(childComplexity int) int
 		Relations   func(childComplexity int) int
 		Required    func(childComplexity int) int
+		Searched    func(childComplexity int) int
 		Status      func(childComplexity int) int
 		Version     func(childComplexity int) int
+		Versions    func(childComplexity int) int
 	}
 
 	TemplateConnection struct {
@@ -527,6 +535,10 @@ type ComplexityRoot struct {
 
 	UpdatePolicyPayload struct {
 		Policy func(childComplexity int) int
+	}
+
+	UpdateTemplatePayload struct {
+		Template func(childComplexity int) int
 	}
 
 	Viewer struct {
@@ -998,6 +1010,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteTemplatePayload.DeletedID(childComplexity), true
+	case "DeleteTemplatePayload.deletedIds":
+		if e.ComplexityRoot.DeleteTemplatePayload.DeletedIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteTemplatePayload.DeletedIds(childComplexity), true
 
 	case "DeletedGroups.groups":
 		if e.ComplexityRoot.DeletedGroups.Groups == nil {
@@ -1892,6 +1910,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdatePolicy(childComplexity, args["input"].(UpdatePolicyInput)), true
+	case "Mutation.updateTemplate":
+		if e.ComplexityRoot.Mutation.UpdateTemplate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateTemplate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateTemplate(childComplexity, args["input"].(UpdateTemplateInput)), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -2227,7 +2256,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Template(childComplexity, args["kind"].(registry.Kind), args["name"].(string), args["version"].(*int)), true
+		return e.ComplexityRoot.Query.Template(childComplexity, args["kind"].(registry.Kind), args["name"].(string), args["version"].(*int), args["status"].(*registry.TemplateStatus)), true
 	case "Query.templates":
 		if e.ComplexityRoot.Query.Templates == nil {
 			break
@@ -2238,7 +2267,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Templates(childComplexity, args["kind"].(*registry.Kind), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Templates(childComplexity, args["kind"].(*registry.Kind), args["status"].(*registry.TemplateStatus), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.twin":
 		if e.ComplexityRoot.Query.Twin == nil {
 			break
@@ -2401,12 +2430,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Subscription.TwinChanged(childComplexity, args["ids"].([]registry.ID), args["under"].(*string), args["after"].(*string)), true
 
+	case "Template.components":
+		if e.ComplexityRoot.Template.Components == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Components(childComplexity), true
 	case "Template.createdAt":
 		if e.ComplexityRoot.Template.CreatedAt == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Template.CreatedAt(childComplexity), true
+	case "Template.current":
+		if e.ComplexityRoot.Template.Current == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Current(childComplexity), true
 	case "Template.description":
 		if e.ComplexityRoot.Template.Description == nil {
 			break
@@ -2437,6 +2478,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Name(childComplexity), true
+	case "Template.objectCount":
+		if e.ComplexityRoot.Template.ObjectCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.ObjectCount(childComplexity), true
 	case "Template.open":
 		if e.ComplexityRoot.Template.Open == nil {
 			break
@@ -2467,6 +2514,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Required(childComplexity), true
+	case "Template.searched":
+		if e.ComplexityRoot.Template.Searched == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Searched(childComplexity), true
 	case "Template.status":
 		if e.ComplexityRoot.Template.Status == nil {
 			break
@@ -2479,6 +2532,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Version(childComplexity), true
+	case "Template.versions":
+		if e.ComplexityRoot.Template.Versions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Versions(childComplexity), true
 
 	case "TemplateConnection.edges":
 		if e.ComplexityRoot.TemplateConnection.Edges == nil {
@@ -2629,6 +2688,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdatePolicyPayload.Policy(childComplexity), true
 
+	case "UpdateTemplatePayload.template":
+		if e.ComplexityRoot.UpdateTemplatePayload.Template == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateTemplatePayload.Template(childComplexity), true
+
 	case "Viewer.account":
 		if e.ComplexityRoot.Viewer.Account == nil {
 			break
@@ -2679,6 +2745,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateDeviceInput,
 		ec.unmarshalInputUpdateGroupInput,
 		ec.unmarshalInputUpdatePolicyInput,
+		ec.unmarshalInputUpdateTemplateInput,
 	)
 	first := true
 
@@ -4012,19 +4079,23 @@ scalar Duration
 scalar MeasureValue
 `, BuiltIn: false},
 	{Name: "../../schema/template.graphqls", Input: `extend type Query {
-  """A template by kind and name; the newest published version unless one is named."""
+  """A template by kind and name; the newest published version unless another is asked for."""
   template(
     """What the template is for."""
     kind: Kind!
-    """The template's name."""
+    """The template's name, in whatever case."""
     name: String!
-    """A version; the newest published one if absent."""
+    """A version; the newest one if absent."""
     version: Int
+    """The newest version of this status; published if neither it nor a version is given."""
+    status: TemplateStatus
   ): Template
-  """The account's templates, by kind and name."""
+  """The account's templates with all their versions, by kind, name and version."""
   templates(
     """Only the templates of this kind."""
     kind: Kind
+    """Only versions of this status."""
+    status: TemplateStatus
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -4063,17 +4134,25 @@ extend type Mutation {
     """What to delete."""
     input: DeleteMeasureTypeInput!
   ): DeleteMeasureTypePayload!
-  """Makes a template. A published template never changes."""
+  """Makes version 1 of a template. A name that there is already is CONFLICT."""
   createTemplate(
     """What to make."""
     input: CreateTemplateInput!
   ): CreateTemplatePayload!
-  """Publishes a draft, so that objects can be made from it."""
+  """
+  Changes the draft of a template. If there is none, makes the draft of the next version: a published version never
+  changes.
+  """
+  updateTemplate(
+    """What to change."""
+    input: UpdateTemplateInput!
+  ): UpdateTemplatePayload!
+  """Publishes a draft, so that objects can be made from it. Objects of earlier versions stay with theirs."""
   publishTemplate(
     """What to publish."""
     input: PublishTemplateInput!
   ): PublishTemplatePayload!
-  """Deletes a template that no object is an instance of."""
+  """Deletes a version of a template, or a template with all its versions, that no object and no profile uses."""
   deleteTemplate(
     """What to delete."""
     input: DeleteTemplateInput!
@@ -4095,6 +4174,12 @@ type Template implements Node {
   version: Int!
   """Whether objects can be made from it."""
   status: TemplateStatus!
+  """Whether this is the newest published version, which new objects get."""
+  current: Boolean!
+  """All versions of this template, newest first, drafts included."""
+  versions: [Template!]!
+  """How many objects are instances of this very version."""
+  objectCount: Int!
   """What the template is for, in words."""
   description: String
   """The attributes: a JSON Schema (2020-12) for each name. Others are refused."""
@@ -4105,6 +4190,10 @@ type Template implements Node {
   relations: [RelationRule!]!
   """The measures that devices and assets have."""
   measures: [MeasureDeclaration!]!
+  """The names of the templates that components of a device may have; none means that it has no components."""
+  components: [String!]!
+  """The properties that searches go by: for these there is an index."""
+  searched: [String!]!
   """Whether the template takes any attribute, relation and measure: true for the built-in ones."""
   open: Boolean!
   """When the template was made."""
@@ -4271,19 +4360,23 @@ input CreateTemplateInput {
   relations: [RelationRuleInput!]
   """The measures; not for groups."""
   measures: [MeasureDeclarationInput!]
+  """The names of the templates that components may have; for devices only."""
+  components: [String!]
+  """The properties that searches go by: at most 24 in all templates of the account, and with plain values only."""
+  searched: [String!]
   """Whether to publish at once. A draft can be published later."""
   publish: Boolean! = false
 }
 
 """A relation that a template allows."""
 input RelationRuleInput {
-  """The relation's name: lower-case letters, digits and ` + "`" + `_` + "`" + `."""
+  """The relation's name: letters, digits and ` + "`" + `_` + "`" + `; it is kept in lower case."""
   name: String!
   """Whether it goes out from an object of this template, or comes in."""
   direction: Direction! = OUT
   """What is at the other end."""
   kind: Kind! = GROUP
-  """The names of the templates that may be at the other end; none means any."""
+  """The names of the published templates that may be at the other end, this one included; none means any."""
   templates: [String!]
   """Whether the relation to a group is a membership, by which policies are inherited; false for a mere tag."""
   inherits: Boolean! = true
@@ -4305,10 +4398,47 @@ type CreateTemplatePayload {
   template: Template!
 }
 
-"""Which template to publish."""
+"""
+The new definition of a template's draft. Name the template by ` + "`" + `id` + "`" + `, of whichever version, or by ` + "`" + `kind` + "`" + ` and ` + "`" + `name` + "`" + `. What
+is absent stays as in the newest version, the draft if there is one; an empty list empties.
+"""
+input UpdateTemplateInput {
+  """The id of a version."""
+  id: ID
+  """What the template is for."""
+  kind: Kind
+  """The template's name."""
+  name: String
+  """What the template is for, in words; null clears it."""
+  description: String
+  """The attributes: a JSON Schema (2020-12) for each name. They replace the old ones."""
+  properties: JSONObject
+  """The attributes that every object must have."""
+  required: [String!]
+  """The relations that objects may have."""
+  relations: [RelationRuleInput!]
+  """The measures; not for groups."""
+  measures: [MeasureDeclarationInput!]
+  """The names of the templates that components may have; for devices only."""
+  components: [String!]
+  """The properties that searches go by: at most 24 in all templates of the account, and with plain values only."""
+  searched: [String!]
+}
+
+"""What ` + "`" + `updateTemplate` + "`" + ` did."""
+type UpdateTemplatePayload {
+  """The draft as it is now."""
+  template: Template!
+}
+
+"""Which template to publish. Name the draft by ` + "`" + `id` + "`" + `, or by ` + "`" + `kind` + "`" + ` and ` + "`" + `name` + "`" + `."""
 input PublishTemplateInput {
   """The id of the draft."""
-  id: ID!
+  id: ID
+  """What the template is for."""
+  kind: Kind
+  """The template's name."""
+  name: String
 }
 
 """What ` + "`" + `publishTemplate` + "`" + ` did."""
@@ -4317,16 +4447,22 @@ type PublishTemplatePayload {
   template: Template!
 }
 
-"""Which template to delete."""
+"""Which template to delete: one version by ` + "`" + `id` + "`" + `, or all versions by ` + "`" + `kind` + "`" + ` and ` + "`" + `name` + "`" + `."""
 input DeleteTemplateInput {
-  """The template's id."""
-  id: ID!
+  """The id of a version."""
+  id: ID
+  """What the template is for."""
+  kind: Kind
+  """The template's name."""
+  name: String
 }
 
 """What ` + "`" + `deleteTemplate` + "`" + ` did."""
 type DeleteTemplatePayload {
-  """The id of what was deleted."""
+  """The id of what was deleted: of the newest version if there were several."""
   deletedId: ID!
+  """The ids of all versions that were deleted, newest first."""
+  deletedIds: [ID!]!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/twin.graphqls", Input: `extend type Query {
@@ -4844,6 +4980,8 @@ func (ec *executionContext) childFields_DeleteTemplatePayload(ctx context.Contex
 	switch field.Name {
 	case "deletedId":
 		return ec.fieldContext_DeleteTemplatePayload_deletedId(ctx, field)
+	case "deletedIds":
+		return ec.fieldContext_DeleteTemplatePayload_deletedIds(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteTemplatePayload", field.Name)
 }
@@ -5330,6 +5468,12 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_version(ctx, field)
 	case "status":
 		return ec.fieldContext_Template_status(ctx, field)
+	case "current":
+		return ec.fieldContext_Template_current(ctx, field)
+	case "versions":
+		return ec.fieldContext_Template_versions(ctx, field)
+	case "objectCount":
+		return ec.fieldContext_Template_objectCount(ctx, field)
 	case "description":
 		return ec.fieldContext_Template_description(ctx, field)
 	case "properties":
@@ -5340,6 +5484,10 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_relations(ctx, field)
 	case "measures":
 		return ec.fieldContext_Template_measures(ctx, field)
+	case "components":
+		return ec.fieldContext_Template_components(ctx, field)
+	case "searched":
+		return ec.fieldContext_Template_searched(ctx, field)
 	case "open":
 		return ec.fieldContext_Template_open(ctx, field)
 	case "createdAt":
@@ -5460,6 +5608,14 @@ func (ec *executionContext) childFields_UpdatePolicyPayload(ctx context.Context,
 		return ec.fieldContext_UpdatePolicyPayload_policy(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdatePolicyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "template":
+		return ec.fieldContext_UpdateTemplatePayload_template(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateTemplatePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

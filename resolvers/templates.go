@@ -1,0 +1,87 @@
+package resolvers
+
+import (
+	"context"
+
+	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/resolvers/generated"
+)
+
+func newTemplate(in generated.CreateTemplateInput) registry.NewTemplate {
+	return registry.NewTemplate{
+		Kind: in.Kind, Name: in.Name, Description: in.Description, Properties: in.Properties, Required: in.Required,
+		Relations: relationRules(in.Relations), Measures: measureDeclarations(in.Measures),
+		Components: in.Components, Searched: in.Searched, Publish: in.Publish,
+	}
+}
+
+func templatePatch(in generated.UpdateTemplateInput) registry.TemplatePatch {
+	return registry.TemplatePatch{
+		Description: patched(in.Description), Properties: in.Properties, Required: in.Required,
+		Relations: relationRules(in.Relations), Measures: measureDeclarations(in.Measures),
+		Components: in.Components, Searched: in.Searched,
+	}
+}
+
+// relationRules keeps nil and empty apart: one leaves what is there, the other
+// empties it.
+func relationRules(in []*generated.RelationRuleInput) []registry.RelationRule {
+	if in == nil {
+		return nil
+	}
+	out := make([]registry.RelationRule, len(in))
+	for i, r := range in {
+		out[i] = registry.RelationRule{Name: r.Name, Direction: r.Direction, Kind: r.Kind, Templates: r.Templates, Inherits: r.Inherits}
+	}
+	return out
+}
+
+func measureDeclarations(in []*generated.MeasureDeclarationInput) []registry.MeasureDeclaration {
+	if in == nil {
+		return nil
+	}
+	out := make([]registry.MeasureDeclaration, len(in))
+	for i, m := range in {
+		out[i] = registry.MeasureDeclaration{Name: m.Name, Type: m.Type, Unit: deref(m.Unit)}
+	}
+	return out
+}
+
+// templateRef names a template by id, or by kind and name: exactly one way.
+func templateRef(id *registry.ID, kind *registry.Kind, name *string) (registry.TemplateRef, error) {
+	switch {
+	case id != nil && kind == nil && name == nil:
+		return registry.TemplateRef{ID: *id}, nil
+	case id == nil && kind != nil && name != nil:
+		return registry.TemplateRef{Kind: *kind, Name: *name}, nil
+	}
+	return registry.TemplateRef{}, registry.InvalidField("input.name", "exclusive", "give either id, or kind and name")
+}
+
+func (r *Resolver) updateTemplate(ctx context.Context, in generated.UpdateTemplateInput) (*registry.Template, error) {
+	ref, err := templateRef(in.ID, in.Kind, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	return r.Graph.UpdateTemplate(ctx, scopeFrom(ctx), ref, templatePatch(in))
+}
+
+func (r *Resolver) publishTemplate(ctx context.Context, in generated.PublishTemplateInput) (*registry.Template, error) {
+	ref, err := templateRef(in.ID, in.Kind, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	return r.Graph.PublishTemplate(ctx, scopeFrom(ctx), ref)
+}
+
+func (r *Resolver) deleteTemplate(ctx context.Context, in generated.DeleteTemplateInput) (*generated.DeleteTemplatePayload, error) {
+	ref, err := templateRef(in.ID, in.Kind, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := r.Graph.DeleteTemplate(ctx, scopeFrom(ctx), ref)
+	if err != nil {
+		return nil, err
+	}
+	return &generated.DeleteTemplatePayload{DeletedID: ids[0], DeletedIds: ids}, nil
+}
