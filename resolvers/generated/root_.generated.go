@@ -67,7 +67,7 @@ type ComplexityRoot struct {
 
 	Asset struct {
 		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) int
-		Attributes        func(childComplexity int) int
+		AttributesNamed   func(childComplexity int, names []string) int
 		CreatedAt         func(childComplexity int) int
 		Description       func(childComplexity int) int
 		Groups            func(childComplexity int, relation *string) int
@@ -180,7 +180,7 @@ type ComplexityRoot struct {
 
 	Device struct {
 		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) int
-		Attributes        func(childComplexity int) int
+		AttributesNamed   func(childComplexity int, names []string) int
 		CreatedAt         func(childComplexity int) int
 		Description       func(childComplexity int) int
 		Groups            func(childComplexity int, relation *string) int
@@ -215,7 +215,7 @@ type ComplexityRoot struct {
 
 	Group struct {
 		Ancestors         func(childComplexity int) int
-		Attributes        func(childComplexity int) int
+		AttributesNamed   func(childComplexity int, names []string) int
 		Children          func(childComplexity int, first *int, after *string, last *int, before *string) int
 		CreatedAt         func(childComplexity int) int
 		Depth             func(childComplexity int) int
@@ -642,11 +642,16 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Asset.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(time.Duration), args["function"].(registry.AggregateFunction)), true
 	case "Asset.attributes":
-		if e.ComplexityRoot.Asset.Attributes == nil {
+		if e.ComplexityRoot.Asset.AttributesNamed == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Asset.Attributes(childComplexity), true
+		args, err := ec.field_Asset_attributes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Asset.AttributesNamed(childComplexity, args["names"].([]string)), true
 	case "Asset.createdAt":
 		if e.ComplexityRoot.Asset.CreatedAt == nil {
 			break
@@ -1042,11 +1047,16 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Device.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(time.Duration), args["function"].(registry.AggregateFunction)), true
 	case "Device.attributes":
-		if e.ComplexityRoot.Device.Attributes == nil {
+		if e.ComplexityRoot.Device.AttributesNamed == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Device.Attributes(childComplexity), true
+		args, err := ec.field_Device_attributes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.AttributesNamed(childComplexity, args["names"].([]string)), true
 	case "Device.createdAt":
 		if e.ComplexityRoot.Device.CreatedAt == nil {
 			break
@@ -1241,11 +1251,16 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Group.Ancestors(childComplexity), true
 	case "Group.attributes":
-		if e.ComplexityRoot.Group.Attributes == nil {
+		if e.ComplexityRoot.Group.AttributesNamed == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Group.Attributes(childComplexity), true
+		args, err := ec.field_Group_attributes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Group.AttributesNamed(childComplexity, args["names"].([]string)), true
 	case "Group.children":
 		if e.ComplexityRoot.Group.Children == nil {
 			break
@@ -2894,7 +2909,10 @@ type Asset implements Node & Twin {
   """The asset's template."""
   template: Template!
   """The attributes, as the template has them."""
-  attributes: JSONObject!
+  attributes(
+    """Only these; one that is not set is left out."""
+    names: [String!]
+  ): JSONObject!
   """The relations to and from other objects."""
   relations(
     """Only relations of this name."""
@@ -3116,7 +3134,10 @@ type Device implements Node & Twin {
   """The device's template."""
   template: Template!
   """The attributes, as the template has them."""
-  attributes: JSONObject!
+  attributes(
+    """Only these; one that is not set is left out."""
+    names: [String!]
+  ): JSONObject!
   """The relations to and from other objects."""
   relations(
     """Only relations of this name."""
@@ -3387,7 +3408,10 @@ type Group implements Node {
   """The group's template."""
   template: Template!
   """The attributes, as the template has them."""
-  attributes: JSONObject!
+  attributes(
+    """Only these; one that is not set is left out."""
+    names: [String!]
+  ): JSONObject!
   """The relations to and from other objects."""
   relations(
     """Only relations of this name."""
@@ -4501,7 +4525,10 @@ interface Twin implements Node {
   """The twin's template."""
   template: Template!
   """The attributes, as the template has them."""
-  attributes: JSONObject!
+  attributes(
+    """Only these; one that is not set is left out."""
+    names: [String!]
+  ): JSONObject!
   """The relations to and from other objects."""
   relations(
     """Only relations of this name."""
