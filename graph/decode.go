@@ -3,10 +3,12 @@ package graph
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/neo4j/neo4j-go-driver/v5/neo4j"
 
+	"github.com/holon-registry/holon/internal/jsonschema"
 	"github.com/holon-registry/holon/registry"
 )
 
@@ -176,6 +178,38 @@ func (f fields) json(name string, into any) {
 	if err := json.Unmarshal([]byte(*text), into); err != nil {
 		f.failed("%s%s is not JSON: %v", f.path, name, err)
 	}
+}
+
+// plain reads a JSON text into plain values: whole numbers stay whole.
+func (f fields) plain(name string) any {
+	text := f.optionalText(name)
+	if text == nil {
+		return nil
+	}
+	decoder := json.NewDecoder(strings.NewReader(*text))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		f.failed("%s%s is not JSON: %v", f.path, name, err)
+		return nil
+	}
+	value, violation := jsonschema.Plain(name, value)
+	if violation != nil {
+		f.failed("%s%s: %s", f.path, name, violation.Message)
+	}
+	return value
+}
+
+// plainJSON is for the text of a JSON object; absent is nil.
+func (f fields) plainJSON(name string) map[string]any {
+	object, _ := f.plain(name).(map[string]any)
+	return object
+}
+
+// plainList is for the text of a JSON list; absent is nil.
+func (f fields) plainList(name string) []any {
+	list, _ := f.plain(name).([]any)
+	return list
 }
 
 // objectOf reads what every object has.

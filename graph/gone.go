@@ -10,7 +10,7 @@ import (
 // as :Gone, with its relationships ended: history looks back through them.
 
 // objectBury ends every relationship of objects and takes them out of their
-// kind. What is ended becomes a relationship of the past, with both ends of its
+// kind, which stays in the property "was". What is ended becomes a relationship of the past, with both ends of its
 // time; instances and series are let go, links are closed.
 var objectBury = named("object.bury", `
 	UNWIND $ids AS id
@@ -61,6 +61,7 @@ var objectBury = named("object.bury", `
 		MATCH (n)-[r:INSTANCE_OF|HAS_SERIES|HAS_MEASURE]->()
 		DELETE r
 	}
+	SET n.was = CASE WHEN n:Group THEN 'GROUP' WHEN n:Device THEN 'DEVICE' WHEN n:Asset THEN 'ASSET' WHEN n:Policy THEN 'POLICY' ELSE 'OTHER' END
 	REMOVE n:Group:Device:Asset:Policy:Template:Profile:MeasureType, n.keyFold
 	SET n:Gone, n.goneAt = $until
 	RETURN count(n) AS n`)

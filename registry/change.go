@@ -2,6 +2,7 @@ package registry
 
 import (
 	"io"
+	"strconv"
 	"time"
 )
 
@@ -83,4 +84,75 @@ type Difference struct {
 	// Before is nil where there was none, After where there is none any more.
 	Before any `json:"before"`
 	After  any `json:"after"`
+}
+
+// ID names the change within its account.
+func (c *Change) ID() ID { return ID("change-" + strconv.FormatInt(c.Position, 10)) }
+
+// Cursor is where lists and subscriptions go on after the change.
+func (c *Change) Cursor() string { return Cursor(strconv.FormatInt(c.Position, 10)) }
+
+// Actor is who made the change, nil for Holon itself.
+func (c *Change) Actor() *Actor {
+	if c.ActorID == "" && c.ActorName == "" {
+		return nil
+	}
+	return &Actor{ID: c.ActorID, Name: c.ActorName}
+}
+
+// Request is the id of the request that made the change, nil if it had none.
+func (c *Change) Request() *string {
+	if c.RequestID == "" {
+		return nil
+	}
+	return &c.RequestID
+}
+
+// Actor is the API key that a change was made with. The key may be gone.
+type Actor struct {
+	ID   ID
+	Name string
+}
+
+// SortDirection says which end of a list comes first.
+type SortDirection string
+
+// The directions.
+const (
+	SortAscending  SortDirection = "ASC"
+	SortDescending SortDirection = "DESC"
+)
+
+// MarshalGQL writes the direction as a GraphQL enum value.
+func (d SortDirection) MarshalGQL(w io.Writer) { marshalEnum(w, string(d)) }
+
+// UnmarshalGQL reads the direction from a GraphQL enum value.
+func (d *SortDirection) UnmarshalGQL(v any) error {
+	return unmarshalEnum(v, d, SortAscending, SortDescending)
+}
+
+// ChangeFilter narrows a list of changes. What is left zero narrows nothing.
+type ChangeFilter struct {
+	Kinds    []ObjectKind
+	ObjectID ID
+	// Key is that of an object at the time of the change: with one kind only.
+	Key       string
+	ActorID   ID
+	Operation ChangeOperation
+	// From and To are both included.
+	From, To *time.Time
+	// Under is the path of a group: only changes of what was below it before the
+	// change or after it.
+	Under string
+	// Direction is DESC, newest first, if empty.
+	Direction SortDirection
+}
+
+// ChangePage is a part of a list of changes. Under a group it may hold fewer
+// than were asked for although there are more: then End says where to go on.
+type ChangePage struct {
+	Page[*Change]
+	// Start and End are the positions of the first and the last change that were
+	// looked at; 0 if there was none.
+	Start, End int64
 }

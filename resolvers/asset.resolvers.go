@@ -73,6 +73,11 @@ func (r *assetResolver) Aggregate(ctx context.Context, obj *registry.Asset, meas
 	return r.Graph.Aggregate(ctx, scopeFrom(ctx), obj.ID, measure, from, to, every, function)
 }
 
+// Changes is the resolver for the changes field.
+func (r *assetResolver) Changes(ctx context.Context, obj *registry.Asset, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) (*generated.ChangeConnection, error) {
+	return r.objectChanges(ctx, obj.ID, operation, from, to, direction, first, after, last, before)
+}
+
 // CreateAsset is the resolver for the createAsset field.
 func (r *mutationResolver) CreateAsset(ctx context.Context, input generated.CreateAssetInput) (*generated.CreateAssetPayload, error) {
 	asset, err := r.Graph.CreateAsset(ctx, scopeFrom(ctx), registry.NewTwin{

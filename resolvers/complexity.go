@@ -35,6 +35,9 @@ func complexity() generated.ComplexityRoot {
 	q.DeadLetters = func(child int, _ *registry.DeadLetterReason, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
+	q.Changes = func(child int, _ []registry.ObjectKind, _ *registry.ID, _ *string, _ *registry.ID, _ *string, _ *registry.ChangeOperation, _, _ *time.Time, _ registry.SortDirection, first *int, _ *string, last *int, _ *string) int {
+		return page(child, first, last)
+	}
 	q.InheritedPolicies = func(child int, _ []string, _ *string) int { return list(child) }
 	q.Nodes = func(child int, ids []registry.ID) int { return 1 + len(ids)*max(child, 1) }
 
@@ -61,6 +64,9 @@ func complexity() generated.ComplexityRoot {
 
 	root.Policy.AppliesTo = list
 	root.Template.Versions = list
+	g.Changes, d.Changes, a.Changes = changeCost, changeCost, changeCost
+	root.Policy.Changes, root.Template.Changes = changeCost, changeCost
+	root.Change.Differences = list
 	return root
 }
 
@@ -73,6 +79,10 @@ func list(child int) int { return 1 + usualList*max(child, 1) }
 func argumentList(child int, _ *string) int { return list(child) }
 
 func relationCost(child int, _ *string, _ *registry.Direction) int { return list(child) }
+
+func changeCost(child int, _ *registry.ChangeOperation, _, _ *time.Time, _ registry.SortDirection, first *int, _ *string, last *int, _ *string) int {
+	return page(child, first, last)
+}
 
 func linkCost(child int, _ bool) int { return list(child) }
 

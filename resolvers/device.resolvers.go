@@ -73,6 +73,11 @@ func (r *deviceResolver) Aggregate(ctx context.Context, obj *registry.Device, me
 	return r.Graph.Aggregate(ctx, scopeFrom(ctx), obj.ID, measure, from, to, every, function)
 }
 
+// Changes is the resolver for the changes field.
+func (r *deviceResolver) Changes(ctx context.Context, obj *registry.Device, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) (*generated.ChangeConnection, error) {
+	return r.objectChanges(ctx, obj.ID, operation, from, to, direction, first, after, last, before)
+}
+
 // CreateDevice is the resolver for the createDevice field.
 func (r *mutationResolver) CreateDevice(ctx context.Context, input generated.CreateDeviceInput) (*generated.CreateDevicePayload, error) {
 	device, err := r.Graph.CreateDevice(ctx, scopeFrom(ctx), registry.NewTwin{

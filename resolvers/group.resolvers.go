@@ -7,6 +7,7 @@ package resolvers
 
 import (
 	"context"
+	"time"
 
 	"github.com/holon-registry/holon/graph"
 	"github.com/holon-registry/holon/registry"
@@ -71,6 +72,11 @@ func (r *groupResolver) PolicyReferences(ctx context.Context, obj *registry.Grou
 // PolicyExplanation is the resolver for the policyExplanation field.
 func (r *groupResolver) PolicyExplanation(ctx context.Context, obj *registry.Group, policy string) (*registry.PolicyExplanation, error) {
 	return absent(r.Graph.ExplainPolicy(ctx, scopeFrom(ctx), obj.ID, policy))
+}
+
+// Changes is the resolver for the changes field.
+func (r *groupResolver) Changes(ctx context.Context, obj *registry.Group, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) (*generated.ChangeConnection, error) {
+	return r.objectChanges(ctx, obj.ID, operation, from, to, direction, first, after, last, before)
 }
 
 // CreateGroup is the resolver for the createGroup field.

@@ -27,6 +27,8 @@ type loaders struct {
 	inherited  family[string, registry.ID, []*registry.Policy]
 	references family[string, registry.ID, []string]
 	children   family[registry.PageRequest, registry.ID, registry.Page[*registry.Group]]
+	changes    family[changeArgs, registry.ID, registry.ChangePage]
+	after      *loader[*registry.Change, map[string]any]
 }
 
 // family is a loader for each value of an argument.
@@ -101,6 +103,14 @@ func newLoaders(r *Resolver, scope registry.Scope) *loaders {
 			return r.Graph.Children(ctx, scope, ids, page)
 		}, l.followPages)
 	}
+	l.changes.make = func(args changeArgs) *loader[registry.ID, registry.ChangePage] {
+		return newLoader(func(ctx context.Context, ids []registry.ID) ([]registry.ChangePage, error) {
+			return r.Graph.ObjectChanges(ctx, scope, ids, args.filter(), args.page)
+		}, l.followChanges)
+	}
+	l.after = newLoader(func(ctx context.Context, changes []*registry.Change) ([]map[string]any, error) {
+		return r.Graph.ObjectAfter(ctx, scope, changes)
+	}, nil)
 	return l
 }
 

@@ -7,6 +7,7 @@ package resolvers
 
 import (
 	"context"
+	"time"
 
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/resolvers/generated"
@@ -49,6 +50,11 @@ func (r *mutationResolver) DeletePolicy(ctx context.Context, input generated.Del
 // AppliesTo is the resolver for the appliesTo field.
 func (r *policyResolver) AppliesTo(ctx context.Context, obj *registry.Policy) ([]*registry.Group, error) {
 	return groupsByID(ctx, obj.GroupIDs)
+}
+
+// Changes is the resolver for the changes field.
+func (r *policyResolver) Changes(ctx context.Context, obj *registry.Policy, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) (*generated.ChangeConnection, error) {
+	return r.objectChanges(ctx, obj.ID, operation, from, to, direction, first, after, last, before)
 }
 
 // Policy is the resolver for the policy field.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/holon-registry/holon/graph"
 	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/resolvers/gqlhttp"
 	"github.com/holon-registry/holon/twin"
 )
 
@@ -43,7 +44,11 @@ func principalFrom(ctx context.Context) registry.Principal {
 }
 
 // scopeFrom returns whose objects the request is about.
-func scopeFrom(ctx context.Context) registry.Scope { return principalFrom(ctx).Scope }
+func scopeFrom(ctx context.Context) registry.Scope {
+	scope := principalFrom(ctx).Scope
+	scope.Request = gqlhttp.RequestID(ctx)
+	return scope
+}
 
 // absent turns NOT_FOUND into null, which is how GraphQL says it for a field
 // that may be null.

@@ -81,6 +81,10 @@ func (l *loaders) expect(op *graphql.OperationContext, field graphql.CollectedFi
 		if page, err := pageArguments(op, field); err == nil {
 			l.children.With(page).Expect(id)
 		}
+	case "changes":
+		if args, err := changeArguments(op, field); err == nil {
+			l.changes.With(args).Expect(id)
+		}
 	}
 }
 

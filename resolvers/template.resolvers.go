@@ -7,6 +7,7 @@ package resolvers
 
 import (
 	"context"
+	"time"
 
 	"github.com/holon-registry/holon/graph"
 	"github.com/holon-registry/holon/registry"
@@ -108,6 +109,11 @@ func (r *templateResolver) Versions(ctx context.Context, obj *registry.Template)
 func (r *templateResolver) ObjectCount(ctx context.Context, obj *registry.Template) (int, error) {
 	use, err := loadersFrom(ctx).uses.Load(ctx, obj.ID)
 	return use.Objects, err
+}
+
+// Changes is the resolver for the changes field.
+func (r *templateResolver) Changes(ctx context.Context, obj *registry.Template, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) (*generated.ChangeConnection, error) {
+	return r.objectChanges(ctx, obj.ID, operation, from, to, direction, first, after, last, before)
 }
 
 // Template returns generated.TemplateResolver implementation.

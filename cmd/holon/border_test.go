@@ -48,6 +48,7 @@ var reaches = map[string][]string{
 	"policy":            {`{ policy(reference: "$PolicyRef") { id } }`},
 	"policies":          {`{ policies { totalCount } }`},
 	"inheritedPolicies": {`{ inheritedPolicies(groups: ["$Path"]) { id } }`},
+	"changes":           {`{ changes(object: "$Device") { totalCount nodes { key } } }`, `{ changes(kinds: [DEVICE], key: "$DeviceRef") { totalCount } }`, `{ changes(actor: "$Key") { totalCount } }`, `{ changes(under: "$Path") { nodes { key } } }`},
 	"deadLetters":       {`{ deadLetters { totalCount } }`},
 
 	"createMeasureType": {}, // makes a thing of one's own

@@ -29,6 +29,26 @@ type AssetEdge struct {
 	Node *registry.Asset `json:"node"`
 }
 
+// A page of changes.
+type ChangeConnection struct {
+	// The changes with their cursors.
+	Edges []*ChangeEdge `json:"edges"`
+	// The changes.
+	Nodes []*registry.Change `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in the whole list; null under a group, where that is not counted.
+	TotalCount *int `json:"totalCount,omitempty"`
+}
+
+// One change in a page.
+type ChangeEdge struct {
+	// Where the change lies in the list.
+	Cursor string `json:"cursor"`
+	// The change.
+	Node *registry.Change `json:"node"`
+}
+
 // What an asset is made from.
 type CreateAssetInput struct {
 	// The user's own key: 1 to 256 characters, unique among the account's assets.

@@ -25,6 +25,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	APIKey() APIKeyResolver
 	Asset() AssetResolver
+	Change() ChangeResolver
 	DeadLetter() DeadLetterResolver
 	Device() DeviceResolver
 	Group() GroupResolver
@@ -58,6 +59,11 @@ type ComplexityRoot struct {
 		Name      func(childComplexity int) int
 	}
 
+	Actor struct {
+		ID   func(childComplexity int) int
+		Name func(childComplexity int) int
+	}
+
 	AggregatePoint struct {
 		Count func(childComplexity int) int
 		From  func(childComplexity int) int
@@ -68,6 +74,7 @@ type ComplexityRoot struct {
 	Asset struct {
 		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) int
 		AttributesNamed   func(childComplexity int, names []string) int
+		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		CreatedAt         func(childComplexity int) int
 		Description       func(childComplexity int) int
 		Groups            func(childComplexity int, relation *string) int
@@ -96,6 +103,35 @@ type ComplexityRoot struct {
 	}
 
 	AssetEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	Change struct {
+		Action      func(childComplexity int) int
+		Actor       func(childComplexity int) int
+		After       func(childComplexity int) int
+		At          func(childComplexity int) int
+		Cursor      func(childComplexity int) int
+		Differences func(childComplexity int) int
+		ID          func(childComplexity int) int
+		Key         func(childComplexity int) int
+		Kind        func(childComplexity int) int
+		Object      func(childComplexity int) int
+		ObjectID    func(childComplexity int) int
+		Operation   func(childComplexity int) int
+		Request     func(childComplexity int) int
+		Version     func(childComplexity int) int
+	}
+
+	ChangeConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	ChangeEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
 	}
@@ -181,6 +217,7 @@ type ComplexityRoot struct {
 	Device struct {
 		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) int
 		AttributesNamed   func(childComplexity int, names []string) int
+		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		CreatedAt         func(childComplexity int) int
 		Description       func(childComplexity int) int
 		Groups            func(childComplexity int, relation *string) int
@@ -213,9 +250,16 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	Difference struct {
+		After  func(childComplexity int) int
+		Before func(childComplexity int) int
+		Path   func(childComplexity int) int
+	}
+
 	Group struct {
 		Ancestors         func(childComplexity int) int
 		AttributesNamed   func(childComplexity int, names []string) int
+		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		Children          func(childComplexity int, first *int, after *string, last *int, before *string) int
 		CreatedAt         func(childComplexity int) int
 		Depth             func(childComplexity int) int
@@ -357,6 +401,7 @@ type ComplexityRoot struct {
 
 	Policy struct {
 		AppliesTo   func(childComplexity int) int
+		Changes     func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		CreatedAt   func(childComplexity int) int
 		Description func(childComplexity int) int
 		Document    func(childComplexity int) int
@@ -399,6 +444,7 @@ type ComplexityRoot struct {
 	Query struct {
 		Asset             func(childComplexity int, reference string) int
 		Assets            func(childComplexity int, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Changes           func(childComplexity int, kinds []registry.ObjectKind, object *registry.ID, key *string, actor *registry.ID, under *string, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		DeadLetters       func(childComplexity int, reason *registry.DeadLetterReason, first *int, after *string, last *int, before *string) int
 		Device            func(childComplexity int, reference string) int
 		Devices           func(childComplexity int, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
@@ -461,6 +507,7 @@ type ComplexityRoot struct {
 	}
 
 	Template struct {
+		Changes     func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		Components  func(childComplexity int) int
 		CreatedAt   func(childComplexity int) int
 		Current     func(childComplexity int) int
@@ -605,6 +652,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Account.Name(childComplexity), true
 
+	case "Actor.id":
+		if e.ComplexityRoot.Actor.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Actor.ID(childComplexity), true
+	case "Actor.name":
+		if e.ComplexityRoot.Actor.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Actor.Name(childComplexity), true
+
 	case "AggregatePoint.count":
 		if e.ComplexityRoot.AggregatePoint.Count == nil {
 			break
@@ -652,6 +712,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Asset.AttributesNamed(childComplexity, args["names"].([]string)), true
+	case "Asset.changes":
+		if e.ComplexityRoot.Asset.Changes == nil {
+			break
+		}
+
+		args, err := ec.field_Asset_changes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Asset.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Asset.createdAt":
 		if e.ComplexityRoot.Asset.CreatedAt == nil {
 			break
@@ -838,6 +909,129 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AssetEdge.Node(childComplexity), true
+
+	case "Change.action":
+		if e.ComplexityRoot.Change.Action == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Action(childComplexity), true
+	case "Change.actor":
+		if e.ComplexityRoot.Change.Actor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Actor(childComplexity), true
+	case "Change.after":
+		if e.ComplexityRoot.Change.After == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.After(childComplexity), true
+	case "Change.at":
+		if e.ComplexityRoot.Change.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.At(childComplexity), true
+	case "Change.cursor":
+		if e.ComplexityRoot.Change.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Cursor(childComplexity), true
+	case "Change.diff":
+		if e.ComplexityRoot.Change.Differences == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Differences(childComplexity), true
+	case "Change.id":
+		if e.ComplexityRoot.Change.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.ID(childComplexity), true
+	case "Change.key":
+		if e.ComplexityRoot.Change.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Key(childComplexity), true
+	case "Change.kind":
+		if e.ComplexityRoot.Change.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Kind(childComplexity), true
+	case "Change.object":
+		if e.ComplexityRoot.Change.Object == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Object(childComplexity), true
+	case "Change.objectId":
+		if e.ComplexityRoot.Change.ObjectID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.ObjectID(childComplexity), true
+	case "Change.operation":
+		if e.ComplexityRoot.Change.Operation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Operation(childComplexity), true
+	case "Change.request":
+		if e.ComplexityRoot.Change.Request == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Request(childComplexity), true
+	case "Change.version":
+		if e.ComplexityRoot.Change.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Version(childComplexity), true
+
+	case "ChangeConnection.edges":
+		if e.ComplexityRoot.ChangeConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeConnection.Edges(childComplexity), true
+	case "ChangeConnection.nodes":
+		if e.ComplexityRoot.ChangeConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeConnection.Nodes(childComplexity), true
+	case "ChangeConnection.pageInfo":
+		if e.ComplexityRoot.ChangeConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeConnection.PageInfo(childComplexity), true
+	case "ChangeConnection.totalCount":
+		if e.ComplexityRoot.ChangeConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeConnection.TotalCount(childComplexity), true
+
+	case "ChangeEdge.cursor":
+		if e.ComplexityRoot.ChangeEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeEdge.Cursor(childComplexity), true
+	case "ChangeEdge.node":
+		if e.ComplexityRoot.ChangeEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeEdge.Node(childComplexity), true
 
 	case "CreateAssetPayload.asset":
 		if e.ComplexityRoot.CreateAssetPayload.Asset == nil {
@@ -1057,6 +1251,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.AttributesNamed(childComplexity, args["names"].([]string)), true
+	case "Device.changes":
+		if e.ComplexityRoot.Device.Changes == nil {
+			break
+		}
+
+		args, err := ec.field_Device_changes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Device.createdAt":
 		if e.ComplexityRoot.Device.CreatedAt == nil {
 			break
@@ -1244,6 +1449,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeviceEdge.Node(childComplexity), true
 
+	case "Difference.after":
+		if e.ComplexityRoot.Difference.After == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Difference.After(childComplexity), true
+	case "Difference.before":
+		if e.ComplexityRoot.Difference.Before == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Difference.Before(childComplexity), true
+	case "Difference.path":
+		if e.ComplexityRoot.Difference.Path == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Difference.Path(childComplexity), true
+
 	case "Group.ancestors":
 		if e.ComplexityRoot.Group.Ancestors == nil {
 			break
@@ -1261,6 +1485,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Group.AttributesNamed(childComplexity, args["names"].([]string)), true
+	case "Group.changes":
+		if e.ComplexityRoot.Group.Changes == nil {
+			break
+		}
+
+		args, err := ec.field_Group_changes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Group.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Group.children":
 		if e.ComplexityRoot.Group.Children == nil {
 			break
@@ -1968,6 +2203,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Policy.AppliesTo(childComplexity), true
+	case "Policy.changes":
+		if e.ComplexityRoot.Policy.Changes == nil {
+			break
+		}
+
+		args, err := ec.field_Policy_changes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Policy.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Policy.createdAt":
 		if e.ComplexityRoot.Policy.CreatedAt == nil {
 			break
@@ -2128,6 +2374,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Assets(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.changes":
+		if e.ComplexityRoot.Query.Changes == nil {
+			break
+		}
+
+		args, err := ec.field_Query_changes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Changes(childComplexity, args["kinds"].([]registry.ObjectKind), args["object"].(*registry.ID), args["key"].(*string), args["actor"].(*registry.ID), args["under"].(*string), args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.deadLetters":
 		if e.ComplexityRoot.Query.DeadLetters == nil {
 			break
@@ -2445,6 +2702,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Subscription.TwinChanged(childComplexity, args["ids"].([]registry.ID), args["under"].(*string), args["after"].(*string)), true
 
+	case "Template.changes":
+		if e.ComplexityRoot.Template.Changes == nil {
+			break
+		}
+
+		args, err := ec.field_Template_changes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Template.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Template.components":
 		if e.ComplexityRoot.Template.Components == nil {
 			break
@@ -2996,6 +3264,25 @@ type Asset implements Node & Twin {
   createdAt: DateTime!
   """When the asset was last changed."""
   updatedAt: DateTime!
+  """What happened to the asset: its changes, newest first."""
+  changes(
+    """Only changes that did this."""
+    operation: ChangeOperation
+    """Only changes at this moment or later."""
+    from: DateTime
+    """Only changes at this moment or earlier."""
+    to: DateTime
+    """Newest or oldest first."""
+    direction: SortDirection! = DESC
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): ChangeConnection!
 }
 
 """A page of assets."""
@@ -3076,6 +3363,148 @@ input DeleteAssetInput {
 type DeleteAssetPayload {
   """The id of what was deleted."""
   deletedId: ID!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/change.graphqls", Input: `extend type Query {
+  """
+  What happened: the changes of the account's objects, deleted ones included. An object that never was has no changes.
+  ` + "`" + `object` + "`" + `, ` + "`" + `key` + "`" + `, ` + "`" + `actor` + "`" + `, one kind and all changes are read in order; a page under a group looks at up to 20,000 changes and may then
+  hold fewer than asked for, although there are more.
+  """
+  changes(
+    """Only changes of these kinds of objects."""
+    kinds: [ObjectKind!]
+    """Only changes of the object with this id, be it deleted or not."""
+    object: ID
+    """Only changes of objects that had this key at the time: a path, a reference, a name. Needs one kind in ` + "`" + `kinds` + "`" + `."""
+    key: String
+    """Only changes that were made with the API key of this id."""
+    actor: ID
+    """Only changes of what was below this group before the change or after it; of a policy, if it applies to the group or to one below."""
+    under: String
+    """Only changes that did this."""
+    operation: ChangeOperation
+    """Only changes at this moment or later."""
+    from: DateTime
+    """Only changes at this moment or earlier."""
+    to: DateTime
+    """Newest or oldest first."""
+    direction: SortDirection! = DESC
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): ChangeConnection!
+}
+
+"""One entry of the account's journal: what was done to one object, by whom and when."""
+type Change {
+  """Names the change within the account."""
+  id: ID!
+  """The cursor of this change: ` + "`" + `changes` + "`" + ` of the same filter and ` + "`" + `objectChanged` + "`" + ` go on after it."""
+  cursor: String!
+  """When it was done: the same for all that one mutation did together, later than all that was done before."""
+  at: DateTime!
+  """What was done."""
+  operation: ChangeOperation!
+  """What was done, more precisely: ` + "`" + `created` + "`" + `, ` + "`" + `updated` + "`" + `, ` + "`" + `moved` + "`" + `, ` + "`" + `migrated` + "`" + `, ` + "`" + `related` + "`" + `, ` + "`" + `unrelated` + "`" + `, ` + "`" + `linked` + "`" + `, ` + "`" + `unlinked` + "`" + `, ` + "`" + `published` + "`" + `, ` + "`" + `deleted` + "`" + `."""
+  action: String!
+  """What kind of object it was done to."""
+  kind: ObjectKind!
+  """The id of the object."""
+  objectId: ID!
+  """The key of the object: the path of a group, the reference of a device, an asset or a policy, the name of others."""
+  key: String!
+  """The object as it is now; null if it is gone."""
+  object: Node
+  """The API key that the change was made with; null for Holon itself."""
+  actor: Actor
+  """The id of the request that made the change: what ` + "`" + `X-Request-Id` + "`" + ` said, or the answer's ` + "`" + `X-Request-Id` + "`" + `."""
+  request: String
+  """The object's version after the change."""
+  version: Int!
+  """What was set, replaced or cleared, by path. What was created or deleted is told value by value."""
+  diff: [Difference!]!
+  """The object as it was after the change; null if it was deleted."""
+  after: JSONObject
+}
+
+"""Who made a change."""
+type Actor {
+  """The id of the API key."""
+  id: ID!
+  """The name that the API key had."""
+  name: String!
+}
+
+"""One value that a change set, replaced or cleared."""
+type Difference {
+  """Where the value is: ` + "`" + `description` + "`" + `, ` + "`" + `attributes.address.city` + "`" + `, ` + "`" + `relations.located_at` + "`" + `, ` + "`" + `links` + "`" + `."""
+  path: String!
+  """The value before; null if there was none."""
+  before: JSON
+  """The value after; null if there is none any more."""
+  after: JSON
+}
+
+"""What a change did to its object."""
+enum ChangeOperation {
+  """The object was made."""
+  CREATE
+  """The object or its relations were changed."""
+  UPDATE
+  """The object was deleted."""
+  DELETE
+}
+
+"""What has a history."""
+enum ObjectKind {
+  """A group."""
+  GROUP
+  """A device."""
+  DEVICE
+  """An asset."""
+  ASSET
+  """A version of a template."""
+  TEMPLATE
+  """A policy."""
+  POLICY
+  """A profile."""
+  PROFILE
+  """A measure type."""
+  MEASURE_TYPE
+}
+
+"""Which end of a list comes first."""
+enum SortDirection {
+  """The smallest or oldest first."""
+  ASC
+  """The largest or newest first."""
+  DESC
+}
+
+"""A page of changes."""
+type ChangeConnection {
+  """The changes with their cursors."""
+  edges: [ChangeEdge!]!
+  """The changes."""
+  nodes: [Change!]!
+  """Where the page lies."""
+  pageInfo: PageInfo!
+  """How many there are in the whole list; null under a group, where that is not counted."""
+  totalCount: Int
+}
+
+"""One change in a page."""
+type ChangeEdge {
+  """Where the change lies in the list."""
+  cursor: String!
+  """The change."""
+  node: Change!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/device.graphqls", Input: `extend type Query {
@@ -3221,6 +3650,25 @@ type Device implements Node & Twin {
   createdAt: DateTime!
   """When the device was last changed."""
   updatedAt: DateTime!
+  """What happened to the device: its changes, newest first."""
+  changes(
+    """Only changes that did this."""
+    operation: ChangeOperation
+    """Only changes at this moment or later."""
+    from: DateTime
+    """Only changes at this moment or earlier."""
+    to: DateTime
+    """Newest or oldest first."""
+    direction: SortDirection! = DESC
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): ChangeConnection!
 }
 
 """A page of devices."""
@@ -3440,6 +3888,25 @@ type Group implements Node {
   createdAt: DateTime!
   """When the group was last changed."""
   updatedAt: DateTime!
+  """What happened to the group: its changes, newest first."""
+  changes(
+    """Only changes that did this."""
+    operation: ChangeOperation
+    """Only changes at this moment or later."""
+    from: DateTime
+    """Only changes at this moment or earlier."""
+    to: DateTime
+    """Newest or oldest first."""
+    direction: SortDirection! = DESC
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): ChangeConnection!
 }
 
 """A page of groups."""
@@ -3799,6 +4266,25 @@ type Policy implements Node {
   createdAt: DateTime!
   """When the policy was last changed."""
   updatedAt: DateTime!
+  """What happened to the policy: its changes, newest first."""
+  changes(
+    """Only changes that did this."""
+    operation: ChangeOperation
+    """Only changes at this moment or later."""
+    from: DateTime
+    """Only changes at this moment or earlier."""
+    to: DateTime
+    """Newest or oldest first."""
+    direction: SortDirection! = DESC
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): ChangeConnection!
 }
 
 """Why a thing has a policy, or why not."""
@@ -4224,6 +4710,25 @@ type Template implements Node {
   createdAt: DateTime!
   """When it was published; null for a draft."""
   publishedAt: DateTime
+  """What happened to the version of the template: its changes, newest first."""
+  changes(
+    """Only changes that did this."""
+    operation: ChangeOperation
+    """Only changes at this moment or later."""
+    from: DateTime
+    """Only changes at this moment or earlier."""
+    to: DateTime
+    """Newest or oldest first."""
+    direction: SortDirection! = DESC
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): ChangeConnection!
 }
 
 """The state of a template."""
@@ -4783,6 +5288,16 @@ func (ec *executionContext) childFields_Account(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
 }
 
+func (ec *executionContext) childFields_Actor(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Actor_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Actor_name(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Actor", field.Name)
+}
+
 func (ec *executionContext) childFields_AggregatePoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "from":
@@ -4839,6 +5354,8 @@ func (ec *executionContext) childFields_Asset(ctx context.Context, field graphql
 		return ec.fieldContext_Asset_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Asset_updatedAt(ctx, field)
+	case "changes":
+		return ec.fieldContext_Asset_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Asset", field.Name)
 }
@@ -4865,6 +5382,64 @@ func (ec *executionContext) childFields_AssetEdge(ctx context.Context, field gra
 		return ec.fieldContext_AssetEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AssetEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Change(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Change_id(ctx, field)
+	case "cursor":
+		return ec.fieldContext_Change_cursor(ctx, field)
+	case "at":
+		return ec.fieldContext_Change_at(ctx, field)
+	case "operation":
+		return ec.fieldContext_Change_operation(ctx, field)
+	case "action":
+		return ec.fieldContext_Change_action(ctx, field)
+	case "kind":
+		return ec.fieldContext_Change_kind(ctx, field)
+	case "objectId":
+		return ec.fieldContext_Change_objectId(ctx, field)
+	case "key":
+		return ec.fieldContext_Change_key(ctx, field)
+	case "object":
+		return ec.fieldContext_Change_object(ctx, field)
+	case "actor":
+		return ec.fieldContext_Change_actor(ctx, field)
+	case "request":
+		return ec.fieldContext_Change_request(ctx, field)
+	case "version":
+		return ec.fieldContext_Change_version(ctx, field)
+	case "diff":
+		return ec.fieldContext_Change_diff(ctx, field)
+	case "after":
+		return ec.fieldContext_Change_after(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Change", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangeConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ChangeConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ChangeConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ChangeConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_ChangeConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangeConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangeEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ChangeEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ChangeEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangeEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateAssetPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5065,6 +5640,8 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Device_updatedAt(ctx, field)
+	case "changes":
+		return ec.fieldContext_Device_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Device", field.Name)
 }
@@ -5091,6 +5668,18 @@ func (ec *executionContext) childFields_DeviceEdge(ctx context.Context, field gr
 		return ec.fieldContext_DeviceEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeviceEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Difference(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "path":
+		return ec.fieldContext_Difference_path(ctx, field)
+	case "before":
+		return ec.fieldContext_Difference_before(ctx, field)
+	case "after":
+		return ec.fieldContext_Difference_after(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Difference", field.Name)
 }
 
 func (ec *executionContext) childFields_Group(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5131,6 +5720,8 @@ func (ec *executionContext) childFields_Group(ctx context.Context, field graphql
 		return ec.fieldContext_Group_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Group_updatedAt(ctx, field)
+	case "changes":
+		return ec.fieldContext_Group_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Group", field.Name)
 }
@@ -5343,6 +5934,8 @@ func (ec *executionContext) childFields_Policy(ctx context.Context, field graphq
 		return ec.fieldContext_Policy_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Policy_updatedAt(ctx, field)
+	case "changes":
+		return ec.fieldContext_Policy_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Policy", field.Name)
 }
@@ -5521,6 +6114,8 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_createdAt(ctx, field)
 	case "publishedAt":
 		return ec.fieldContext_Template_publishedAt(ctx, field)
+	case "changes":
+		return ec.fieldContext_Template_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Template", field.Name)
 }

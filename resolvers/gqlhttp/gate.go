@@ -17,6 +17,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	header := w.Header()
+	ctx, request := withRequestID(r.Context(), r.Header.Get(requestHeader))
+	r = r.WithContext(ctx)
+	header.Set(requestHeader, request)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
 	header.Add("Vary", "Accept")
@@ -43,7 +46,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Type", mediaType)
 
 	// the round trips of checking the key are part of the request's cost
-	ctx, _ := registry.WithCost(r.Context())
+	ctx, _ = registry.WithCost(ctx)
 	ctx, err := s.config.Authenticate(ctx, bearer(r.Header.Get("Authorization")))
 	if err != nil {
 		s.refuseCaller(w, r, err)
@@ -85,9 +88,10 @@ func (s *Server) shareWithOrigin(header http.Header, r *http.Request) {
 		return
 	}
 	header.Set("Access-Control-Allow-Origin", origin)
+	header.Set("Access-Control-Expose-Headers", requestHeader)
 	if r.Method == http.MethodOptions {
 		header.Set("Access-Control-Allow-Methods", "GET, POST")
-		header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+		header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, "+requestHeader)
 		header.Set("Access-Control-Max-Age", "600")
 	}
 }

@@ -48,7 +48,7 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 		return coded(shown, registry.LimitExceeded("the operation took longer than %s", p.timeout))
 	case isKnown && known.Code != registry.CodeInternal:
 		if known.Cause != nil {
-			p.log.Warn().Err(known.Cause).Str("code", string(known.Code)).Str("operation", operationName(ctx)).Msg(known.Message)
+			p.log.Warn().Err(known.Cause).Str("code", string(known.Code)).Str("operation", operationName(ctx)).Str("request", RequestID(ctx)).Msg(known.Message)
 		}
 		return coded(shown, known)
 	case errors.Is(err, context.DeadlineExceeded):
@@ -92,7 +92,7 @@ func (p presenter) ofDocument(shown, said *gqlerror.Error) *gqlerror.Error {
 
 func (p presenter) internal(ctx context.Context, shown *gqlerror.Error, err error) *gqlerror.Error {
 	id := uuid.NewString()
-	line := p.log.Error().Err(err).Str("id", id).Str("operation", operationName(ctx)).Stringer("path", shown.Path)
+	line := p.log.Error().Err(err).Str("id", id).Str("operation", operationName(ctx)).Str("request", RequestID(ctx)).Stringer("path", shown.Path)
 	if caught, ok := errors.AsType[*panicError](err); ok {
 		line = line.Bytes("stack", caught.stack)
 	}

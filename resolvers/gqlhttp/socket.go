@@ -200,7 +200,8 @@ func (s *socket) subscribe(m message) *closure {
 	params.Headers = s.header
 	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
 
-	ctx, cancel := context.WithCancel(graphql.StartOperationTrace(s.caller))
+	caller, _ := withRequestID(s.caller, "")
+	ctx, cancel := context.WithCancel(graphql.StartOperationTrace(caller))
 	op := &operation{id: *m.ID, cancel: cancel}
 	s.mu.Lock()
 	_, taken := s.active[op.id]
