@@ -55,7 +55,7 @@ func TestGroupLife(t *testing.T) {
 	refused(t, err, registry.CodeNotFound, string(hall.ID))
 
 	_, err = w.DeleteGroup(t.Context(), w.scope, group("/"), registry.GroupDeletion{})
-	refused(t, err, registry.CodeFailedPrecondition, "root")
+	refused(t, err, registry.CodeInvalid, "root")
 	_, err = w.DeleteGroup(t.Context(), w.scope, group("/site"), registry.GroupDeletion{})
 	refused(t, err, registry.CodeFailedPrecondition, "1 child")
 	w.device("d", "/site/halle süd")

@@ -94,7 +94,7 @@ func (s *Store) DeleteGroup(ctx context.Context, scope registry.Scope, ref regis
 // deletable says what would go with a group, or why it cannot go.
 func deletable(ctx context.Context, r runner, group *registry.Group, cascade bool) (burden, error) {
 	if group.Depth == 0 {
-		return burden{}, registry.FailedPrecondition("the root group cannot be deleted")
+		return burden{}, registry.InvalidField("path", "root", "the root group cannot be deleted")
 	}
 	levels := 0
 	if cascade {

@@ -110,7 +110,7 @@ func (s *Store) MoveGroup(ctx context.Context, scope registry.Scope, ref registr
 			return err
 		}
 		if before.Depth == 0 {
-			return registry.FailedPrecondition("the root group cannot be moved")
+			return registry.InvalidField("path", "root", "the root group cannot be moved")
 		}
 		after, groups, err := placed(ctx, tx, before, move)
 		if err != nil {

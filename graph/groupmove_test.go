@@ -121,7 +121,7 @@ func TestMoveGroupRefused(t *testing.T) {
 		code               registry.Code
 		part               string
 	}{
-		"the root":              {"/", "/a", "", registry.CodeFailedPrecondition, "root"},
+		"the root":              {"/", "/a", "", registry.CodeInvalid, "root"},
 		"nothing":               {"/ghost", "/a", "", registry.CodeNotFound, "/ghost"},
 		"to nowhere":            {"/a", "/ghost", "", registry.CodeInvalid, "/ghost"},
 		"below itself":          {"/a", "/a", "", registry.CodeFailedPrecondition, "below itself"},
@@ -163,7 +163,7 @@ func TestDeleteGroupCascade(t *testing.T) {
 	_, err = w.DeleteGroup(t.Context(), w.scope, group("/a"), registry.GroupDeletion{Cascade: true})
 	refused(t, err, registry.CodeFailedPrecondition, "p applies")
 	_, err = w.DeleteGroup(t.Context(), w.scope, group("/"), registry.GroupDeletion{Cascade: true})
-	refused(t, err, registry.CodeFailedPrecondition, "root")
+	refused(t, err, registry.CodeInvalid, "root")
 	if _, err := w.UpdatePolicy(t.Context(), w.scope, registry.Ref{ID: kept.ID}, registry.PolicyPatch{AppliesTo: []string{"/e"}}); err != nil {
 		t.Fatal(err)
 	}

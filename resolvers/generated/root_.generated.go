@@ -3789,7 +3789,7 @@ extend type Mutation {
   ): UpdateGroupPayload!
   """
   Gives a group another parent, another name, or both. Everything below it goes along; its members stay its members.
-  Refused with FAILED_PRECONDITION for the root and below the group itself, with CONFLICT where the name is taken.
+  Refused with FAILED_PRECONDITION below the group itself, with CONFLICT where the name is taken. The root never moves.
   """
   moveGroup(
     """What to move, and where to."""
