@@ -15,77 +15,29 @@ import (
 // inherits a policy if and only if every group that the policy applies to is in
 // its closure.
 //
-// One query returns, for all things asked for, their memberships, the chain of
-// groups above each, and the policies all of whose groups are in the closure of
-// all things together. Which thing has which policy is then decided here: the
-// chains are short and shared, so that is cheaper than asking thing by thing.
+// Memberships are read; the rest is decided on the hierarchy in memory.
 
-// memberships is the list of groups that the thing n is in.
-const memberships = `CASE WHEN n:Group THEN [n] ELSE COLLECT { MATCH (n)-[r:!WAS_RELATED]->(g:Group) WHERE r.inherits IS NULL RETURN DISTINCT g } END`
-
-// inheritance goes on from a list things of {id, groups, ...}.
-const inheritance = `
-	MATCH (root:Group)
-	WHERE root.account = $account AND root.keyFold = '/'
-	CALL (things) {
-		UNWIND things AS thing
-		UNWIND thing.groups AS g
-		RETURN collect(DISTINCT g) AS direct
-	}
-	WITH things, CASE WHEN root IN direct THEN direct ELSE direct + [root] END AS starts
-	CALL (starts) {
-		UNWIND starts AS g
-		RETURN collect({id: g.id, above: [(g)-[:CHILD_OF*1..32]->(a:Group) | a]}) AS chains
-	}
-	CALL (chains) {
-		UNWIND chains AS chain
-		UNWIND chain.above AS g
-		RETURN collect(DISTINCT g) AS higher
-	}
-	CALL (starts, higher) {
-		UNWIND starts + higher AS g
-		WITH DISTINCT g ORDER BY g.keyFold
-		MATCH (g)<-[:APPLIES_TO]-(p:Policy)
-		WHERE $type IS NULL OR p.typeFold = $type
-		WITH p, collect(g.id) AS groups
-		WHERE size(groups) = p.groupCount
-		RETURN collect({node: POLICY, groups: groups}) AS policies
-	}
-	RETURN [thing IN things | thing {.*, groups: [g IN thing.groups | g.id]}] AS things,
-		[chain IN chains | chain {.id, above: [a IN chain.above | a.id]}] AS chains, policies`
-
-// What is returned of a policy: all, or what names and orders it.
-const (
-	wholePolicy = `properties(p)`
-	shortPolicy = `p {.reference, .keyFold, .deepest, .depthSum}`
-)
-
-func inheritanceQuery(name, things, policy string) query {
-	return named(name, things+strings.ReplaceAll(inheritance, "POLICY", policy))
-}
-
-const (
-	inheritorsByID = `
-	CALL () {
-		UNWIND $ids AS id
-		MATCH (n:Entity {id: id})
-		WHERE n.account = $account AND n:Group|Device|Asset
-		RETURN collect({id: n.id, groups: ` + memberships + `}) AS things
-	}`
-
-	inheritorOfPaths = `
-	CALL () {
-		UNWIND $paths AS path
-		MATCH (n:Group)
-		WHERE n.account = $account AND n.keyFold = path
-		RETURN [{id: '', groups: collect(n)}] AS things
-	}`
-)
+// memberships is the list of the ids of the groups that the thing n is in.
+const memberships = `CASE WHEN n:Group THEN [n.id] ELSE COLLECT { MATCH (n)-[r:!WAS_RELATED]->(g:Group) WHERE r.inherits IS NULL RETURN DISTINCT g.id } END`
 
 var (
-	inheritedByID         = inheritanceQuery("policy.inherited", inheritorsByID, wholePolicy)
-	inheritedReferences   = inheritanceQuery("policy.inheritedReferences", inheritorsByID, shortPolicy)
-	inheritedByGroupPaths = inheritanceQuery("policy.inheritedByGroups", inheritorOfPaths, wholePolicy)
+	inheritedByID = named("policy.inherited", glance+`
+		CALL () {
+			UNWIND $ids AS id
+			MATCH (n:Entity {id: id})
+			WHERE n.account = $account AND n:Group|Device|Asset
+			RETURN collect([n.id, `+memberships+`]) AS things
+		}
+		RETURN structure, news, things`)
+
+	inheritedByGroupPaths = named("policy.inheritedByGroups", glance+`
+		CALL () {
+			UNWIND $paths AS path
+			MATCH (n:Group)
+			WHERE n.account = $account AND n.keyFold = path
+			RETURN collect(n.id) AS groups
+		}
+		RETURN structure, news, groups`)
 
 	twinsUnder = named("group.twinsUnder", `
 		MATCH (top:Group)
@@ -97,75 +49,45 @@ var (
 		RETURN collect(n.id) AS ids`)
 )
 
-// inheritable is a policy with what orders it. P is what was asked for of it.
-type inheritable[P any] struct {
-	policy            P
-	key               string
-	deepest, depthSum int
-	groups            []registry.ID
+// inheritor is a thing with its memberships.
+type inheritor struct {
+	id     registry.ID
+	groups []registry.ID
 }
 
-// inherited is the answer of an inheritance query. The policies are in order,
-// most specific first.
-type inherited[P any] struct {
-	things   []fields
-	groups   map[registry.ID][]registry.ID // of each thing
-	above    map[registry.ID][]registry.ID // of each group that a thing is in, and of the root
-	root     registry.ID                   // which everything is below
-	policies []inheritable[P]
-}
-
-// inheritedOf decodes each distinct policy once.
-func inheritedOf[P any](policy func(node fields, groups []registry.ID) P) func(fields) inherited[P] {
-	return func(f fields) inherited[P] {
-		out := inherited[P]{groups: map[registry.ID][]registry.ID{}, above: map[registry.ID][]registry.ID{}, things: f.maps("things")}
-		for _, thing := range out.things {
-			out.groups[thing.id("id")] = thing.ids("groups")
+// inheritorsOf reads a list of ids and lists of ids.
+func inheritorsOf(f fields) []inheritor {
+	rows := f.list("things")
+	out := make([]inheritor, len(rows))
+	for i, item := range rows {
+		row, _ := item.([]any)
+		if len(row) != 2 {
+			f.failed("things[%d] has %d columns", i, len(row))
+			return nil
 		}
-		for _, chain := range f.maps("chains") {
-			id, above := chain.id("id"), chain.ids("above")
-			if out.above[id] = above; len(above) == 0 {
-				out.root = id
+		id, ok := row[0].(string)
+		groups, ok2 := row[1].([]any)
+		if !ok || !ok2 {
+			f.failed("things[%d] is no thing with its groups", i)
+			return nil
+		}
+		out[i] = inheritor{registry.ID(id), make([]registry.ID, len(groups))}
+		for j, group := range groups {
+			text, ok := group.(string)
+			if !ok {
+				f.failed("things[%d] is in %v", i, group)
 			}
+			out[i].groups[j] = registry.ID(text)
 		}
-		for _, item := range f.maps("policies") {
-			node, groups := item.nested("node"), item.ids("groups")
-			out.policies = append(out.policies, inheritable[P]{
-				policy(node, groups), node.text("keyFold"), node.integer("deepest"), node.integer("depthSum"), groups,
-			})
-		}
-		slices.SortFunc(out.policies, func(a, b inheritable[P]) int {
-			switch {
-			case a.deepest != b.deepest:
-				return b.deepest - a.deepest
-			case a.depthSum != b.depthSum:
-				return b.depthSum - a.depthSum
-			}
-			return strings.Compare(a.key, b.key)
-		})
-		return out
 	}
+	return out
 }
 
-// of returns the policies that a thing inherits, most specific first.
-func (in inherited[P]) of(thing registry.ID) []P {
-	groups, ok := in.groups[thing]
-	if !ok {
-		return nil
-	}
-	closure := map[registry.ID]bool{}
-	for _, group := range groups {
-		closure[group] = true
-		for _, above := range in.above[group] {
-			closure[above] = true
-		}
-	}
-	closure[in.root] = true
-	out := make([]P, 0, len(in.policies))
-	for _, candidate := range in.policies {
-		if !slices.ContainsFunc(candidate.groups, func(group registry.ID) bool { return !closure[group] }) {
-			out = append(out, candidate.policy)
-		}
+// groupsIn lists the groups that things are in.
+func groupsIn(things []inheritor) []registry.ID {
+	var out []registry.ID
+	for _, thing := range things {
+		out = append(out, thing.groups...)
 	}
 	return out
 }
@@ -173,25 +95,35 @@ func (in inherited[P]) of(thing registry.ID) []P {
 // InheritedPolicies returns the policies that each device, asset or group
 // inherits, most specific first: all, or those of one type.
 func (s *Store) InheritedPolicies(ctx context.Context, scope registry.Scope, things []registry.ID, policyType *string) ([][]*registry.Policy, error) {
-	return inheritedLists(ctx, s.reading(scope), inheritedByID, things, policyType, policyFrom)
+	return inheritedLists(ctx, s, scope, things, policyType, func(r *ranked) *registry.Policy { return r.policy })
 }
 
 // InheritedPolicyReferences returns the references of the policies that each
 // device, asset or group inherits, most specific first.
 func (s *Store) InheritedPolicyReferences(ctx context.Context, scope registry.Scope, things []registry.ID, policyType *string) ([][]string, error) {
-	return inheritedLists(ctx, s.reading(scope), inheritedReferences, things, policyType, func(node fields, _ []registry.ID) string { return node.text("reference") })
+	return inheritedLists(ctx, s, scope, things, policyType, func(r *ranked) string { return r.policy.Reference })
 }
 
-func inheritedLists[P any](ctx context.Context, r runner, q query, things []registry.ID, policyType *string, policy func(fields, []registry.ID) P) ([][]P, error) {
-	in, _, err := one(ctx, r, q, params{"ids": texts(things), "type": foldOptional(policyType)}, inheritedOf(policy))
+func inheritedLists[P any](ctx context.Context, s *Store, scope registry.Scope, things []registry.ID, policyType *string, policy func(*ranked) P) ([][]P, error) {
+	h, read, _, err := onHierarchy(ctx, s, scope, inheritedByID, params{"ids": texts(things)}, inheritorsOf, groupsIn)
 	if err != nil {
 		return nil, fmt.Errorf("inherited policies: %w", err)
 	}
-	out := make([][]P, len(things))
-	for i, thing := range things {
-		out[i] = in.of(thing)
+	typeFold := foldOptional(policyType)
+	lists := make(map[registry.ID][]P, len(read))
+	for _, thing := range read {
+		lists[thing.id] = chosen(h.inherited(thing.groups, typeFold), policy)
 	}
-	return out, nil
+	return slots(things, lists), nil
+}
+
+// chosen takes what is asked for of each policy. It is never nil.
+func chosen[P any](policies []*ranked, of func(*ranked) P) []P {
+	out := make([]P, len(policies))
+	for i, r := range policies {
+		out[i] = of(r)
+	}
+	return out
 }
 
 // PoliciesOfGroups returns the policies that a thing would inherit if it were a
@@ -200,19 +132,17 @@ func (s *Store) PoliciesOfGroups(ctx context.Context, scope registry.Scope, path
 	if len(paths) > registry.MaxRelationsAtOne {
 		return nil, registry.LimitExceeded("name at most %d groups", registry.MaxRelationsAtOne)
 	}
-	folded := make([]string, len(paths))
-	for i, path := range paths {
-		folded[i] = Fold(cleanPath(path))
-	}
+	folded := foldedKeys(registry.KindGroup, paths)
 	distinct := slices.Compact(slices.Sorted(slices.Values(folded)))
-	in, _, err := one(ctx, s.reading(scope), inheritedByGroupPaths, params{"paths": distinct, "type": foldOptional(policyType)}, inheritedOf(policyFrom))
+	h, groups, _, err := onHierarchy(ctx, s, scope, inheritedByGroupPaths, params{"paths": distinct},
+		func(f fields) []registry.ID { return f.ids("groups") }, func(groups []registry.ID) []registry.ID { return groups })
 	if err != nil {
 		return nil, fmt.Errorf("policies of groups: %w", err)
 	}
-	if len(in.groups[""]) != len(distinct) {
+	if len(groups) != len(distinct) {
 		return nil, registry.InvalidField("groups", "unknown", "one of these groups does not exist: %s", strings.Join(paths, ", "))
 	}
-	return in.of(""), nil
+	return chosen(h.inherited(groups, foldOptional(policyType)), func(r *ranked) *registry.Policy { return r.policy }), nil
 }
 
 // TwinsUnder says which of the twins are in the sub-tree of a group.

@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/holon-registry/holon/graph"
+	"github.com/holon-registry/holon/internal/testkit"
 	"github.com/holon-registry/holon/registry"
 )
 
@@ -45,13 +47,14 @@ func drawForest(t *rapid.T) forest {
 }
 
 // above lists a group's ancestors, by the definition of a path; -1 is the root.
+// A group that was deleted has no path.
 func (f forest) above(group int) []int {
 	if group < 0 {
 		return nil
 	}
 	out := []int{-1}
 	for other, path := range f.paths {
-		if strings.HasPrefix(f.paths[group], path+"/") {
+		if path != "" && strings.HasPrefix(f.paths[group], path+"/") {
 			out = append(out, other)
 		}
 	}
@@ -82,7 +85,7 @@ func (f forest) inherited(groups []int) []string {
 	}
 	var found []ranked
 	for i, policy := range f.policies {
-		if slices.ContainsFunc(policy, func(group int) bool { return !closure[group] }) {
+		if policy == nil || slices.ContainsFunc(policy, func(group int) bool { return !closure[group] }) {
 			continue
 		}
 		r := ranked{reference: fmt.Sprintf("p%d", i)}
@@ -119,10 +122,10 @@ func (w world) plant(f forest, name string) {
 		}
 		return "/" + name + f.paths[group]
 	}
-	groups := []any{map[string]any{"path": place(-1), "parent": "/", "depth": 1}}
+	groups := []any{map[string]any{"path": place(-1), "parent": "/", "name": name, "depth": 1}}
 	for i := range f.paths {
 		path := place(i)
-		groups = append(groups, map[string]any{"path": path, "parent": path[:strings.LastIndex(path, "/")], "depth": f.depth(i) + 1})
+		groups = append(groups, map[string]any{"path": path, "parent": path[:strings.LastIndex(path, "/")], "name": fmt.Sprint(i), "depth": f.depth(i) + 1})
 	}
 	devices, memberships := []string{}, []any{}
 	for i := range f.devices {
@@ -137,7 +140,7 @@ func (w world) plant(f forest, name string) {
 	p := map[string]any{"groups": groups, "devices": devices, "memberships": memberships}
 	for _, text := range []string{`
 		UNWIND $groups AS g
-		CREATE (:Group:Entity {id: randomUUID(), account: $account, keyFold: g.path, path: g.path, name: g.path, depth: g.depth,
+		CREATE (:Group:Entity {id: randomUUID(), account: $account, keyFold: g.path, path: g.path, name: g.name, depth: g.depth,
 			templateFold: 'open', version: 1, createdAt: datetime(), updatedAt: datetime()})
 		WITH DISTINCT 1 AS done
 		UNWIND $devices AS reference
@@ -149,7 +152,7 @@ func (w world) plant(f forest, name string) {
 			UNWIND $groups AS g
 			MATCH (n:Group) WHERE n.account = $account AND n.keyFold = g.path
 			MATCH (parent:Group) WHERE parent.account = $account AND parent.keyFold = g.parent
-			CREATE (parent)<-[:CHILD_OF]-(n)-[:INSTANCE_OF]->(gt)
+			CREATE (parent)<-[:CHILD_OF {name: g.name, nameFold: g.name, since: 0}]-(n)-[:INSTANCE_OF]->(gt)
 		}
 		CALL (dt) {
 			UNWIND $devices AS reference
@@ -166,56 +169,182 @@ func (w world) plant(f forest, name string) {
 		}
 	}
 	for i, policy := range f.policies {
-		applies := []string{}
-		for _, group := range policy {
-			applies = append(applies, place(group))
-		}
-		w.policy(fmt.Sprintf("%s-p%d", name, i), applies...)
+		w.policy(fmt.Sprintf("%s-p%d", name, i), places(f, name, policy)...)
 	}
 }
 
-// Neo4j's answer and its order are those of the definition. Each round has a
-// sub-tree of its own in one account, so the group at its top stands for the
-// root: whoever is in no group of the round does not inherit from it.
+// places are the paths of groups in the account.
+func places(f forest, name string, groups []int) []string {
+	out := []string{}
+	for _, group := range groups {
+		path := "/" + name
+		if group >= 0 {
+			path += f.paths[group]
+		}
+		out = append(out, path)
+	}
+	return out
+}
+
+// The answer and its order are those of the definition, for whoever asks, at
+// once after every change. Each round has a sub-tree of its own in one account,
+// so the group at its top stands for the root: whoever is in no group of the
+// round does not inherit from it.
 func TestInheritanceByDefinition(t *testing.T) {
 	w := newWorld(t)
+	second, err := graph.Open(t.Context(), testkit.Config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { second.Close(context.Background()) }) //nolint:errcheck // the test is over
+	stores := []*graph.Store{w.Store, second}
 	round := 0
 	rapid.Check(t, func(t *rapid.T) {
-		for range 2 {
-			round++
-			w.checkForest(t, drawForest(t), fmt.Sprintf("r%d", round))
+		round++
+		name := fmt.Sprintf("r%d", round)
+		f := drawForest(t)
+		w.plant(f, name)
+		ids := w.idsOf(f, name)
+		w.checkForest(t, stores, f, name, ids)
+		for range rapid.IntRange(0, 4).Draw(t, "changes") {
+			changed := stores[rapid.IntRange(0, 1).Draw(t, "store")]
+			world{w.T, changed, w.scope}.shake(t, &f, name)
+			w.checkForest(t, stores, f, name, ids)
 		}
 	})
-	if round < 200 {
+	if round < 100 {
 		t.Errorf("only %d random graphs", round)
 	}
 }
 
-func (w world) checkForest(t *rapid.T, f forest, name string) {
-	w.plant(f, name)
+func (w world) idsOf(f forest, name string) []registry.ID {
+	w.Helper()
 	references := []string{}
 	for i := range f.devices {
 		references = append(references, fmt.Sprintf("%s-%d", name, i))
 	}
 	known := must(w.KnownDevices(w.Context(), w.scope, references))
-	ids, want := []registry.ID{}, [][]string{}
+	var ids []registry.ID
+	for _, reference := range references {
+		ids = append(ids, known[reference].ID)
+	}
+	return ids
+}
+
+// shake moves or deletes a group, or changes what a policy applies to.
+func (w world) shake(t *rapid.T, f *forest, name string) {
+	var alive []int
+	for i, path := range f.paths {
+		if path != "" {
+			alive = append(alive, i)
+		}
+	}
+	some := func(groups []int, label string) int { return rapid.SampledFrom(groups).Draw(t, label) }
+	policy := rapid.IntRange(0, len(f.policies)-1).Draw(t, "policy")
+	reference := fmt.Sprintf("%s-p%d", name, policy)
+	wholeForest := append([]int{-1}, alive...)
+	ctx := w.Context()
+	var err error
+	switch what := rapid.IntRange(0, 5).Draw(t, "what"); {
+	case what <= 2 && len(alive) > 0:
+		from, to := some(alive, "from"), some(wholeForest, "to")
+		paths := places(*f, name, []int{from, to})
+		_, err = w.MoveGroup(ctx, w.scope, group(paths[0]), registry.GroupMove{Parent: &paths[1]})
+		if from == to || slices.Contains(f.above(to), from) {
+			if registry.CodeOf(err) != registry.CodeFailedPrecondition {
+				t.Fatalf("%s was moved below itself: %v", paths[0], err)
+			}
+			return
+		}
+		f.move(from, to)
+	case what == 3 && len(alive) > 0:
+		top := some(alive, "gone")
+		_, err = w.DeleteGroup(ctx, w.scope, group(places(*f, name, []int{top})[0]), registry.GroupDeletion{Cascade: true})
+		if f.delete(top) {
+			break
+		}
+		if registry.CodeOf(err) != registry.CodeFailedPrecondition {
+			t.Fatalf("group %d was deleted under its policies: %v", top, err)
+		}
+		return
+	case what == 4 && f.policies[policy] != nil:
+		f.policies[policy] = nil
+		_, err = w.DeletePolicy(ctx, w.scope, registry.Ref{Key: reference})
+	default:
+		applies := rapid.SliceOfNDistinct(rapid.SampledFrom(wholeForest), 1, min(4, len(wholeForest)), rapid.ID[int]).Draw(t, "applies")
+		if f.policies[policy] == nil {
+			w.policy(reference, places(*f, name, applies)...)
+		} else {
+			_, err = w.UpdatePolicy(ctx, w.scope, registry.Ref{Key: reference}, registry.PolicyPatch{AppliesTo: places(*f, name, applies)})
+		}
+		f.policies[policy] = applies
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// move puts a group and all below it under another; -1 is the root.
+func (f *forest) move(from, to int) {
+	before, after := f.paths[from], fmt.Sprintf("/%d", from)
+	if to >= 0 {
+		after = f.paths[to] + after
+	}
+	for i, path := range f.paths {
+		if path == before || strings.HasPrefix(path, before+"/") {
+			f.paths[i] = after + strings.TrimPrefix(path, before)
+		}
+	}
+}
+
+// delete takes a group away with all below it, unless a policy applies there.
+func (f *forest) delete(top int) bool {
+	gone := func(group int) bool { return group == top || slices.Contains(f.above(group), top) }
+	if slices.ContainsFunc(f.policies, func(policy []int) bool { return slices.ContainsFunc(policy, gone) }) {
+		return false
+	}
+	var all []int
+	for i, path := range f.paths {
+		if path != "" && gone(i) {
+			all = append(all, i)
+		}
+	}
+	f.devices = slices.Clone(f.devices)
 	for i, groups := range f.devices {
+		f.devices[i] = slices.DeleteFunc(slices.Clone(groups), func(group int) bool { return slices.Contains(all, group) })
+	}
+	for _, i := range all {
+		f.paths[i] = ""
+	}
+	return true
+}
+
+func (w world) checkForest(t *rapid.T, stores []*graph.Store, f forest, name string, devices []registry.ID) {
+	want := [][]string{}
+	for _, groups := range f.devices {
 		expected := []string{}
 		if len(groups) > 0 {
 			expected = prefixed(name, f.inherited(groups))
 		}
-		ids, want = append(ids, known[references[i]].ID), append(want, expected)
+		want = append(want, expected)
 	}
-	with := must(w.DeviceByReference(w.Context(), w.scope, references[0], graph.Include{Policies: true}))
-	if got := referencesOf(with.Policies); !slices.Equal(got, want[0]) {
-		t.Fatalf("the first device of %+v inherits %q, want %q", f, got, want[0])
-	}
-	last := len(f.paths) - 1
-	ids = append(ids, must(w.GroupByPath(w.Context(), w.scope, "/"+name+f.paths[last])).ID)
-	want = append(want, prefixed(name, f.inherited([]int{last})))
-	got := must(w.InheritedPolicyReferences(w.Context(), w.scope, ids, nil))
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Fatalf("%+v (-want +got):\n%s", f, diff)
+	for i, store := range stores {
+		with := must(store.DeviceByReference(w.Context(), w.scope, name+"-0", graph.Include{Policies: true}))
+		if got := referencesOf(with.Policies); !slices.Equal(got, want[0]) {
+			t.Fatalf("store %d: the first device of %+v inherits %q, want %q", i, f, got, want[0])
+		}
+		ids, want := slices.Clone(devices), slices.Clone(want)
+		for last := len(f.paths) - 1; last >= 0; last-- {
+			if f.paths[last] != "" {
+				ids = append(ids, must(store.GroupByPath(w.Context(), w.scope, "/"+name+f.paths[last])).ID)
+				want = append(want, prefixed(name, f.inherited([]int{last})))
+				break
+			}
+		}
+		got := must(store.InheritedPolicyReferences(w.Context(), w.scope, ids, nil))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("store %d: %+v (-want +got):\n%s", i, f, diff)
+		}
 	}
 }
 

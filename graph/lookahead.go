@@ -59,13 +59,14 @@ var (
 	twinAndGroups      = twinByKey("byReferenceWithGroups", twinMembers(thing("o")))
 	twinAndBriefGroups = twinByKey("byReferenceWithBriefGroups", twinMembers(brief("o")))
 
-	twinAndPolicies = labelled("byReferenceWithPolicies", `
+	twinAndPolicies = labelled("byReferenceWithPolicies", glance+`
 		CALL () {
 			MATCH (n:LABEL)
 			WHERE n.account = $account AND n.keyFold = $key
 			MATCH (n)-[:INSTANCE_OF]->(t:Template)
-			RETURN collect({id: n.id, node: properties(n), template: t.id, members: `+twinMembers(thing("o"))+`, groups: `+memberships+`}) AS things
-		}`+strings.ReplaceAll(inheritance, "POLICY", wholePolicy))
+			RETURN collect({node: properties(n), template: t.id, members: `+twinMembers(thing("o"))+`, groups: `+memberships+`}) AS twins
+		}
+		RETURN structure, news, twins`)
 )
 
 // DeviceByReference returns a device, and what is to be included, in one round
@@ -90,7 +91,7 @@ func (s *Store) twinByReference(ctx context.Context, scope registry.Scope, kind 
 
 // readTwin reads a twin but for its template, of which it tells the id.
 func (s *Store) readTwin(ctx context.Context, scope registry.Scope, kind registry.Kind, reference string, include Include) (twin TwinWith, template registry.ID, ok bool, err error) {
-	p := params{"key": Fold(reference), "type": nil}
+	p := params{"key": Fold(reference)}
 	if !include.Policies {
 		q := twinPlain[kind]
 		switch {
@@ -106,21 +107,35 @@ func (s *Store) readTwin(ctx context.Context, scope registry.Scope, kind registr
 		})
 		return twin, template, ok, err
 	}
+	return s.readTwinOnHierarchy(ctx, scope, kind, p, include)
+}
+
+// readTwinOnHierarchy reads a twin with its policies.
+func (s *Store) readTwinOnHierarchy(ctx context.Context, scope registry.Scope, kind registry.Kind, p params, include Include) (twin TwinWith, template registry.ID, ok bool, err error) {
 	include.Brief = false
-	decodePolicies := inheritedOf(policyFrom)
-	ok, _, err = one(ctx, s.reading(scope), twinAndPolicies[kind], p, func(f fields) bool {
-		in := decodePolicies(f)
-		if len(in.things) == 0 {
-			return false
+	type answer struct {
+		twin     TwinWith
+		template registry.ID
+		groups   []registry.ID
+	}
+	h, twins, _, err := onHierarchy(ctx, s, scope, twinAndPolicies[kind], p, func(f fields) []answer {
+		var out []answer
+		for _, f := range f.maps("twins") {
+			out = append(out, answer{twinWith(f, kind, include), f.id("template"), f.ids("groups")})
 		}
-		template = in.things[0].id("template")
-		twin = twinWith(in.things[0], kind, include)
-		if twin.Twin != nil {
-			twin.Policies = in.of(twin.Twin.NodeID())
+		return out
+	}, func(twins []answer) []registry.ID {
+		if len(twins) == 0 {
+			return nil
 		}
-		return true
+		return twins[0].groups
 	})
-	return twin, template, ok, err
+	if err != nil || len(twins) == 0 {
+		return TwinWith{}, "", false, err
+	}
+	got := twins[0]
+	got.twin.Policies = chosen(h.inherited(got.groups, nil), func(r *ranked) *registry.Policy { return r.policy })
+	return got.twin, got.template, true, nil
 }
 
 // templateByID returns a template that is there, mostly from memory.

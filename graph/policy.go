@@ -377,22 +377,27 @@ func policyTargets(ctx context.Context, r runner, paths []string) (policyTargetL
 	return out, nil
 }
 
-// rank is what policies are ordered by, most specific first: groups that lie
-// above another of the policy's groups say nothing; of the others the deepest
-// decides, then the sum of the depths.
+// rank is what a policy's node keeps to be found and ordered by.
 func (l policyTargetList) rank() map[string]any {
+	deepest, sum := l.specificity()
+	return map[string]any{"groupCount": len(l.rows), "deepest": deepest, "depthSum": sum}
+}
+
+// specificity is what policies are ordered by, most specific first: groups that
+// lie above another of the policy's groups say nothing; of the others the
+// deepest decides, then the sum of the depths.
+func (l policyTargetList) specificity() (deepest, sum int) {
 	above := map[registry.ID]bool{}
 	for _, row := range l.rows {
 		for _, id := range row.above {
 			above[id] = true
 		}
 	}
-	deepest, sum := 0, 0
 	for _, row := range l.rows {
 		if !above[row.id] {
 			deepest = max(deepest, row.depth)
 			sum += row.depth
 		}
 	}
-	return map[string]any{"groupCount": len(l.rows), "deepest": deepest, "depthSum": sum}
+	return deepest, sum
 }

@@ -222,7 +222,12 @@ func withScope(p params, scope registry.Scope) map[string]any {
 
 // pause waits a little longer after each attempt; false if the context ended.
 func pause(ctx context.Context, attempt int) bool {
-	timer := time.NewTimer(time.Duration(attempt) * 20 * time.Millisecond)
+	return wait(ctx, time.Duration(attempt)*20*time.Millisecond)
+}
+
+// wait waits; false if the context ended.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
