@@ -26,27 +26,29 @@ var (
 
 // CreateGroup makes a group below its parent, which must exist.
 func (s *Store) CreateGroup(ctx context.Context, scope registry.Scope, n registry.NewGroup) (*registry.Group, error) {
-	var violations []registry.Violation
-	for _, violation := range []*registry.Violation{registry.CheckGroupName("name", n.Name), registry.CheckDescription(n.Description)} {
-		if violation != nil {
-			violations = append(violations, *violation)
-		}
+	created, err := s.create(ctx, scope, newGroupThing(n))
+	if err != nil {
+		return nil, err
 	}
-	if len(violations) > 0 {
-		return nil, registry.Invalid(violations...)
-	}
+	return created.(*registry.Group), nil
+}
+
+// newGroupThing says how a group is made.
+func newGroupThing(n registry.NewGroup) newThing {
 	parent := registry.Ref{Kind: registry.KindGroup, Key: cleanPath(n.Parent)}
-	created, err := s.create(ctx, scope, newThing{
+	thing := newThing{
 		kind: registry.KindGroup, key: join(parent.Key, n.Name), keyField: "name", template: n.Template,
 		attributes: n.Attributes, relations: n.Relations, parent: &parent,
 		make: func(object registry.Object, template *registry.Template, attributes registry.Attributes, above registry.Related) (registry.Related, error) {
 			return newGroup(object, n, template, attributes, above.(*registry.Group))
 		},
-	})
-	if err != nil {
-		return nil, err
 	}
-	return created.(*registry.Group), nil
+	for _, violation := range []*registry.Violation{registry.CheckGroupName("name", n.Name), registry.CheckDescription(n.Description)} {
+		if violation != nil {
+			thing.wrong = append(thing.wrong, *violation)
+		}
+	}
+	return thing
 }
 
 func newGroup(object registry.Object, n registry.NewGroup, template *registry.Template, attributes registry.Attributes, parent *registry.Group) (*registry.Group, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/holon-registry/holon/registry"
@@ -32,12 +33,17 @@ var (
 		SET c = change, c.account = $account, c.at = $at, c.actor = $actor, c.actorName = $actorName, c.request = $request`)
 )
 
+// appendedAtOnce bounds one query that writes changes down.
+const appendedAtOnce = 1000
+
 // journal is what a transaction knows of its account's journal.
 type journal struct {
 	position, structure int64
 	// at is the moment of the transaction.
 	at      time.Time
 	entries []entry
+	// committed is called once the transaction is.
+	committed []func()
 }
 
 // entry is one change as it is recorded.
@@ -63,7 +69,9 @@ type entry struct {
 // down what work records. Work may run again, as with write. If it records
 // nothing, nothing is written down.
 func change(ctx context.Context, s *Store, scope registry.Scope, name string, work func(ctx context.Context, tx *transaction) error) error {
-	return write(ctx, s, scope, name, func(ctx context.Context, tx *transaction) error {
+	var last *transaction
+	err := write(ctx, s, scope, name, func(ctx context.Context, tx *transaction) error {
+		last = tx
 		if err := tx.begin(ctx); err != nil {
 			return err
 		}
@@ -72,7 +80,17 @@ func change(ctx context.Context, s *Store, scope registry.Scope, name string, wo
 		}
 		return tx.writeDown(ctx)
 	})
+	if err != nil {
+		return err
+	}
+	for _, committed := range last.committed {
+		committed()
+	}
+	return nil
 }
+
+// onCommit notes what is to be done once the transaction is committed.
+func (t *transaction) onCommit(f func()) { t.committed = append(t.committed, f) }
 
 // begin waits for the account's other writers and takes their place.
 func (t *transaction) begin(ctx context.Context) error {
@@ -110,12 +128,14 @@ func (t *transaction) writeDown(ctx context.Context) error {
 		}
 		changes[i] = properties
 	}
-	err := nothing(ctx, t, journalAppend, params{
-		"position": t.position, "structure": t.structure, "at": t.at, "changes": changes,
-		"actorName": t.scope.ActorName, "request": orNil(t.scope.Request),
-	})
-	if err != nil {
-		return fmt.Errorf("write down a change: %w", err)
+	for part := range slices.Chunk(changes, appendedAtOnce) {
+		err := nothing(ctx, t, journalAppend, params{
+			"position": t.position, "structure": t.structure, "at": t.at, "changes": part,
+			"actorName": t.scope.ActorName, "request": orNil(t.scope.Request),
+		})
+		if err != nil {
+			return fmt.Errorf("write down a change: %w", err)
+		}
 	}
 	return nil
 }

@@ -127,3 +127,12 @@ func (s *Store) bringNames(ctx context.Context, tx runner, kind nameKind, names 
 	}
 	return nil
 }
+
+// claim claims names in a change.
+func (s *Store) claim(ctx context.Context, tx *transaction, kind nameKind, names []string) error {
+	committed, err := s.claimNames(ctx, tx, kind, names)
+	if err == nil {
+		tx.onCommit(committed)
+	}
+	return err
+}

@@ -10,27 +10,6 @@ import (
 )
 
 var (
-	// An object that a relation is to lead to, by key or by id.
-	targetsPrepare = named("thing.prepare", `
-		CALL () {
-			OPTIONAL MATCH (t:Template)
-			WHERE t.account = $account AND t.kind = $kind AND t.nameFold = $template AND t.version > 0 AND t.status = 'PUBLISHED'
-			RETURN properties(t) AS template ORDER BY t.version DESC LIMIT 1
-		}
-		RETURN template, COLLECT {
-			CALL () {
-				UNWIND $groups AS key MATCH (n:Group) WHERE n.account = $account AND n.keyFold = key RETURN n, 'GROUP ' + key AS ref
-				UNION ALL
-				UNWIND $devices AS key MATCH (n:Device) WHERE n.account = $account AND n.keyFold = key RETURN n, 'DEVICE ' + key AS ref
-				UNION ALL
-				UNWIND $assets AS key MATCH (n:Asset) WHERE n.account = $account AND n.keyFold = key RETURN n, 'ASSET ' + key AS ref
-				UNION ALL
-				UNWIND $ids AS id MATCH (n:Entity {id: id}) WHERE n.account = $account AND (n:Group OR n:Device OR n:Asset) RETURN n, id AS ref
-			}
-			MATCH (n)-[:INSTANCE_OF]->(t:Template)
-			RETURN {ref: ref, thing: `+thing("n")+`, template: properties(t)}
-		} AS targets`)
-
 	// The type stands in the text: in a MERGE or a MATCH a type from a parameter
 	// reads every relationship of the node.
 	relateText = `
@@ -51,58 +30,6 @@ var (
 		RETURN count(r) AS n`
 )
 
-// target is an object that exists, with its template.
-type target struct {
-	thing    registry.Related
-	template *compiledTemplate
-}
-
-// refKey is how the prepare query names a target.
-func refKey(ref registry.Ref) string {
-	if ref.ID != "" {
-		return string(ref.ID)
-	}
-	return string(ref.Kind) + " " + Fold(ref.Key)
-}
-
-// prepare finds, in one round trip, the newest published template of a name
-// (nil if there is none) and the objects that are referred to.
-func (s *Store) prepare(ctx context.Context, r runner, scope registry.Scope, kind registry.Kind, template string, refs []registry.Ref) (*compiledTemplate, map[string]target, error) {
-	byKind := map[registry.Kind][]string{registry.KindGroup: {}, registry.KindDevice: {}, registry.KindAsset: {}}
-	ids := []string{}
-	for _, ref := range refs {
-		if ref.ID != "" {
-			ids = append(ids, string(ref.ID))
-		} else {
-			byKind[ref.Kind] = append(byKind[ref.Kind], Fold(ref.Key))
-		}
-	}
-	type answer struct {
-		template *compiledTemplate
-		targets  map[string]target
-	}
-	got, _, err := one(ctx, r, targetsPrepare, params{
-		"kind": string(kind), "template": Fold(template), "ids": ids,
-		"groups": byKind[registry.KindGroup], "devices": byKind[registry.KindDevice], "assets": byKind[registry.KindAsset],
-	}, func(f fields) answer {
-		out := answer{targets: map[string]target{}}
-		if node, ok := f.optionalMap("template"); ok {
-			out.template = s.template(node, scope.Account)
-		}
-		for _, item := range f.maps("targets") {
-			if item.nested("thing").nested("node").optional("id") == nil {
-				continue // deleted in this very moment: there is no such object
-			}
-			out.targets[item.text("ref")] = target{thingOf(item.nested("thing")), s.template(item.nested("template"), scope.Account)}
-		}
-		return out
-	})
-	if err != nil {
-		return nil, nil, fmt.Errorf("prepare: %w", err)
-	}
-	return got.template, got.targets, nil
-}
-
 // ruleFor returns the rule that allows a relation, of the source's template or
 // of the target's, nil if neither has one.
 func ruleFor(name string, source, target *registry.Template) *registry.RelationRule {
@@ -118,16 +45,22 @@ func undeclared(name string, source, target *registry.Template) registry.Violati
 		"neither template %s lets it lead to a %s of template %s, nor does that let it come in", source.Name, noun(target.Kind), target.Name)}
 }
 
-// edge is a relation to be made.
+// edge is a relation to be made between an object that is being made and
+// another.
 type edge struct {
 	name     string
-	to       registry.Related
+	other    registry.Related
+	incoming bool
 	inherits bool
 }
 
 // parameter is the edge as the create query takes it.
-func (e edge) parameter(since time.Time) map[string]any {
-	return map[string]any{"to": string(e.to.NodeID()), "type": relationType(e.name), "properties": relationProperties(e.inherits, since)}
+func (e edge) parameter(self registry.ID, since time.Time) map[string]any {
+	from, to := self, e.other.NodeID()
+	if e.incoming {
+		from, to = to, from
+	}
+	return map[string]any{"from": string(from), "to": string(to), "type": relationType(e.name), "properties": relationProperties(e.inherits, since)}
 }
 
 // relationProperties are those of a relation's relationship.
@@ -135,11 +68,14 @@ func relationProperties(inherits bool, since time.Time) map[string]any {
 	return map[string]any{"inherits": tag(inherits), "since": since.UnixMilli()}
 }
 
-// relationsMade are the differences that new relations make.
+// relationsMade are the differences that new relations make to the object that
+// they start from.
 func relationsMade(edges []edge) []registry.Difference {
 	var out []registry.Difference
 	for _, e := range edges {
-		out = append(out, relationDifference(e.name, e.to, true))
+		if !e.incoming {
+			out = append(out, relationDifference(e.name, e.other, true))
+		}
 	}
 	return out
 }
@@ -164,12 +100,13 @@ func relationType(name string) string {
 }
 
 // edges checks the relations that a new object is to have.
-func edges(source *registry.Template, relations []registry.NewRelation, targets map[string]target) ([]edge, []registry.Violation) {
+func edges(own *registry.Template, relations []registry.NewRelation, got *prepared) ([]edge, []registry.Violation) {
 	var out []edge
 	var violations []registry.Violation
 	type way struct {
-		name string
-		to   registry.ID
+		name     string
+		incoming bool
+		other    registry.ID
 	}
 	seen := map[way]bool{}
 	for _, relation := range relations {
@@ -179,19 +116,24 @@ func edges(source *registry.Template, relations []registry.NewRelation, targets 
 			continue
 		}
 		for _, ref := range relation.To {
-			to, ok := targets[refKey(ref)]
+			other, ok := got.target(ref)
 			if !ok {
 				violations = append(violations, registry.Violation{Path: path, Rule: "unknown", Message: missing(ref).Error()})
 				continue
 			}
-			rule := ruleFor(relation.Name, source, to.template.Template)
+			incoming := relation.Direction == registry.DirectionIn
+			source, target := own, other.template.Template
+			if incoming {
+				source, target = target, source
+			}
+			rule := ruleFor(relation.Name, source, target)
 			if rule == nil {
-				violations = append(violations, undeclared(relation.Name, source, to.template.Template))
+				violations = append(violations, undeclared(relation.Name, source, target))
 				continue
 			}
-			if w := (way{relation.Name, to.thing.NodeID()}); !seen[w] {
+			if w := (way{relation.Name, incoming, other.thing.NodeID()}); !seen[w] {
 				seen[w] = true
-				out = append(out, edge{relation.Name, to.thing, rule.Inherits})
+				out = append(out, edge{relation.Name, other.thing, incoming, rule.Inherits})
 			}
 		}
 	}
@@ -221,7 +163,6 @@ func (s *Store) Relate(ctx context.Context, scope registry.Scope, from registry.
 	if violation := registry.CheckRelationName("relation", name); violation != nil {
 		return nil, nil, registry.Invalid(*violation)
 	}
-	committed := func() {}
 	err = change(ctx, s, scope, "relation.relate", func(ctx context.Context, tx *transaction) error {
 		a, b, err := s.ends(ctx, tx, scope, from, to)
 		if err != nil {
@@ -232,7 +173,7 @@ func (s *Store) Relate(ctx context.Context, scope registry.Scope, from registry.
 		if rule == nil {
 			return registry.Invalid(undeclared(name, a.template.Template, b.template.Template))
 		}
-		if committed, err = s.claimNames(ctx, tx, relationNames, []string{relationType(name)}); err != nil {
+		if err = s.claim(ctx, tx, relationNames, []string{relationType(name)}); err != nil {
 			return err
 		}
 		q := query{"relation.relate", typedText(relateText, name)}
@@ -250,7 +191,6 @@ func (s *Store) Relate(ctx context.Context, scope registry.Scope, from registry.
 	if err != nil {
 		return nil, nil, fmt.Errorf("relate: %w", err)
 	}
-	committed()
 	return source, other, nil
 }
 
@@ -301,16 +241,18 @@ func typedText(text, name string) string { return strings.ReplaceAll(text, "TYPE
 
 // ends finds both ends of a relation.
 func (s *Store) ends(ctx context.Context, tx *transaction, scope registry.Scope, from, to registry.Ref) (a, b target, err error) {
-	_, targets, err := s.prepare(ctx, tx, scope, registry.KindDevice, "", []registry.Ref{from, to})
+	got, err := s.prepare(ctx, tx, scope, wanted{kind: registry.KindDevice, refs: []registry.Ref{from, to}})
 	if err != nil {
 		return a, b, err
 	}
-	for _, ref := range []registry.Ref{from, to} {
-		if _, ok := targets[refKey(ref)]; !ok {
-			return a, b, missing(ref)
-		}
+	var ok bool
+	if a, ok = got.target(from); !ok {
+		return a, b, missing(from)
 	}
-	return targets[refKey(from)], targets[refKey(to)], nil
+	if b, ok = got.target(to); !ok {
+		return a, b, missing(to)
+	}
+	return a, b, nil
 }
 
 // builtInTypes are relationship types between things that are no relations.

@@ -2,7 +2,6 @@ package graph
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,45 +10,22 @@ import (
 )
 
 var (
-	// A group's parent is among the relations, as CHILD_OF.
-	thingCreate = labelled("create", `
-		MATCH (t:Entity {id: $template})
-		WHERE t.account = $account AND t:Template
-		CREATE (n:LABEL:Entity)
-		SET n = $properties, n.account = $account
-		CREATE (n)-[:INSTANCE_OF]->(t)
-		WITH n
-		CALL (n) {
-			UNWIND $relations AS relation
-			MATCH (o:Entity {id: relation.to})
-			WHERE o.account = $account
-			CREATE (n)-[r:$(relation.type)]->(o)
-			SET r = relation.properties
-			RETURN count(r) AS related
-		}
-		RETURN related AS n`)
-
-	// The version is raised first: whoever else changes the thing waits here.
-	thingLock = forEachKind("lock", `
-		THING
-		SET n.version = n.version + 1, n.updatedAt = $now
-		WITH n
-		MATCH (n)-[:INSTANCE_OF]->(t:Template)
-		RETURN `+thing("n")+` AS thing, properties(t) AS template`)
-
 	thingUpdate = named("thing.update", `
-		MATCH (n:Entity {id: $id})
+		UNWIND $things AS thing
+		MATCH (n:Entity {id: thing.id})
 		WHERE n.account = $account
-		SET n += $changes`)
+		SET n += thing.changes
+		RETURN count(n) AS n`)
 
 	thingMove = named("thing.changeTemplate", `
-		MATCH (n:Entity {id: $id})-[old:INSTANCE_OF]->()
+		UNWIND $things AS thing
+		MATCH (n:Entity {id: thing.id})-[old:INSTANCE_OF]->()
 		WHERE n.account = $account
-		MATCH (t:Entity {id: $template})
+		MATCH (t:Entity {id: thing.template})
 		WHERE t.account = $account AND t:Template
 		DELETE old
 		CREATE (n)-[:INSTANCE_OF]->(t)
-		RETURN t.id AS id`)
+		RETURN count(t) AS n`)
 
 	thingRelated = named("thing.relatedTemplates", `
 		MATCH (n:Entity {id: $id})
@@ -73,220 +49,176 @@ var (
 		SET p.topology = p.topology + 1`)
 )
 
-// newThing is what a thing is made from. Make builds it once its template and,
-// for a group, its parent are known.
-type newThing struct {
-	kind       registry.Kind
-	key        string
-	keyField   string
-	template   string
-	attributes registry.Attributes
-	relations  []registry.NewRelation
-	// parent is for groups.
-	parent *registry.Ref
-	make   func(object registry.Object, template *registry.Template, attributes registry.Attributes, parent registry.Related) (registry.Related, error)
+// patchedThing is a thing that is to change, and how.
+type patchedThing struct {
+	ref   registry.Ref
+	patch registry.TwinPatch
+	// wrong is what was found without looking into the database.
+	wrong []registry.Violation
 }
 
-// create makes a thing, with its relations, in one transaction.
-func (s *Store) create(ctx context.Context, scope registry.Scope, n newThing) (registry.Related, error) {
-	attributes, wrongAttributes := plainAttributes(n.kind, n.attributes)
-	attributes = merge(nil, attributes) // a null says that there is none
-	if n.template == "" {
-		n.template = registry.OpenTemplate
+// plain makes the patch's attributes plain and notes what is wrong with it.
+func (p *patchedThing) plain() {
+	p.patch.Attributes, p.wrong = plainAttributes(p.ref.Kind, p.patch.Attributes)
+	if violation := registry.CheckDescription(p.patch.Description.Value); violation != nil {
+		p.wrong = append(p.wrong, *violation)
 	}
-	refs := refsOf(n.relations)
-	if len(refs) > registry.MaxRelationsAtOne {
-		return nil, registry.LimitExceeded("an object can be made with at most %d relations", registry.MaxRelationsAtOne)
+	if state := p.patch.State; state != nil && !validState(*state) {
+		p.wrong = append(p.wrong, registry.Violation{Path: "state", Rule: "enum", Message: fmt.Sprintf("%q is no state", *state)})
 	}
-	if n.parent != nil {
-		refs = append(refs, *n.parent)
+}
+
+// changing is the batch that changes things of one kind.
+func (s *Store) changing(scope registry.Scope, kind registry.Kind, list string, things []patchedThing) bulk {
+	for i := range things {
+		things[i].ref.Kind = kind
+		things[i].plain()
 	}
-	var created registry.Related
-	committed := func() {}
-	err := change(ctx, s, scope, noun(n.kind)+".create", func(ctx context.Context, tx *transaction) error {
-		template, targets, err := s.prepare(ctx, tx, scope, n.kind, n.template, refs)
-		if err != nil {
-			return err
-		}
-		if template == nil {
-			return unknownTemplate(n.kind, n.template)
-		}
-		made, violations := edges(template.Template, n.relations, targets)
-		violations = slices.Concat(wrongAttributes, template.check(attributes), violations)
-		var parent registry.Related
-		if n.parent != nil {
-			to, ok := targets[refKey(*n.parent)]
-			if !ok {
-				violations = append(violations, registry.Violation{Path: "parent", Rule: "unknown", Message: missing(*n.parent).Error()})
-			}
-			parent = to.thing
-		}
-		if len(violations) > 0 {
-			return registry.Invalid(violations...)
-		}
-		object := registry.Object{ID: newID(), Version: 1, CreatedAt: tx.at, UpdatedAt: tx.at}
-		if created, err = n.make(object, template.Template, attributes, parent); err != nil {
-			return err
-		}
-		tx.record(entry{
-			kind: objectKind(created), id: object.ID, key: keyOf(created), operation: registry.ChangeCreate, action: "created", version: 1,
-			after: thingSnapshot(created, template.Template), relations: relationsMade(made), structural: n.kind == registry.KindGroup,
-		})
-		node, err := nodeOf(created, template.Template)
-		if err != nil {
-			return err
-		}
-		if committed, err = s.claimBoth(ctx, tx, edgeNames(made), attributeNames(n.kind, node)); err != nil {
-			return err
-		}
-		return insert(ctx, tx, created, template.ID, node, made, parent)
-	})
-	if errors.Is(err, errConstraint) {
-		return nil, registry.Conflict(n.keyField, "%s %q exists already", noun(n.kind), n.key)
+	return bulk{
+		name: noun(kind) + ".update", list: list, items: len(things),
+		weight: func(int) int { return 0 },
+		work: func(ctx context.Context, tx *transaction, from, to int, out []outcome) error {
+			return s.changePart(ctx, tx, scope, kind, things[from:to], out[from:to])
+		},
 	}
+}
+
+// update changes a thing in one transaction.
+func (s *Store) update(ctx context.Context, scope registry.Scope, ref registry.Ref, patch registry.TwinPatch) (registry.Related, error) {
+	return s.alone(ctx, scope, s.changing(scope, ref.Kind, "", []patchedThing{{ref: ref, patch: patch}}))
+}
+
+// changed is what a part of a batch of changes comes to.
+type changed struct {
+	written []any
+	// moved change their template; devices among them their measures.
+	moved   []any
+	devices []registry.ID
+	names   distinct
+}
+
+// changePart checks changes, each on its own, and writes those that are right.
+func (s *Store) changePart(ctx context.Context, tx *transaction, scope registry.Scope, kind registry.Kind, things []patchedThing, out []outcome) error {
+	w := wanted{kind: kind}
+	for i := range things {
+		w.refs = append(w.refs, things[i].ref)
+		if name := things[i].patch.Template; name != nil {
+			w.templates = append(w.templates, *name)
+		}
+	}
+	got, err := s.prepare(ctx, tx, scope, w)
 	if err != nil {
-		return nil, fmt.Errorf("create %s %s: %w", noun(n.kind), n.key, err)
+		return err
 	}
-	committed()
-	return created, nil
+	var all changed
+	seen := map[registry.ID]bool{}
+	for i := range things {
+		before, ok := got.target(things[i].ref)
+		switch known := ok && kindOf(before.thing) == kind; {
+		case !known && len(things[i].wrong) > 0:
+			err = registry.Invalid(things[i].wrong...)
+		case !known:
+			err = missing(things[i].ref)
+		case seen[before.thing.NodeID()]:
+			err = registry.Conflict("", "the request changes this %s already", noun(kind))
+		default:
+			seen[before.thing.NodeID()] = true
+			out[i].thing, err = s.changeOne(ctx, tx, scope, before, &things[i], got, &all)
+		}
+		if out[i].err = err; err != nil && !itsOwn(err) {
+			return err
+		}
+	}
+	return s.writeChanges(ctx, tx, &all)
 }
 
-func insert(ctx context.Context, tx *transaction, thing registry.Related, template registry.ID, node map[string]any, made []edge, parent registry.Related) error {
-	relations := make([]any, 0, len(made)+1)
-	for _, e := range made {
-		relations = append(relations, e.parameter(tx.at))
+// changeOne decides what a thing becomes.
+func (s *Store) changeOne(ctx context.Context, tx *transaction, scope registry.Scope, before target, p *patchedThing, got *prepared, all *changed) (registry.Related, error) {
+	kind, object := kindOf(before.thing), objectIn(before.thing)
+	if want := p.patch.IfVersion; want != nil && *want != object.Version {
+		return nil, registry.Conflict("ifVersion", "the %s has version %d, not %d", noun(kind), object.Version, *want)
 	}
-	if group, ok := thing.(*registry.Group); ok {
-		relations = append(relations, map[string]any{"to": string(parent.NodeID()), "type": "CHILD_OF", "properties": childProperties(group.Name, tx.at)})
+	template, action, violations := before.template, "updated", slices.Clone(p.wrong)
+	if p.patch.Template != nil {
+		if template = got.template(*p.patch.Template); template == nil {
+			return nil, unknownTemplate(kind, *p.patch.Template)
+		}
+		if template.ID != before.template.ID {
+			action = "migrated"
+			wrong, err := s.unfit(ctx, tx, scope, before.thing, template.Template)
+			if err != nil {
+				return nil, err
+			}
+			violations = append(violations, wrong...)
+		}
 	}
-	related, ok, err := one(ctx, tx, thingCreate[kindOf(thing)], params{"template": string(template), "properties": node, "relations": relations}, counted)
-	if err == nil && (!ok || related != len(relations)) {
-		// The template or a target was deleted between the two queries.
+	attributes := merge(attributesIn(before.thing), p.patch.Attributes)
+	if violations = append(violations, template.check(attributes)...); len(violations) > 0 {
+		return nil, registry.Invalid(violations...)
+	}
+	after := patched(before.thing, p.patch, template.ID, attributes)
+	was, is := thingSnapshot(before.thing, before.template.Template), thingSnapshot(after, template.Template)
+	if len(compare(was, is)) == 0 {
+		return before.thing, nil
+	}
+	raise(after, tx.at)
+	node, err := nodeOf(after, template.Template)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range attributeNames(kind, node) {
+		all.names.add(name)
+	}
+	all.written = append(all.written, map[string]any{"id": string(object.ID), "changes": changes(before.node, kind, node)})
+	if action == "migrated" {
+		all.moved = append(all.moved, map[string]any{"id": string(object.ID), "template": string(template.ID)})
+		if kind == registry.KindDevice {
+			all.devices = append(all.devices, object.ID)
+		}
+	}
+	tx.record(entry{
+		kind: objectKind(after), id: object.ID, key: keyOf(after), operation: registry.ChangeUpdate, action: action,
+		version: objectIn(after).Version, before: was, after: thingSnapshot(after, template.Template),
+	})
+	return after, nil
+}
+
+// writeChanges writes what was decided.
+func (s *Store) writeChanges(ctx context.Context, tx *transaction, all *changed) error {
+	if len(all.written) == 0 {
+		return nil
+	}
+	if err := s.claim(ctx, tx, propertyNames, all.names.all()); err != nil {
+		return err
+	}
+	if len(all.devices) > 0 {
+		if err := s.raiseTopology(ctx, tx, all.devices...); err != nil {
+			return err
+		}
+	}
+	if err := wholly(ctx, tx, thingUpdate, params{"things": all.written}, len(all.written)); err != nil || len(all.moved) == 0 {
+		return err
+	}
+	return wholly(ctx, tx, thingMove, params{"things": all.moved}, len(all.moved))
+}
+
+// wholly runs a query that counts what it did as n, and asks to begin again if
+// that is not what was expected: something went away meanwhile.
+func wholly(ctx context.Context, tx *transaction, q query, p params, want int) error {
+	did, _, err := one(ctx, tx, q, p, counted)
+	if err == nil && did != want {
 		return errAgain
 	}
 	return err
 }
 
-// childProperties are those of the relationship from a group to its parent. The
-// name stands there too, so that former paths can be walked.
-func childProperties(name string, since time.Time) map[string]any {
-	return map[string]any{"since": since.UnixMilli(), "name": name, "nameFold": Fold(name)}
-}
-
-func unknownTemplate(kind registry.Kind, name string) error {
-	return &registry.Error{Code: registry.CodeNotFound, Field: "template", Message: fmt.Sprintf("there is no published template %q for %ss", name, noun(kind))}
-}
-
-// claimBoth claims names of relations and of attributes.
-func (s *Store) claimBoth(ctx context.Context, tx runner, relations, attributes []string) (committed func(), err error) {
-	first, err := s.claimNames(ctx, tx, relationNames, relations)
-	if err != nil {
-		return nil, err
-	}
-	second, err := s.claimNames(ctx, tx, propertyNames, attributes)
-	if err != nil {
-		return nil, err
-	}
-	return func() { first(); second() }, nil
-}
-
-// update changes a thing in one transaction.
-func (s *Store) update(ctx context.Context, scope registry.Scope, ref registry.Ref, patch registry.TwinPatch) (registry.Related, error) {
-	attributes, violations := plainAttributes(ref.Kind, patch.Attributes)
-	if violation := registry.CheckDescription(patch.Description.Value); violation != nil {
-		violations = append(violations, *violation)
-	}
-	if patch.State != nil && !validState(*patch.State) {
-		violations = append(violations, registry.Violation{Path: "state", Rule: "enum", Message: fmt.Sprintf("%q is no state", *patch.State)})
-	}
-	if len(violations) > 0 {
-		return nil, registry.Invalid(violations...)
-	}
-	var updated registry.Related
-	committed := func() {}
-	err := change(ctx, s, scope, noun(ref.Kind)+".update", func(ctx context.Context, tx *transaction) error {
-		before, err := s.lock(ctx, tx, scope, ref, patch.IfVersion)
-		if err != nil {
-			return err
-		}
-		template, action := before.template, "updated"
-		if patch.Template != nil {
-			if template, err = s.moveTemplate(ctx, tx, scope, before, *patch.Template); err != nil {
-				return err
-			}
-			if template.ID != before.template.ID {
-				action = "migrated"
-			}
-		}
-		wanted := merge(attributesIn(before.thing), attributes)
-		if wrong := template.check(wanted); len(wrong) > 0 {
-			return registry.Invalid(wrong...)
-		}
-		updated = patched(before.thing, patch, template.ID, wanted)
-		node, err := nodeOf(updated, template.Template)
-		if err != nil {
-			return err
-		}
-		if committed, err = s.claimNames(ctx, tx, propertyNames, attributeNames(ref.Kind, node)); err != nil {
-			return err
-		}
-		tx.record(entry{
-			kind: objectKind(updated), id: updated.NodeID(), key: keyOf(updated), operation: registry.ChangeUpdate, action: action,
-			version: objectIn(updated).Version, before: thingSnapshot(before.thing, before.template.Template), after: thingSnapshot(updated, template.Template),
-		})
-		return nothing(ctx, tx, thingUpdate, params{"id": string(updated.NodeID()), "changes": changes(before.node, ref.Kind, node)})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("update %s: %w", noun(ref.Kind), err)
-	}
-	committed()
-	return updated, nil
-}
-
-// locked is a thing as it was read under its lock; its version is raised.
-type locked struct {
-	target
-	node fields
-}
-
-// lock raises a thing's version and reads it.
-func (s *Store) lock(ctx context.Context, tx *transaction, scope registry.Scope, ref registry.Ref, ifVersion *int) (locked, error) {
-	q, p := thingLock.of(ref, params{"now": tx.at})
-	before, ok, err := one(ctx, tx, q, p, func(f fields) locked {
-		thing := f.nested("thing")
-		return locked{target{thingOf(thing), s.template(f.nested("template"), scope.Account)}, thing.nested("node")}
-	})
-	if err != nil {
-		return before, err
-	}
-	if !ok {
-		return before, missing(ref)
-	}
-	if version := objectIn(before.thing).Version - 1; ifVersion != nil && *ifVersion != version {
-		return before, registry.Conflict("ifVersion", "the %s has version %d, not %d", noun(ref.Kind), version, *ifVersion)
-	}
-	return before, nil
-}
-
-// moveTemplate makes a thing an instance of the newest published template of a
-// name, if its relations allow that. The relations stay as they are.
-func (s *Store) moveTemplate(ctx context.Context, tx *transaction, scope registry.Scope, before locked, name string) (*compiledTemplate, error) {
-	kind := kindOf(before.thing)
-	template, _, err := s.prepare(ctx, tx, scope, kind, name, nil)
-	if err != nil {
-		return nil, err
-	}
-	if template == nil {
-		return nil, unknownTemplate(kind, name)
-	}
-	if template.ID == before.template.ID {
-		return template, nil
-	}
-	id := string(before.thing.NodeID())
-	violations, _, err := one(ctx, tx, thingRelated, params{"id": id, "builtIn": builtInTypes}, func(f fields) []registry.Violation {
+// unfit returns what is wrong with a thing's relations if it becomes an instance
+// of another template. They stay as they are.
+func (s *Store) unfit(ctx context.Context, tx *transaction, scope registry.Scope, thing registry.Related, template *registry.Template) ([]registry.Violation, error) {
+	violations, _, err := one(ctx, tx, thingRelated, params{"id": string(thing.NodeID()), "builtIn": builtInTypes}, func(f fields) []registry.Violation {
 		var out []registry.Violation
 		for _, relation := range f.maps("relations") {
-			source, target := template.Template, s.template(relation.nested("template"), scope.Account).Template
+			source, target := template, s.template(relation.nested("template"), scope.Account).Template
 			if relation.text("direction") == string(registry.DirectionIn) {
 				source, target = target, source
 			}
@@ -296,22 +228,7 @@ func (s *Store) moveTemplate(ctx context.Context, tx *transaction, scope registr
 		}
 		return out
 	})
-	if err != nil {
-		return nil, err
-	}
-	if len(violations) > 0 {
-		return nil, registry.Invalid(violations...)
-	}
-	if kind == registry.KindDevice {
-		if err := s.raiseTopology(ctx, tx, before.thing.NodeID()); err != nil {
-			return nil, err
-		}
-	}
-	moved, err := tx.run(ctx, thingMove, params{"id": id, "template": string(template.ID)})
-	if err == nil && len(moved) == 0 {
-		err = errAgain
-	}
-	return template, err
+	return violations, err
 }
 
 // raiseTopology tells the workers of the devices' partitions, in the same
@@ -359,6 +276,21 @@ func patched(before registry.Related, patch registry.TwinPatch, template registr
 		after.State = *patch.State
 	}
 	return &after
+}
+
+// raise gives a thing that is changing its next version.
+func raise(thing registry.Related, at time.Time) {
+	var object *registry.Object
+	switch thing := thing.(type) {
+	case *registry.Group:
+		object = &thing.Object
+	case *registry.Device:
+		object = &thing.Object
+	case *registry.Asset:
+		object = &thing.Object
+	}
+	object.Version++
+	object.UpdatedAt = at
 }
 
 func validState(state registry.State) bool {

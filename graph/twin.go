@@ -8,20 +8,23 @@ import (
 )
 
 var (
-	// Setting a property to itself takes the node's lock. Open links of an asset
-	// are held by its devices' partitions.
-	twinLock = forEachKind("lockForDeletion", `
-		THING
-		SET n.version = n.version
-		WITH n
+	// The twins that are to be deleted, with the devices whose partitions know of
+	// them: open links of an asset are held by its devices' partitions.
+	twinDoomed = labelled("doomed", `
+		CALL () {
+			UNWIND $keys AS key MATCH (n:LABEL) WHERE n.account = $account AND n.keyFold = key RETURN n, key AS ref
+			UNION ALL
+			UNWIND $ids AS id MATCH (n:Entity {id: id}) WHERE n.account = $account AND n:LABEL RETURN n, id AS ref
+		}
 		MATCH (n)-[:INSTANCE_OF]->(t:Template)
-		RETURN `+thing("n")+` AS thing, properties(t) AS template,
-			CASE WHEN n:Device THEN [n.id] ELSE [(n)<-[l:LINKED_TO]-(d:Device) WHERE l.until IS NULL | d.id] END AS devices`)
+		RETURN collect({ref: ref, thing: `+thing("n")+`, template: properties(t),
+			devices: CASE WHEN n:Device THEN [n.id] ELSE [(n)<-[l:LINKED_TO]-(d:Device) WHERE l.until IS NULL | d.id] END}) AS twins`)
 
 	// The series are set apart first: what they hold goes in further, bounded
 	// transactions.
 	twinOrphan = named("twin.orphanSeries", `
-		MATCH (n:Entity {id: $id})
+		UNWIND $ids AS id
+		MATCH (n:Entity {id: id})
 		WHERE n.account = $account
 		MATCH (n)-[:HAS_SERIES]->(s:Series)
 		SET s:Orphaned, s.account = $account`)
@@ -74,22 +77,15 @@ func created[T registry.Related](thing registry.Related, err error) (T, error) {
 }
 
 func (s *Store) createTwin(ctx context.Context, scope registry.Scope, kind registry.Kind, n registry.NewTwin) (registry.Related, error) {
+	return s.create(ctx, scope, newTwin(kind, n))
+}
+
+// newTwin says how a device or an asset is made.
+func newTwin(kind registry.Kind, n registry.NewTwin) newThing {
 	if n.State == "" {
 		n.State = registry.StateActive
 	}
-	var violations []registry.Violation
-	for _, violation := range []*registry.Violation{registry.CheckReference("reference", n.Reference), registry.CheckDescription(n.Description)} {
-		if violation != nil {
-			violations = append(violations, *violation)
-		}
-	}
-	if !validState(n.State) {
-		violations = append(violations, registry.Violation{Path: "state", Rule: "enum", Message: fmt.Sprintf("%q is no state", n.State)})
-	}
-	if len(violations) > 0 {
-		return nil, registry.Invalid(violations...)
-	}
-	return s.create(ctx, scope, newThing{
+	thing := newThing{
 		kind: kind, key: n.Reference, keyField: "reference", template: n.Template, attributes: n.Attributes, relations: n.Relations,
 		make: func(object registry.Object, template *registry.Template, attributes registry.Attributes, _ registry.Related) (registry.Related, error) {
 			if kind == registry.KindDevice {
@@ -97,42 +93,102 @@ func (s *Store) createTwin(ctx context.Context, scope registry.Scope, kind regis
 			}
 			return &registry.Asset{Object: object, Reference: n.Reference, Description: n.Description, State: n.State, TemplateID: template.ID, Attributes: attributes}, nil
 		},
-	})
+	}
+	for _, violation := range []*registry.Violation{registry.CheckReference("reference", n.Reference), registry.CheckDescription(n.Description)} {
+		if violation != nil {
+			thing.wrong = append(thing.wrong, *violation)
+		}
+	}
+	if !validState(n.State) {
+		thing.wrong = append(thing.wrong, registry.Violation{Path: "state", Rule: "enum", Message: fmt.Sprintf("%q is no state", n.State)})
+	}
+	return thing
 }
 
 func (s *Store) deleteTwin(ctx context.Context, scope registry.Scope, ref registry.Ref) (registry.Related, error) {
-	type answer struct {
-		thing    registry.Related
-		template *registry.Template
-		devices  []registry.ID
-	}
-	var got answer
-	q, p := twinLock.of(ref, nil)
-	err := change(ctx, s, scope, noun(ref.Kind)+".delete", func(ctx context.Context, tx *transaction) (err error) {
-		var ok bool
-		got, ok, err = one(ctx, tx, q, p, func(f fields) answer {
-			return answer{thingOf(f.nested("thing")), s.template(f.nested("template"), scope.Account).Template, f.ids("devices")}
-		})
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return missing(ref)
-		}
-		if len(got.devices) > 0 {
-			if err := s.raiseTopology(ctx, tx, got.devices...); err != nil {
-				return err
-			}
-		}
-		if err := nothing(ctx, tx, twinOrphan, params{"id": string(got.thing.NodeID())}); err != nil {
-			return err
-		}
-		tx.recordDeletion(got.thing, got.template)
-		return tx.bury(ctx, got.thing.NodeID())
-	})
+	deleted, err := s.alone(ctx, scope, s.deleting(scope, ref.Kind, "", []registry.Ref{ref}))
 	if err != nil {
-		return nil, fmt.Errorf("delete %s: %w", noun(ref.Kind), err)
+		return nil, err
 	}
 	s.sweepSoon(ctx, scope)
-	return got.thing, nil
+	return deleted, nil
+}
+
+// deleting is the batch that deletes twins of one kind.
+func (s *Store) deleting(scope registry.Scope, kind registry.Kind, list string, refs []registry.Ref) bulk {
+	return bulk{
+		name: noun(kind) + ".delete", list: list, items: len(refs),
+		weight: func(int) int { return 0 },
+		work: func(ctx context.Context, tx *transaction, from, to int, out []outcome) error {
+			return s.deletePart(ctx, tx, scope, kind, refs[from:to], out[from:to])
+		},
+	}
+}
+
+// doomed is a twin that is to be deleted.
+type doomed struct {
+	twin     registry.Related
+	template *registry.Template
+	devices  []registry.ID
+}
+
+func (s *Store) deletePart(ctx context.Context, tx *transaction, scope registry.Scope, kind registry.Kind, refs []registry.Ref, out []outcome) error {
+	found, err := s.doomed(ctx, tx, scope, kind, refs)
+	if err != nil {
+		return err
+	}
+	var ids, devices []registry.ID
+	gone := map[registry.ID]bool{}
+	for i, ref := range refs {
+		ref.Kind = kind
+		d, ok := found[refKey(ref)]
+		switch {
+		case !ok:
+			out[i] = outcome{err: missing(ref)}
+			continue
+		case gone[d.twin.NodeID()]:
+			out[i] = outcome{err: registry.Conflict("", "the request deletes this %s already", noun(kind))}
+			continue
+		}
+		gone[d.twin.NodeID()] = true
+		out[i] = outcome{thing: d.twin}
+		ids, devices = append(ids, d.twin.NodeID()), append(devices, d.devices...)
+		tx.recordDeletion(d.twin, d.template)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	if len(devices) > 0 {
+		if err := s.raiseTopology(ctx, tx, devices...); err != nil {
+			return err
+		}
+	}
+	if err := nothing(ctx, tx, twinOrphan, params{"ids": texts(ids)}); err != nil {
+		return err
+	}
+	return tx.bury(ctx, ids...)
+}
+
+// doomed reads the twins that are to be deleted, by their refKey.
+func (s *Store) doomed(ctx context.Context, tx *transaction, scope registry.Scope, kind registry.Kind, refs []registry.Ref) (map[string]doomed, error) {
+	var keys, ids distinct
+	for _, ref := range refs {
+		if ref.ID != "" {
+			ids.add(string(ref.ID))
+		} else {
+			keys.add(Fold(ref.Key))
+		}
+	}
+	found, _, err := one(ctx, tx, twinDoomed[kind], params{"keys": keys.all(), "ids": ids.all()}, func(f fields) map[string]doomed {
+		out := map[string]doomed{}
+		for _, item := range f.maps("twins") {
+			twin, ref := thingOf(item.nested("thing")), registry.Ref{Kind: kind, Key: item.text("ref")}
+			if twin != nil && string(twin.NodeID()) == ref.Key {
+				ref = registry.Ref{ID: twin.NodeID()}
+			}
+			out[refKey(ref)] = doomed{twin, s.template(item.nested("template"), scope.Account).Template, item.ids("devices")}
+		}
+		return out
+	})
+	return found, err
 }

@@ -1,9 +1,11 @@
 package registry
 
-// NewRelation names the objects that one relation leads to, by their keys.
+// NewRelation names the objects that one relation leads to, or comes from.
 type NewRelation struct {
 	Name string
-	To   []Ref
+	// Direction is OUT if empty.
+	Direction Direction
+	To        []Ref
 }
 
 // Relation is a typed, directed edge between groups, devices and assets, seen

@@ -1,0 +1,237 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// A group's parent is among the relations, as CHILD_OF.
+var thingCreate = labelled("create", `
+	CALL () {
+		UNWIND $things AS thing
+		MATCH (t:Entity {id: thing.template})
+		WHERE t.account = $account AND t:Template
+		CREATE (n:LABEL:Entity)
+		SET n = thing.properties, n.account = $account
+		CREATE (n)-[:INSTANCE_OF]->(t)
+		RETURN count(n) AS made
+	}
+	CALL (made) {
+		UNWIND $relations AS relation
+		MATCH (a:Entity {id: relation.from})
+		WHERE a.account = $account
+		MATCH (b:Entity {id: relation.to})
+		WHERE b.account = $account
+		CREATE (a)-[r:$(relation.type)]->(b)
+		SET r = relation.properties
+		RETURN count(r) AS related
+	}
+	RETURN made, related`)
+
+// newThing is what a thing is made from. Make builds it once its template and,
+// for a group, its parent are known.
+type newThing struct {
+	kind       registry.Kind
+	key        string
+	keyField   string
+	template   string
+	attributes registry.Attributes
+	relations  []registry.NewRelation
+	// parent is for groups.
+	parent *registry.Ref
+	// wrong is what was found without looking into the database.
+	wrong []registry.Violation
+	make  func(object registry.Object, template *registry.Template, attributes registry.Attributes, parent registry.Related) (registry.Related, error)
+}
+
+// plain makes the attributes plain and notes what is wrong with them.
+func (n *newThing) plain() {
+	attributes, wrong := plainAttributes(n.kind, n.attributes)
+	n.attributes = merge(nil, attributes) // a null says that there is none
+	n.wrong = append(n.wrong, wrong...)
+	if n.template == "" {
+		n.template = registry.OpenTemplate
+	}
+}
+
+// refs are the objects that the thing's relations, and its parent, name.
+func (n *newThing) refs() []registry.Ref {
+	refs := refsOf(n.relations)
+	if n.parent != nil {
+		refs = append(refs, *n.parent)
+	}
+	return refs
+}
+
+// weight is what making the thing costs beside the thing itself.
+func (n *newThing) weight() int {
+	weight := 0
+	for _, relation := range n.relations {
+		weight += len(relation.To)
+	}
+	return weight
+}
+
+// making is the batch that makes things of one kind. Each may refer to those
+// before it.
+func (s *Store) making(scope registry.Scope, kind registry.Kind, list string, things []newThing) bulk {
+	for i := range things {
+		things[i].plain()
+	}
+	return bulk{
+		name: noun(kind) + ".create", list: list, items: len(things),
+		weight: func(i int) int { return things[i].weight() },
+		work: func(ctx context.Context, tx *transaction, from, to int, out []outcome) error {
+			return s.makePart(ctx, tx, scope, things[from:to], out[from:to])
+		},
+	}
+}
+
+// create makes a thing, with its relations, in one transaction.
+func (s *Store) create(ctx context.Context, scope registry.Scope, n newThing) (registry.Related, error) {
+	made, err := s.alone(ctx, scope, s.making(scope, n.kind, "", []newThing{n}))
+	if errors.Is(err, errConstraint) {
+		return nil, n.taken()
+	}
+	return made, err
+}
+
+func (n *newThing) taken() error {
+	return registry.Conflict(n.keyField, "%s %q exists already", noun(n.kind), n.key)
+}
+
+// madeThing is a thing that is about to be written.
+type madeThing struct {
+	thing    registry.Related
+	template registry.ID
+	node     map[string]any
+	edges    []edge
+}
+
+// makePart checks things, each on its own, and writes those that are right.
+func (s *Store) makePart(ctx context.Context, tx *transaction, scope registry.Scope, things []newThing, out []outcome) error {
+	w := wanted{kind: things[0].kind}
+	for i := range things {
+		n := &things[i]
+		if n.weight() > registry.MaxRelationsAtOne {
+			continue
+		}
+		w.templates, w.keys, w.refs = append(w.templates, n.template), append(w.keys, n.key), append(w.refs, n.refs()...)
+	}
+	got, err := s.prepare(ctx, tx, scope, w)
+	if err != nil {
+		return err
+	}
+	var made []madeThing
+	for i := range things {
+		m, err := things[i].check(tx, got)
+		if out[i] = (outcome{m.thing, err}); err == nil {
+			made = append(made, m)
+		} else if !itsOwn(err) {
+			return err
+		}
+	}
+	return s.insert(ctx, tx, w.kind, made)
+}
+
+// check decides whether a thing can be made, and makes it known to those after
+// it.
+func (n *newThing) check(tx *transaction, got *prepared) (madeThing, error) {
+	if n.weight() > registry.MaxRelationsAtOne {
+		return madeThing{}, registry.LimitExceeded("an object can be made with at most %d relations", registry.MaxRelationsAtOne)
+	}
+	template := got.template(n.template)
+	if template == nil {
+		return madeThing{}, unknownTemplate(n.kind, n.template)
+	}
+	found, violations := edges(template.Template, n.relations, got)
+	violations = slices.Concat(n.wrong, template.check(n.attributes), violations)
+	var parent registry.Related
+	if n.parent != nil {
+		above, ok := got.target(*n.parent)
+		if !ok {
+			violations = append(violations, registry.Violation{Path: "parent", Rule: "unknown", Message: missing(*n.parent).Error()})
+		}
+		parent = above.thing
+	}
+	if len(violations) > 0 {
+		return madeThing{}, registry.Invalid(violations...)
+	}
+	if got.taken[Fold(n.key)] {
+		return madeThing{}, n.taken()
+	}
+	object := registry.Object{ID: newID(), Version: 1, CreatedAt: tx.at, UpdatedAt: tx.at}
+	thing, err := n.make(object, template.Template, n.attributes, parent)
+	if err != nil {
+		return madeThing{}, err
+	}
+	node, err := nodeOf(thing, template.Template)
+	if err != nil {
+		return madeThing{}, err
+	}
+	got.add(thing, template)
+	tx.record(entry{
+		kind: objectKind(thing), id: object.ID, key: keyOf(thing), operation: registry.ChangeCreate, action: "created", version: 1,
+		after: thingSnapshot(thing, template.Template), relations: relationsMade(found), structural: n.kind == registry.KindGroup,
+	})
+	for _, e := range found {
+		if e.incoming {
+			tx.recordRelation("related", e.other, e.name, thing)
+		}
+	}
+	return madeThing{thing, template.ID, node, found}, nil
+}
+
+// insert writes things and then their relations, so that these may lead from
+// one thing to another.
+func (s *Store) insert(ctx context.Context, tx *transaction, kind registry.Kind, made []madeThing) error {
+	if len(made) == 0 {
+		return nil
+	}
+	var relationTypes, attributes distinct
+	things, relations := make([]any, len(made)), []any{}
+	for i, m := range made {
+		things[i] = map[string]any{"template": string(m.template), "properties": m.node}
+		for _, e := range m.edges {
+			relationTypes.add(relationType(e.name))
+			relations = append(relations, e.parameter(m.thing.NodeID(), tx.at))
+		}
+		if group, ok := m.thing.(*registry.Group); ok {
+			relations = append(relations, map[string]any{
+				"from": string(group.ID), "to": string(group.ParentID), "type": "CHILD_OF", "properties": childProperties(group.Name, tx.at),
+			})
+		}
+		for _, name := range attributeNames(kind, m.node) {
+			attributes.add(name)
+		}
+	}
+	if err := s.claim(ctx, tx, relationNames, relationTypes.all()); err != nil {
+		return err
+	}
+	if err := s.claim(ctx, tx, propertyNames, attributes.all()); err != nil {
+		return err
+	}
+	whole, ok, err := one(ctx, tx, thingCreate[kind], params{"things": things, "relations": relations}, func(f fields) bool {
+		return f.integer("made") == len(things) && f.integer("related") == len(relations)
+	})
+	if err == nil && (!ok || !whole) {
+		// The template or a target was deleted between the two queries.
+		return errAgain
+	}
+	return err
+}
+
+// childProperties are those of the relationship from a group to its parent. The
+// name stands there too, so that former paths can be walked.
+func childProperties(name string, since time.Time) map[string]any {
+	return map[string]any{"since": since.UnixMilli(), "name": name, "nameFold": Fold(name)}
+}
+
+func unknownTemplate(kind registry.Kind, name string) error {
+	return &registry.Error{Code: registry.CodeNotFound, Field: "template", Message: fmt.Sprintf("there is no published template %q for %ss", name, noun(kind))}
+}

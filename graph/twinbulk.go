@@ -1,0 +1,99 @@
+package graph
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// CreateTwins makes devices or assets. If it is not atomic, what is wrong with
+// one stops no other; a relation may lead to a twin that stands earlier in the
+// list.
+func (s *Store) CreateTwins(ctx context.Context, scope registry.Scope, kind registry.Kind, twins []registry.NewTwin, atomic bool) (*registry.Bulk, error) {
+	things := make([]newThing, len(twins))
+	for i, n := range twins {
+		things[i] = newTwin(kind, n)
+	}
+	return s.bulk(ctx, scope, s.making(scope, kind, noun(kind)+"s", things), atomic, func(i int) string { return twins[i].Reference })
+}
+
+// UpdateTwins changes devices or assets. If it is not atomic, what is wrong with
+// one stops no other.
+func (s *Store) UpdateTwins(ctx context.Context, scope registry.Scope, kind registry.Kind, updates []registry.TwinEdit, atomic bool) (*registry.Bulk, error) {
+	things := make([]patchedThing, len(updates))
+	for i, u := range updates {
+		things[i] = patchedThing{ref: u.Ref, patch: u.Patch}
+	}
+	return s.bulk(ctx, scope, s.changing(scope, kind, noun(kind)+"s", things), atomic, func(i int) string { return nameOf(updates[i].Ref) })
+}
+
+// DeleteTwins deletes devices or assets, as DeleteDevice and DeleteAsset do. If
+// it is not atomic, what does not exist stops no other. It returns the ids of
+// what was deleted as well.
+func (s *Store) DeleteTwins(ctx context.Context, scope registry.Scope, kind registry.Kind, refs []registry.Ref, atomic bool) (*registry.Bulk, []registry.ID, error) {
+	result, err := s.bulk(ctx, scope, s.deleting(scope, kind, "refs", refs), atomic, func(i int) string { return nameOf(refs[i]) })
+	if err != nil {
+		return nil, nil, err
+	}
+	var deleted []registry.ID
+	for i := range result.Results {
+		if r := &result.Results[i]; r.Object != nil {
+			deleted = append(deleted, r.Object.NodeID())
+			r.Object = nil
+		}
+	}
+	s.sweepSoon(ctx, scope)
+	return result, deleted, nil
+}
+
+// nameOf is what a reference names an object by.
+func nameOf(ref registry.Ref) string {
+	if ref.ID != "" {
+		return string(ref.ID)
+	}
+	return ref.Key
+}
+
+// bulk runs a batch and says what became of its items.
+func (s *Store) bulk(ctx context.Context, scope registry.Scope, b bulk, atomic bool, key func(i int) string) (*registry.Bulk, error) {
+	if b.items > registry.MaxBulk {
+		return nil, registry.LimitExceeded("a request has at most %d items, not %d", registry.MaxBulk, b.items)
+	}
+	var out []outcome
+	if atomic && b.items > 0 {
+		var err error
+		if out, err = s.together(ctx, scope, b); err != nil {
+			return nil, err
+		}
+	} else {
+		out = s.apart(ctx, scope, b)
+	}
+	result := &registry.Bulk{Results: make([]registry.BulkResult, len(out)), Total: len(out)}
+	for i, item := range out {
+		result.Results[i] = registry.BulkResult{Index: i, Key: key(i), Object: item.thing}
+		if item.err != nil {
+			result.Results[i].Object, result.Results[i].Error = nil, s.shown(item.err)
+			result.Failed++
+		} else {
+			result.Succeeded++
+		}
+	}
+	return result, nil
+}
+
+// shown is what a caller may see of an item's error. What was not written for
+// callers goes to the log, under an id.
+func (s *Store) shown(err error) *registry.Error {
+	if e, ok := errors.AsType[*registry.Error](err); ok {
+		if e.Cause != nil {
+			s.log.Warn().Err(e.Cause).Str("code", string(e.Code)).Msg(e.Message)
+		}
+		return e
+	}
+	id := uuid.NewString()
+	s.log.Error().Err(err).Str("id", id).Msg("internal error")
+	return &registry.Error{Code: registry.CodeInternal, Message: "something went wrong in the server; the log knows more under the id " + id}
+}
