@@ -52,6 +52,9 @@ func (e *Error) Error() string { return e.Message }
 // Unwrap gives the cause to errors.Is and errors.As.
 func (e *Error) Unwrap() error { return e.Cause }
 
+// CodeName is the code as text.
+func (e *Error) CodeName() string { return string(e.Code) }
+
 // CodeOf returns the code of the first Error in the chain, or CodeInternal.
 func CodeOf(err error) Code {
 	if e, ok := errors.AsType[*Error](err); ok {

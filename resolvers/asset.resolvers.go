@@ -80,10 +80,7 @@ func (r *assetResolver) Changes(ctx context.Context, obj *registry.Asset, operat
 
 // CreateAsset is the resolver for the createAsset field.
 func (r *mutationResolver) CreateAsset(ctx context.Context, input generated.CreateAssetInput) (*generated.CreateAssetPayload, error) {
-	asset, err := r.Graph.CreateAsset(ctx, scopeFrom(ctx), registry.NewTwin{
-		Reference: input.Reference, Description: input.Description, State: input.State,
-		Template: deref(input.Template), Attributes: input.Attributes, Relations: newRelations(input.Relations),
-	})
+	asset, err := r.Graph.CreateAsset(ctx, scopeFrom(ctx), newAsset(input))
 	if err != nil {
 		return nil, err
 	}
@@ -92,14 +89,11 @@ func (r *mutationResolver) CreateAsset(ctx context.Context, input generated.Crea
 
 // UpdateAsset is the resolver for the updateAsset field.
 func (r *mutationResolver) UpdateAsset(ctx context.Context, input generated.UpdateAssetInput) (*generated.UpdateAssetPayload, error) {
-	ref, err := refOf(registry.KindAsset, input.ID, input.Reference, "reference")
+	edit, err := assetEdit(input)
 	if err != nil {
 		return nil, err
 	}
-	asset, err := r.Graph.UpdateAsset(ctx, scopeFrom(ctx), ref, registry.TwinPatch{
-		Description: patched(input.Description), State: input.State, Attributes: input.Attributes,
-		Template: input.Template, IfVersion: input.IfVersion,
-	})
+	asset, err := r.Graph.UpdateAsset(ctx, scopeFrom(ctx), edit.Ref, edit.Patch)
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +112,27 @@ func (r *mutationResolver) DeleteAsset(ctx context.Context, input generated.Dele
 	}
 	r.forget(ctx, asset.ID)
 	return &generated.DeleteAssetPayload{DeletedID: asset.ID}, nil
+}
+
+// CreateAssets is the resolver for the createAssets field.
+func (r *mutationResolver) CreateAssets(ctx context.Context, input generated.CreateAssetsInput) (*registry.Bulk, error) {
+	result, err := r.Graph.CreateTwins(ctx, scopeFrom(ctx), registry.KindAsset, each(input.Assets, func(in *generated.CreateAssetInput) registry.NewTwin { return newAsset(*in) }), input.Atomic)
+	return done(ctx, result, err)
+}
+
+// UpdateAssets is the resolver for the updateAssets field.
+func (r *mutationResolver) UpdateAssets(ctx context.Context, input generated.UpdateAssetsInput) (*registry.Bulk, error) {
+	items, err := edits("assets", input.Assets, func(in *generated.UpdateAssetInput) (registry.TwinEdit, error) { return assetEdit(*in) })
+	if err != nil {
+		return nil, err
+	}
+	result, err := r.Graph.UpdateTwins(ctx, scopeFrom(ctx), registry.KindAsset, items, input.Atomic)
+	return done(ctx, result, err)
+}
+
+// DeleteAssets is the resolver for the deleteAssets field.
+func (r *mutationResolver) DeleteAssets(ctx context.Context, input generated.DeleteAssetsInput) (*registry.Bulk, error) {
+	return r.deleteTwins(ctx, registry.KindAsset, input.Ids, input.References, input.Atomic)
 }
 
 // Asset is the resolver for the asset field.

@@ -41,6 +41,12 @@ func complexity() generated.ComplexityRoot {
 	q.InheritedPolicies = func(child int, _ []string, _ *string) int { return list(child) }
 	q.Nodes = func(child int, ids []registry.ID) int { return 1 + len(ids)*max(child, 1) }
 
+	m := &root.Mutation
+	m.CreateDevices = func(child int, in generated.CreateDevicesInput) int { return bulkCost(child, len(in.Devices)) }
+	m.CreateAssets = func(child int, in generated.CreateAssetsInput) int { return bulkCost(child, len(in.Assets)) }
+	m.UpdateDevices = func(child int, in generated.UpdateDevicesInput) int { return bulkCost(child, len(in.Devices)) }
+	m.UpdateAssets = func(child int, in generated.UpdateAssetsInput) int { return bulkCost(child, len(in.Assets)) }
+
 	g := &root.Group
 	g.Children = func(child int, first *int, _ *string, last *int, _ *string) int { return page(child, first, last) }
 	g.Members = func(child int, _ *registry.Kind, _ *string, _ bool, _ *string, _ *registry.State, first *int, _ *string, last *int, _ *string) int {
@@ -73,6 +79,10 @@ func complexity() generated.ComplexityRoot {
 func page(child int, first, last *int) int {
 	return gqlhttp.PageCost(child, first, last, registry.DefaultPage)
 }
+
+// bulkCost is low for an item's own fields: they are known, and nothing is read
+// for them.
+func bulkCost(child, items int) int { return 1 + items*child/10 }
 
 func list(child int) int { return 1 + usualList*max(child, 1) }
 

@@ -80,10 +80,7 @@ func (r *deviceResolver) Changes(ctx context.Context, obj *registry.Device, oper
 
 // CreateDevice is the resolver for the createDevice field.
 func (r *mutationResolver) CreateDevice(ctx context.Context, input generated.CreateDeviceInput) (*generated.CreateDevicePayload, error) {
-	device, err := r.Graph.CreateDevice(ctx, scopeFrom(ctx), registry.NewTwin{
-		Reference: input.Reference, Description: input.Description, State: input.State,
-		Template: deref(input.Template), Attributes: input.Attributes, Relations: newRelations(input.Relations),
-	})
+	device, err := r.Graph.CreateDevice(ctx, scopeFrom(ctx), newDevice(input))
 	if err != nil {
 		return nil, err
 	}
@@ -92,14 +89,11 @@ func (r *mutationResolver) CreateDevice(ctx context.Context, input generated.Cre
 
 // UpdateDevice is the resolver for the updateDevice field.
 func (r *mutationResolver) UpdateDevice(ctx context.Context, input generated.UpdateDeviceInput) (*generated.UpdateDevicePayload, error) {
-	ref, err := refOf(registry.KindDevice, input.ID, input.Reference, "reference")
+	edit, err := deviceEdit(input)
 	if err != nil {
 		return nil, err
 	}
-	device, err := r.Graph.UpdateDevice(ctx, scopeFrom(ctx), ref, registry.TwinPatch{
-		Description: patched(input.Description), State: input.State, Attributes: input.Attributes,
-		Template: input.Template, IfVersion: input.IfVersion,
-	})
+	device, err := r.Graph.UpdateDevice(ctx, scopeFrom(ctx), edit.Ref, edit.Patch)
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +112,27 @@ func (r *mutationResolver) DeleteDevice(ctx context.Context, input generated.Del
 	}
 	r.forget(ctx, device.ID)
 	return &generated.DeleteDevicePayload{DeletedID: device.ID}, nil
+}
+
+// CreateDevices is the resolver for the createDevices field.
+func (r *mutationResolver) CreateDevices(ctx context.Context, input generated.CreateDevicesInput) (*registry.Bulk, error) {
+	result, err := r.Graph.CreateTwins(ctx, scopeFrom(ctx), registry.KindDevice, each(input.Devices, func(in *generated.CreateDeviceInput) registry.NewTwin { return newDevice(*in) }), input.Atomic)
+	return done(ctx, result, err)
+}
+
+// UpdateDevices is the resolver for the updateDevices field.
+func (r *mutationResolver) UpdateDevices(ctx context.Context, input generated.UpdateDevicesInput) (*registry.Bulk, error) {
+	items, err := edits("devices", input.Devices, func(in *generated.UpdateDeviceInput) (registry.TwinEdit, error) { return deviceEdit(*in) })
+	if err != nil {
+		return nil, err
+	}
+	result, err := r.Graph.UpdateTwins(ctx, scopeFrom(ctx), registry.KindDevice, items, input.Atomic)
+	return done(ctx, result, err)
+}
+
+// DeleteDevices is the resolver for the deleteDevices field.
+func (r *mutationResolver) DeleteDevices(ctx context.Context, input generated.DeleteDevicesInput) (*registry.Bulk, error) {
+	return r.deleteTwins(ctx, registry.KindDevice, input.Ids, input.References, input.Atomic)
 }
 
 // Device is the resolver for the device field.

@@ -59,10 +59,10 @@ func absent[T any](v *T, err error) (*T, error) {
 	return v, err
 }
 
-// forget removes the live state of a twin that was deleted. That it could not
-// is no reason to fail: nobody can ask for the twin any more.
-func (r *Resolver) forget(ctx context.Context, twin registry.ID) {
-	if err := r.Feed.Forget(ctx, scopeFrom(ctx), twin); err != nil {
-		r.Log.Warn().Err(err).Str("twin", string(twin)).Msg("a live state was not removed")
+// forget removes the live state of twins that were deleted. That it could not
+// is no reason to fail: nobody can ask for them any more.
+func (r *Resolver) forget(ctx context.Context, twins ...registry.ID) {
+	if err := r.Feed.Forget(ctx, scopeFrom(ctx), twins...); err != nil {
+		r.Log.Warn().Err(err).Int("twins", len(twins)).Msg("live states were not removed")
 	}
 }

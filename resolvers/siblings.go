@@ -12,7 +12,7 @@ import (
 // everyType makes a selection's fragments count whatever type they are on.
 var everyType = []string{
 	"Node", "Twin", "Related", "Group", "Device", "Asset", "Template", "Policy", "Link",
-	"GroupEdge", "DeviceEdge", "AssetEdge", "TwinEdge", "PolicyEdge", "TemplateEdge",
+	"GroupEdge", "DeviceEdge", "AssetEdge", "TwinEdge", "PolicyEdge", "TemplateEdge", "BulkResult",
 }
 
 // siblings tells the loaders that these objects were met and that the fields
@@ -27,10 +27,11 @@ func (l *loaders) siblings(ctx context.Context, things []registry.Node) {
 	}
 }
 
-// expectBelow looks through the wrappers of a connection.
+// expectBelow looks through the wrappers of a connection and of a bulk
+// request's outcomes.
 func (l *loaders) expectBelow(op *graphql.OperationContext, field graphql.CollectedField, things []registry.Node) {
 	switch field.Name {
-	case "edges", "node", "nodes":
+	case "edges", "node", "nodes", "results", "object":
 		for _, inner := range graphql.CollectFields(op, field.Selections, everyType) {
 			l.expectBelow(op, inner, things)
 		}

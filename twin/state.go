@@ -257,9 +257,20 @@ func (s *Store) fill(ctx context.Context, scope registry.Scope, ids []registry.I
 	return s.setNewer(ctx, "fill", packed, read)
 }
 
-// Forget removes what is known of a twin, for one that was deleted.
-func (s *Store) Forget(ctx context.Context, scope registry.Scope, id registry.ID) error {
-	return s.call(ctx, "forget", func() error { return s.client.Unlink(ctx, s.stateKey(scope.Account, id)).Err() })
+// Forget removes what is known of twins, for those that were deleted.
+func (s *Store) Forget(ctx context.Context, scope registry.Scope, ids ...registry.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return s.call(ctx, "forget", func() error {
+		_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, id := range ids {
+				p.Unlink(ctx, s.stateKey(scope.Account, id))
+			}
+			return nil
+		})
+		return err
+	})
 }
 
 // pack is the text of a value and its time: "1700000000000|21.5".

@@ -1440,6 +1440,47 @@ func (ec *executionContext) unmarshalInputCreateDeviceInput(ctx context.Context,
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCreateDevicesInput(ctx context.Context, obj any) (CreateDevicesInput, error) {
+	var it CreateDevicesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["atomic"]; !present {
+		asMap["atomic"] = false
+	}
+
+	fieldsInOrder := [...]string{"devices", "atomic"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "devices":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("devices"))
+			data, err := ec.unmarshalNCreateDeviceInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCreateDeviceInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Devices = data
+		case "atomic":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("atomic"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Atomic = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputDeleteDeviceInput(ctx context.Context, obj any) (DeleteDeviceInput, error) {
 	var it DeleteDeviceInput
 	if obj == nil {
@@ -1472,6 +1513,60 @@ func (ec *executionContext) unmarshalInputDeleteDeviceInput(ctx context.Context,
 				return it, err
 			}
 			it.Reference = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputDeleteDevicesInput(ctx context.Context, obj any) (DeleteDevicesInput, error) {
+	var it DeleteDevicesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["ids"]; !present {
+		asMap["ids"] = []any{}
+	}
+	if _, present := asMap["references"]; !present {
+		asMap["references"] = []any{}
+	}
+	if _, present := asMap["atomic"]; !present {
+		asMap["atomic"] = false
+	}
+
+	fieldsInOrder := [...]string{"ids", "references", "atomic"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalNID2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ids = data
+		case "references":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("references"))
+			data, err := ec.unmarshalNString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.References = data
+		case "atomic":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("atomic"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Atomic = data
 		}
 	}
 	return it, nil
@@ -1544,6 +1639,47 @@ func (ec *executionContext) unmarshalInputUpdateDeviceInput(ctx context.Context,
 				return it, err
 			}
 			it.IfVersion = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpdateDevicesInput(ctx context.Context, obj any) (UpdateDevicesInput, error) {
+	var it UpdateDevicesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["atomic"]; !present {
+		asMap["atomic"] = false
+	}
+
+	fieldsInOrder := [...]string{"devices", "atomic"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "devices":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("devices"))
+			data, err := ec.unmarshalNUpdateDeviceInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐUpdateDeviceInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Devices = data
+		case "atomic":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("atomic"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Atomic = data
 		}
 	}
 	return it, nil
@@ -2343,6 +2479,25 @@ func (ec *executionContext) unmarshalNCreateDeviceInput2githubᚗcomᚋholonᚑr
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNCreateDeviceInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCreateDeviceInputᚄ(ctx context.Context, v any) ([]*CreateDeviceInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*CreateDeviceInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNCreateDeviceInput2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCreateDeviceInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNCreateDeviceInput2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCreateDeviceInput(ctx context.Context, v any) (*CreateDeviceInput, error) {
+	res, err := ec.unmarshalInputCreateDeviceInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNCreateDevicePayload2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCreateDevicePayload(ctx context.Context, sel ast.SelectionSet, v *CreateDevicePayload) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -2351,6 +2506,11 @@ func (ec *executionContext) marshalNCreateDevicePayload2ᚖgithubᚗcomᚋholon�
 		return graphql.Null
 	}
 	return ec._CreateDevicePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNCreateDevicesInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCreateDevicesInput(ctx context.Context, v any) (CreateDevicesInput, error) {
+	res, err := ec.unmarshalInputCreateDevicesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNDeleteDeviceInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐDeleteDeviceInput(ctx context.Context, v any) (DeleteDeviceInput, error) {
@@ -2366,6 +2526,11 @@ func (ec *executionContext) marshalNDeleteDevicePayload2ᚖgithubᚗcomᚋholon�
 		return graphql.Null
 	}
 	return ec._DeleteDevicePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDeleteDevicesInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐDeleteDevicesInput(ctx context.Context, v any) (DeleteDevicesInput, error) {
+	res, err := ec.unmarshalInputDeleteDevicesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNDevice2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐDeviceᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Device) graphql.Marshaler {
@@ -2435,6 +2600,25 @@ func (ec *executionContext) unmarshalNUpdateDeviceInput2githubᚗcomᚋholonᚑr
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNUpdateDeviceInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐUpdateDeviceInputᚄ(ctx context.Context, v any) ([]*UpdateDeviceInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*UpdateDeviceInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNUpdateDeviceInput2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐUpdateDeviceInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNUpdateDeviceInput2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐUpdateDeviceInput(ctx context.Context, v any) (*UpdateDeviceInput, error) {
+	res, err := ec.unmarshalInputUpdateDeviceInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNUpdateDevicePayload2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐUpdateDevicePayload(ctx context.Context, sel ast.SelectionSet, v *UpdateDevicePayload) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -2443,6 +2627,11 @@ func (ec *executionContext) marshalNUpdateDevicePayload2ᚖgithubᚗcomᚋholon�
 		return graphql.Null
 	}
 	return ec._UpdateDevicePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUpdateDevicesInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐUpdateDevicesInput(ctx context.Context, v any) (UpdateDevicesInput, error) {
+	res, err := ec.unmarshalInputUpdateDevicesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalODevice2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐDevice(ctx context.Context, sel ast.SelectionSet, v *registry.Device) graphql.Marshaler {

@@ -71,6 +71,14 @@ type CreateAssetPayload struct {
 	Asset *registry.Asset `json:"asset"`
 }
 
+// Many assets to make.
+type CreateAssetsInput struct {
+	// At most 10,000.
+	Assets []*CreateAssetInput `json:"assets"`
+	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
+	Atomic bool `json:"atomic"`
+}
+
 // What a device is made from.
 type CreateDeviceInput struct {
 	// The user's own key: 1 to 256 characters, unique among the account's devices.
@@ -91,6 +99,14 @@ type CreateDeviceInput struct {
 type CreateDevicePayload struct {
 	// The new device.
 	Device *registry.Device `json:"device"`
+}
+
+// Many devices to make.
+type CreateDevicesInput struct {
+	// At most 10,000.
+	Devices []*CreateDeviceInput `json:"devices"`
+	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
+	Atomic bool `json:"atomic"`
 }
 
 // What a group is made from.
@@ -217,6 +233,16 @@ type DeleteAssetPayload struct {
 	DeletedID registry.ID `json:"deletedId"`
 }
 
+// Many assets to delete: at most 10,000 in all.
+type DeleteAssetsInput struct {
+	// Their ids; their outcomes come first.
+	Ids []registry.ID `json:"ids"`
+	// Their references.
+	References []string `json:"references"`
+	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
+	Atomic bool `json:"atomic"`
+}
+
 // Which device to delete. Name it by `id` or by `reference`.
 type DeleteDeviceInput struct {
 	// The device's id.
@@ -229,6 +255,16 @@ type DeleteDeviceInput struct {
 type DeleteDevicePayload struct {
 	// The id of what was deleted.
 	DeletedID registry.ID `json:"deletedId"`
+}
+
+// Many devices to delete: at most 10,000 in all.
+type DeleteDevicesInput struct {
+	// Their ids; their outcomes come first.
+	Ids []registry.ID `json:"ids"`
+	// Their references.
+	References []string `json:"references"`
+	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
+	Atomic bool `json:"atomic"`
 }
 
 // Which group to delete. Name it by `id` or by `path`.
@@ -675,6 +711,14 @@ type UpdateAssetPayload struct {
 	Asset *registry.Asset `json:"asset"`
 }
 
+// Many assets to change.
+type UpdateAssetsInput struct {
+	// At most 10,000, each asset once.
+	Assets []*UpdateAssetInput `json:"assets"`
+	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
+	Atomic bool `json:"atomic"`
+}
+
 // What to change of a device. Name it by `id` or by `reference`.
 type UpdateDeviceInput struct {
 	// The device's id.
@@ -697,6 +741,14 @@ type UpdateDeviceInput struct {
 type UpdateDevicePayload struct {
 	// The device as it is now.
 	Device *registry.Device `json:"device"`
+}
+
+// Many devices to change.
+type UpdateDevicesInput struct {
+	// At most 10,000, each device once.
+	Devices []*UpdateDeviceInput `json:"devices"`
+	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
+	Atomic bool `json:"atomic"`
 }
 
 // What to change of a group. Name it by `id` or by `path`.

@@ -639,6 +639,13 @@ func (ec *executionContext) marshalNUnrelatePayload2ᚖgithubᚗcomᚋholonᚑre
 	return ec._UnrelatePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalORelated2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelated(ctx context.Context, sel ast.SelectionSet, v registry.Related) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Related(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalORelationsInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐRelationsInputᚄ(ctx context.Context, v any) ([]*RelationsInput, error) {
 	if v == nil {
 		return nil, nil

@@ -25,7 +25,6 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	APIKey() APIKeyResolver
 	Asset() AssetResolver
-	Change() ChangeResolver
 	DeadLetter() DeadLetterResolver
 	Device() DeviceResolver
 	Group() GroupResolver
@@ -37,7 +36,6 @@ type ResolverRoot interface {
 	Query() QueryResolver
 	Relation() RelationResolver
 	Subscription() SubscriptionResolver
-	Template() TemplateResolver
 	TwinChange() TwinChangeResolver
 	Viewer() ViewerResolver
 }
@@ -59,11 +57,6 @@ type ComplexityRoot struct {
 		Name      func(childComplexity int) int
 	}
 
-	Actor struct {
-		ID   func(childComplexity int) int
-		Name func(childComplexity int) int
-	}
-
 	AggregatePoint struct {
 		Count func(childComplexity int) int
 		From  func(childComplexity int) int
@@ -73,8 +66,7 @@ type ComplexityRoot struct {
 
 	Asset struct {
 		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) int
-		AttributesNamed   func(childComplexity int, names []string) int
-		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
+		Attributes        func(childComplexity int) int
 		CreatedAt         func(childComplexity int) int
 		Description       func(childComplexity int) int
 		Groups            func(childComplexity int, relation *string) int
@@ -107,33 +99,24 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
-	Change struct {
-		Action      func(childComplexity int) int
-		Actor       func(childComplexity int) int
-		After       func(childComplexity int) int
-		At          func(childComplexity int) int
-		Cursor      func(childComplexity int) int
-		Differences func(childComplexity int) int
-		ID          func(childComplexity int) int
-		Key         func(childComplexity int) int
-		Kind        func(childComplexity int) int
-		Object      func(childComplexity int) int
-		ObjectID    func(childComplexity int) int
-		Operation   func(childComplexity int) int
-		Request     func(childComplexity int) int
-		Version     func(childComplexity int) int
+	BulkError struct {
+		CodeName   func(childComplexity int) int
+		Message    func(childComplexity int) int
+		Violations func(childComplexity int) int
 	}
 
-	ChangeConnection struct {
-		Edges      func(childComplexity int) int
-		Nodes      func(childComplexity int) int
-		PageInfo   func(childComplexity int) int
-		TotalCount func(childComplexity int) int
+	BulkPayload struct {
+		Failed    func(childComplexity int) int
+		Results   func(childComplexity int) int
+		Succeeded func(childComplexity int) int
+		Total     func(childComplexity int) int
 	}
 
-	ChangeEdge struct {
-		Cursor func(childComplexity int) int
-		Node   func(childComplexity int) int
+	BulkResult struct {
+		Error  func(childComplexity int) int
+		Index  func(childComplexity int) int
+		Key    func(childComplexity int) int
+		Object func(childComplexity int) int
 	}
 
 	CreateAssetPayload struct {
@@ -192,7 +175,6 @@ type ComplexityRoot struct {
 	}
 
 	DeleteGroupPayload struct {
-		Deleted   func(childComplexity int) int
 		DeletedID func(childComplexity int) int
 	}
 
@@ -205,19 +187,12 @@ type ComplexityRoot struct {
 	}
 
 	DeleteTemplatePayload struct {
-		DeletedID  func(childComplexity int) int
-		DeletedIds func(childComplexity int) int
-	}
-
-	DeletedGroups struct {
-		Groups    func(childComplexity int) int
-		Relations func(childComplexity int) int
+		DeletedID func(childComplexity int) int
 	}
 
 	Device struct {
 		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) int
-		AttributesNamed   func(childComplexity int, names []string) int
-		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
+		Attributes        func(childComplexity int) int
 		CreatedAt         func(childComplexity int) int
 		Description       func(childComplexity int) int
 		Groups            func(childComplexity int, relation *string) int
@@ -250,22 +225,15 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
-	Difference struct {
-		After  func(childComplexity int) int
-		Before func(childComplexity int) int
-		Path   func(childComplexity int) int
-	}
-
 	Group struct {
 		Ancestors         func(childComplexity int) int
-		AttributesNamed   func(childComplexity int, names []string) int
-		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
+		Attributes        func(childComplexity int) int
 		Children          func(childComplexity int, first *int, after *string, last *int, before *string) int
 		CreatedAt         func(childComplexity int) int
 		Depth             func(childComplexity int) int
 		Description       func(childComplexity int) int
 		ID                func(childComplexity int) int
-		Members           func(childComplexity int, kind *registry.Kind, relation *string, deep bool, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Members           func(childComplexity int, kind *registry.Kind, relation *string, deep bool, first *int, after *string, last *int, before *string) int
 		Name              func(childComplexity int) int
 		Parent            func(childComplexity int) int
 		Path              func(childComplexity int) int
@@ -360,36 +328,35 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
-	MoveGroupPayload struct {
-		Group func(childComplexity int) int
-		Moved func(childComplexity int) int
-	}
-
 	Mutation struct {
 		CreateAsset       func(childComplexity int, input CreateAssetInput) int
+		CreateAssets      func(childComplexity int, input CreateAssetsInput) int
 		CreateDevice      func(childComplexity int, input CreateDeviceInput) int
+		CreateDevices     func(childComplexity int, input CreateDevicesInput) int
 		CreateGroup       func(childComplexity int, input CreateGroupInput) int
 		CreateMeasureType func(childComplexity int, input CreateMeasureTypeInput) int
 		CreatePolicy      func(childComplexity int, input CreatePolicyInput) int
 		CreateTemplate    func(childComplexity int, input CreateTemplateInput) int
 		DeleteAsset       func(childComplexity int, input DeleteAssetInput) int
+		DeleteAssets      func(childComplexity int, input DeleteAssetsInput) int
 		DeleteDevice      func(childComplexity int, input DeleteDeviceInput) int
+		DeleteDevices     func(childComplexity int, input DeleteDevicesInput) int
 		DeleteGroup       func(childComplexity int, input DeleteGroupInput) int
 		DeleteMeasureType func(childComplexity int, input DeleteMeasureTypeInput) int
 		DeletePolicy      func(childComplexity int, input DeletePolicyInput) int
 		DeleteTemplate    func(childComplexity int, input DeleteTemplateInput) int
 		LinkDevice        func(childComplexity int, input LinkDeviceInput) int
-		MoveGroup         func(childComplexity int, input MoveGroupInput) int
 		PublishTemplate   func(childComplexity int, input PublishTemplateInput) int
 		RecordReadings    func(childComplexity int, input RecordReadingsInput) int
 		Relate            func(childComplexity int, input RelateInput) int
 		UnlinkDevice      func(childComplexity int, input UnlinkDeviceInput) int
 		Unrelate          func(childComplexity int, input UnrelateInput) int
 		UpdateAsset       func(childComplexity int, input UpdateAssetInput) int
+		UpdateAssets      func(childComplexity int, input UpdateAssetsInput) int
 		UpdateDevice      func(childComplexity int, input UpdateDeviceInput) int
+		UpdateDevices     func(childComplexity int, input UpdateDevicesInput) int
 		UpdateGroup       func(childComplexity int, input UpdateGroupInput) int
 		UpdatePolicy      func(childComplexity int, input UpdatePolicyInput) int
-		UpdateTemplate    func(childComplexity int, input UpdateTemplateInput) int
 	}
 
 	PageInfo struct {
@@ -401,7 +368,6 @@ type ComplexityRoot struct {
 
 	Policy struct {
 		AppliesTo   func(childComplexity int) int
-		Changes     func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		CreatedAt   func(childComplexity int) int
 		Description func(childComplexity int) int
 		Document    func(childComplexity int) int
@@ -444,12 +410,11 @@ type ComplexityRoot struct {
 	Query struct {
 		Asset             func(childComplexity int, reference string) int
 		Assets            func(childComplexity int, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
-		Changes           func(childComplexity int, kinds []registry.ObjectKind, object *registry.ID, key *string, actor *registry.ID, under *string, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		DeadLetters       func(childComplexity int, reason *registry.DeadLetterReason, first *int, after *string, last *int, before *string) int
 		Device            func(childComplexity int, reference string) int
 		Devices           func(childComplexity int, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
 		Group             func(childComplexity int, path string) int
-		Groups            func(childComplexity int, under *string, template *string, paths []string, first *int, after *string, last *int, before *string) int
+		Groups            func(childComplexity int, under *string, template *string, first *int, after *string, last *int, before *string) int
 		InheritedPolicies func(childComplexity int, groups []string, typeArg *string) int
 		MeasureType       func(childComplexity int, name string) int
 		MeasureTypes      func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -457,8 +422,8 @@ type ComplexityRoot struct {
 		Nodes             func(childComplexity int, ids []registry.ID) int
 		Policies          func(childComplexity int, typeArg *string, first *int, after *string, last *int, before *string) int
 		Policy            func(childComplexity int, reference string) int
-		Template          func(childComplexity int, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) int
-		Templates         func(childComplexity int, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) int
+		Template          func(childComplexity int, kind registry.Kind, name string, version *int) int
+		Templates         func(childComplexity int, kind *registry.Kind, first *int, after *string, last *int, before *string) int
 		Twin              func(childComplexity int, id registry.ID) int
 		Viewer            func(childComplexity int) int
 	}
@@ -507,25 +472,19 @@ type ComplexityRoot struct {
 	}
 
 	Template struct {
-		Changes     func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
-		Components  func(childComplexity int) int
 		CreatedAt   func(childComplexity int) int
-		Current     func(childComplexity int) int
 		Description func(childComplexity int) int
 		ID          func(childComplexity int) int
 		Kind        func(childComplexity int) int
 		Measures    func(childComplexity int) int
 		Name        func(childComplexity int) int
-		ObjectCount func(childComplexity int) int
 		Open        func(childComplexity int) int
 		Properties  func(childComplexity int) int
 		PublishedAt func(childComplexity int) int
 		Relations   func(childComplexity int) int
 		Required    func(childComplexity int) int
-		Searched    func(childComplexity int) int
 		Status      func(childComplexity int) int
 		Version     func(childComplexity int) int
-		Versions    func(childComplexity int) int
 	}
 
 	TemplateConnection struct {
@@ -584,13 +543,15 @@ type ComplexityRoot struct {
 		Policy func(childComplexity int) int
 	}
 
-	UpdateTemplatePayload struct {
-		Template func(childComplexity int) int
-	}
-
 	Viewer struct {
 		Account func(childComplexity int) int
 		Key     func(childComplexity int) int
+	}
+
+	Violation struct {
+		Message func(childComplexity int) int
+		Path    func(childComplexity int) int
+		Rule    func(childComplexity int) int
 	}
 }
 
@@ -652,19 +613,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Account.Name(childComplexity), true
 
-	case "Actor.id":
-		if e.ComplexityRoot.Actor.ID == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Actor.ID(childComplexity), true
-	case "Actor.name":
-		if e.ComplexityRoot.Actor.Name == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Actor.Name(childComplexity), true
-
 	case "AggregatePoint.count":
 		if e.ComplexityRoot.AggregatePoint.Count == nil {
 			break
@@ -702,27 +650,11 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Asset.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(time.Duration), args["function"].(registry.AggregateFunction)), true
 	case "Asset.attributes":
-		if e.ComplexityRoot.Asset.AttributesNamed == nil {
+		if e.ComplexityRoot.Asset.Attributes == nil {
 			break
 		}
 
-		args, err := ec.field_Asset_attributes_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Asset.AttributesNamed(childComplexity, args["names"].([]string)), true
-	case "Asset.changes":
-		if e.ComplexityRoot.Asset.Changes == nil {
-			break
-		}
-
-		args, err := ec.field_Asset_changes_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Asset.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Asset.Attributes(childComplexity), true
 	case "Asset.createdAt":
 		if e.ComplexityRoot.Asset.CreatedAt == nil {
 			break
@@ -910,128 +842,74 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.AssetEdge.Node(childComplexity), true
 
-	case "Change.action":
-		if e.ComplexityRoot.Change.Action == nil {
+	case "BulkError.code":
+		if e.ComplexityRoot.BulkError.CodeName == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Change.Action(childComplexity), true
-	case "Change.actor":
-		if e.ComplexityRoot.Change.Actor == nil {
+		return e.ComplexityRoot.BulkError.CodeName(childComplexity), true
+	case "BulkError.message":
+		if e.ComplexityRoot.BulkError.Message == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Change.Actor(childComplexity), true
-	case "Change.after":
-		if e.ComplexityRoot.Change.After == nil {
+		return e.ComplexityRoot.BulkError.Message(childComplexity), true
+	case "BulkError.violations":
+		if e.ComplexityRoot.BulkError.Violations == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Change.After(childComplexity), true
-	case "Change.at":
-		if e.ComplexityRoot.Change.At == nil {
+		return e.ComplexityRoot.BulkError.Violations(childComplexity), true
+
+	case "BulkPayload.failed":
+		if e.ComplexityRoot.BulkPayload.Failed == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Change.At(childComplexity), true
-	case "Change.cursor":
-		if e.ComplexityRoot.Change.Cursor == nil {
+		return e.ComplexityRoot.BulkPayload.Failed(childComplexity), true
+	case "BulkPayload.results":
+		if e.ComplexityRoot.BulkPayload.Results == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Change.Cursor(childComplexity), true
-	case "Change.diff":
-		if e.ComplexityRoot.Change.Differences == nil {
+		return e.ComplexityRoot.BulkPayload.Results(childComplexity), true
+	case "BulkPayload.succeeded":
+		if e.ComplexityRoot.BulkPayload.Succeeded == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Change.Differences(childComplexity), true
-	case "Change.id":
-		if e.ComplexityRoot.Change.ID == nil {
+		return e.ComplexityRoot.BulkPayload.Succeeded(childComplexity), true
+	case "BulkPayload.total":
+		if e.ComplexityRoot.BulkPayload.Total == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Change.ID(childComplexity), true
-	case "Change.key":
-		if e.ComplexityRoot.Change.Key == nil {
+		return e.ComplexityRoot.BulkPayload.Total(childComplexity), true
+
+	case "BulkResult.error":
+		if e.ComplexityRoot.BulkResult.Error == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Change.Key(childComplexity), true
-	case "Change.kind":
-		if e.ComplexityRoot.Change.Kind == nil {
+		return e.ComplexityRoot.BulkResult.Error(childComplexity), true
+	case "BulkResult.index":
+		if e.ComplexityRoot.BulkResult.Index == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Change.Kind(childComplexity), true
-	case "Change.object":
-		if e.ComplexityRoot.Change.Object == nil {
+		return e.ComplexityRoot.BulkResult.Index(childComplexity), true
+	case "BulkResult.key":
+		if e.ComplexityRoot.BulkResult.Key == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Change.Object(childComplexity), true
-	case "Change.objectId":
-		if e.ComplexityRoot.Change.ObjectID == nil {
+		return e.ComplexityRoot.BulkResult.Key(childComplexity), true
+	case "BulkResult.object":
+		if e.ComplexityRoot.BulkResult.Object == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Change.ObjectID(childComplexity), true
-	case "Change.operation":
-		if e.ComplexityRoot.Change.Operation == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Change.Operation(childComplexity), true
-	case "Change.request":
-		if e.ComplexityRoot.Change.Request == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Change.Request(childComplexity), true
-	case "Change.version":
-		if e.ComplexityRoot.Change.Version == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Change.Version(childComplexity), true
-
-	case "ChangeConnection.edges":
-		if e.ComplexityRoot.ChangeConnection.Edges == nil {
-			break
-		}
-
-		return e.ComplexityRoot.ChangeConnection.Edges(childComplexity), true
-	case "ChangeConnection.nodes":
-		if e.ComplexityRoot.ChangeConnection.Nodes == nil {
-			break
-		}
-
-		return e.ComplexityRoot.ChangeConnection.Nodes(childComplexity), true
-	case "ChangeConnection.pageInfo":
-		if e.ComplexityRoot.ChangeConnection.PageInfo == nil {
-			break
-		}
-
-		return e.ComplexityRoot.ChangeConnection.PageInfo(childComplexity), true
-	case "ChangeConnection.totalCount":
-		if e.ComplexityRoot.ChangeConnection.TotalCount == nil {
-			break
-		}
-
-		return e.ComplexityRoot.ChangeConnection.TotalCount(childComplexity), true
-
-	case "ChangeEdge.cursor":
-		if e.ComplexityRoot.ChangeEdge.Cursor == nil {
-			break
-		}
-
-		return e.ComplexityRoot.ChangeEdge.Cursor(childComplexity), true
-	case "ChangeEdge.node":
-		if e.ComplexityRoot.ChangeEdge.Node == nil {
-			break
-		}
-
-		return e.ComplexityRoot.ChangeEdge.Node(childComplexity), true
+		return e.ComplexityRoot.BulkResult.Object(childComplexity), true
 
 	case "CreateAssetPayload.asset":
 		if e.ComplexityRoot.CreateAssetPayload.Asset == nil {
@@ -1176,12 +1054,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeleteDevicePayload.DeletedID(childComplexity), true
 
-	case "DeleteGroupPayload.deleted":
-		if e.ComplexityRoot.DeleteGroupPayload.Deleted == nil {
-			break
-		}
-
-		return e.ComplexityRoot.DeleteGroupPayload.Deleted(childComplexity), true
 	case "DeleteGroupPayload.deletedId":
 		if e.ComplexityRoot.DeleteGroupPayload.DeletedID == nil {
 			break
@@ -1209,25 +1081,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteTemplatePayload.DeletedID(childComplexity), true
-	case "DeleteTemplatePayload.deletedIds":
-		if e.ComplexityRoot.DeleteTemplatePayload.DeletedIds == nil {
-			break
-		}
-
-		return e.ComplexityRoot.DeleteTemplatePayload.DeletedIds(childComplexity), true
-
-	case "DeletedGroups.groups":
-		if e.ComplexityRoot.DeletedGroups.Groups == nil {
-			break
-		}
-
-		return e.ComplexityRoot.DeletedGroups.Groups(childComplexity), true
-	case "DeletedGroups.relations":
-		if e.ComplexityRoot.DeletedGroups.Relations == nil {
-			break
-		}
-
-		return e.ComplexityRoot.DeletedGroups.Relations(childComplexity), true
 
 	case "Device.aggregate":
 		if e.ComplexityRoot.Device.Aggregate == nil {
@@ -1241,27 +1094,11 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Device.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(time.Duration), args["function"].(registry.AggregateFunction)), true
 	case "Device.attributes":
-		if e.ComplexityRoot.Device.AttributesNamed == nil {
+		if e.ComplexityRoot.Device.Attributes == nil {
 			break
 		}
 
-		args, err := ec.field_Device_attributes_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Device.AttributesNamed(childComplexity, args["names"].([]string)), true
-	case "Device.changes":
-		if e.ComplexityRoot.Device.Changes == nil {
-			break
-		}
-
-		args, err := ec.field_Device_changes_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Device.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Device.Attributes(childComplexity), true
 	case "Device.createdAt":
 		if e.ComplexityRoot.Device.CreatedAt == nil {
 			break
@@ -1449,25 +1286,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeviceEdge.Node(childComplexity), true
 
-	case "Difference.after":
-		if e.ComplexityRoot.Difference.After == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Difference.After(childComplexity), true
-	case "Difference.before":
-		if e.ComplexityRoot.Difference.Before == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Difference.Before(childComplexity), true
-	case "Difference.path":
-		if e.ComplexityRoot.Difference.Path == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Difference.Path(childComplexity), true
-
 	case "Group.ancestors":
 		if e.ComplexityRoot.Group.Ancestors == nil {
 			break
@@ -1475,27 +1293,11 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Group.Ancestors(childComplexity), true
 	case "Group.attributes":
-		if e.ComplexityRoot.Group.AttributesNamed == nil {
+		if e.ComplexityRoot.Group.Attributes == nil {
 			break
 		}
 
-		args, err := ec.field_Group_attributes_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Group.AttributesNamed(childComplexity, args["names"].([]string)), true
-	case "Group.changes":
-		if e.ComplexityRoot.Group.Changes == nil {
-			break
-		}
-
-		args, err := ec.field_Group_changes_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Group.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Group.Attributes(childComplexity), true
 	case "Group.children":
 		if e.ComplexityRoot.Group.Children == nil {
 			break
@@ -1541,7 +1343,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Group.Members(childComplexity, args["kind"].(*registry.Kind), args["relation"].(*string), args["deep"].(bool), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Group.Members(childComplexity, args["kind"].(*registry.Kind), args["relation"].(*string), args["deep"].(bool), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Group.name":
 		if e.ComplexityRoot.Group.Name == nil {
 			break
@@ -1894,19 +1696,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MeasurementEdge.Node(childComplexity), true
 
-	case "MoveGroupPayload.group":
-		if e.ComplexityRoot.MoveGroupPayload.Group == nil {
-			break
-		}
-
-		return e.ComplexityRoot.MoveGroupPayload.Group(childComplexity), true
-	case "MoveGroupPayload.moved":
-		if e.ComplexityRoot.MoveGroupPayload.Moved == nil {
-			break
-		}
-
-		return e.ComplexityRoot.MoveGroupPayload.Moved(childComplexity), true
-
 	case "Mutation.createAsset":
 		if e.ComplexityRoot.Mutation.CreateAsset == nil {
 			break
@@ -1918,6 +1707,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateAsset(childComplexity, args["input"].(CreateAssetInput)), true
+	case "Mutation.createAssets":
+		if e.ComplexityRoot.Mutation.CreateAssets == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createAssets_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateAssets(childComplexity, args["input"].(CreateAssetsInput)), true
 	case "Mutation.createDevice":
 		if e.ComplexityRoot.Mutation.CreateDevice == nil {
 			break
@@ -1929,6 +1729,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateDevice(childComplexity, args["input"].(CreateDeviceInput)), true
+	case "Mutation.createDevices":
+		if e.ComplexityRoot.Mutation.CreateDevices == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createDevices_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateDevices(childComplexity, args["input"].(CreateDevicesInput)), true
 	case "Mutation.createGroup":
 		if e.ComplexityRoot.Mutation.CreateGroup == nil {
 			break
@@ -1984,6 +1795,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteAsset(childComplexity, args["input"].(DeleteAssetInput)), true
+	case "Mutation.deleteAssets":
+		if e.ComplexityRoot.Mutation.DeleteAssets == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteAssets_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteAssets(childComplexity, args["input"].(DeleteAssetsInput)), true
 	case "Mutation.deleteDevice":
 		if e.ComplexityRoot.Mutation.DeleteDevice == nil {
 			break
@@ -1995,6 +1817,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteDevice(childComplexity, args["input"].(DeleteDeviceInput)), true
+	case "Mutation.deleteDevices":
+		if e.ComplexityRoot.Mutation.DeleteDevices == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteDevices_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteDevices(childComplexity, args["input"].(DeleteDevicesInput)), true
 	case "Mutation.deleteGroup":
 		if e.ComplexityRoot.Mutation.DeleteGroup == nil {
 			break
@@ -2050,17 +1883,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.LinkDevice(childComplexity, args["input"].(LinkDeviceInput)), true
-	case "Mutation.moveGroup":
-		if e.ComplexityRoot.Mutation.MoveGroup == nil {
-			break
-		}
-
-		args, err := ec.field_Mutation_moveGroup_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Mutation.MoveGroup(childComplexity, args["input"].(MoveGroupInput)), true
 	case "Mutation.publishTemplate":
 		if e.ComplexityRoot.Mutation.PublishTemplate == nil {
 			break
@@ -2127,6 +1949,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateAsset(childComplexity, args["input"].(UpdateAssetInput)), true
+	case "Mutation.updateAssets":
+		if e.ComplexityRoot.Mutation.UpdateAssets == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateAssets_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateAssets(childComplexity, args["input"].(UpdateAssetsInput)), true
 	case "Mutation.updateDevice":
 		if e.ComplexityRoot.Mutation.UpdateDevice == nil {
 			break
@@ -2138,6 +1971,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateDevice(childComplexity, args["input"].(UpdateDeviceInput)), true
+	case "Mutation.updateDevices":
+		if e.ComplexityRoot.Mutation.UpdateDevices == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateDevices_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateDevices(childComplexity, args["input"].(UpdateDevicesInput)), true
 	case "Mutation.updateGroup":
 		if e.ComplexityRoot.Mutation.UpdateGroup == nil {
 			break
@@ -2160,17 +2004,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdatePolicy(childComplexity, args["input"].(UpdatePolicyInput)), true
-	case "Mutation.updateTemplate":
-		if e.ComplexityRoot.Mutation.UpdateTemplate == nil {
-			break
-		}
-
-		args, err := ec.field_Mutation_updateTemplate_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Mutation.UpdateTemplate(childComplexity, args["input"].(UpdateTemplateInput)), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -2203,17 +2036,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Policy.AppliesTo(childComplexity), true
-	case "Policy.changes":
-		if e.ComplexityRoot.Policy.Changes == nil {
-			break
-		}
-
-		args, err := ec.field_Policy_changes_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Policy.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Policy.createdAt":
 		if e.ComplexityRoot.Policy.CreatedAt == nil {
 			break
@@ -2374,17 +2196,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Assets(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
-	case "Query.changes":
-		if e.ComplexityRoot.Query.Changes == nil {
-			break
-		}
-
-		args, err := ec.field_Query_changes_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Query.Changes(childComplexity, args["kinds"].([]registry.ObjectKind), args["object"].(*registry.ID), args["key"].(*string), args["actor"].(*registry.ID), args["under"].(*string), args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.deadLetters":
 		if e.ComplexityRoot.Query.DeadLetters == nil {
 			break
@@ -2439,7 +2250,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["paths"].([]string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.inheritedPolicies":
 		if e.ComplexityRoot.Query.InheritedPolicies == nil {
 			break
@@ -2528,7 +2339,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Template(childComplexity, args["kind"].(registry.Kind), args["name"].(string), args["version"].(*int), args["status"].(*registry.TemplateStatus)), true
+		return e.ComplexityRoot.Query.Template(childComplexity, args["kind"].(registry.Kind), args["name"].(string), args["version"].(*int)), true
 	case "Query.templates":
 		if e.ComplexityRoot.Query.Templates == nil {
 			break
@@ -2539,7 +2350,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Templates(childComplexity, args["kind"].(*registry.Kind), args["status"].(*registry.TemplateStatus), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Templates(childComplexity, args["kind"].(*registry.Kind), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.twin":
 		if e.ComplexityRoot.Query.Twin == nil {
 			break
@@ -2702,35 +2513,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Subscription.TwinChanged(childComplexity, args["ids"].([]registry.ID), args["under"].(*string), args["after"].(*string)), true
 
-	case "Template.changes":
-		if e.ComplexityRoot.Template.Changes == nil {
-			break
-		}
-
-		args, err := ec.field_Template_changes_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Template.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
-	case "Template.components":
-		if e.ComplexityRoot.Template.Components == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Template.Components(childComplexity), true
 	case "Template.createdAt":
 		if e.ComplexityRoot.Template.CreatedAt == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Template.CreatedAt(childComplexity), true
-	case "Template.current":
-		if e.ComplexityRoot.Template.Current == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Template.Current(childComplexity), true
 	case "Template.description":
 		if e.ComplexityRoot.Template.Description == nil {
 			break
@@ -2761,12 +2549,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Name(childComplexity), true
-	case "Template.objectCount":
-		if e.ComplexityRoot.Template.ObjectCount == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Template.ObjectCount(childComplexity), true
 	case "Template.open":
 		if e.ComplexityRoot.Template.Open == nil {
 			break
@@ -2797,12 +2579,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Required(childComplexity), true
-	case "Template.searched":
-		if e.ComplexityRoot.Template.Searched == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Template.Searched(childComplexity), true
 	case "Template.status":
 		if e.ComplexityRoot.Template.Status == nil {
 			break
@@ -2815,12 +2591,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Version(childComplexity), true
-	case "Template.versions":
-		if e.ComplexityRoot.Template.Versions == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Template.Versions(childComplexity), true
 
 	case "TemplateConnection.edges":
 		if e.ComplexityRoot.TemplateConnection.Edges == nil {
@@ -2971,13 +2741,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdatePolicyPayload.Policy(childComplexity), true
 
-	case "UpdateTemplatePayload.template":
-		if e.ComplexityRoot.UpdateTemplatePayload.Template == nil {
-			break
-		}
-
-		return e.ComplexityRoot.UpdateTemplatePayload.Template(childComplexity), true
-
 	case "Viewer.account":
 		if e.ComplexityRoot.Viewer.Account == nil {
 			break
@@ -2991,6 +2754,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Viewer.Key(childComplexity), true
 
+	case "Violation.message":
+		if e.ComplexityRoot.Violation.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Violation.Message(childComplexity), true
+	case "Violation.path":
+		if e.ComplexityRoot.Violation.Path == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Violation.Path(childComplexity), true
+	case "Violation.rule":
+		if e.ComplexityRoot.Violation.Rule == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Violation.Rule(childComplexity), true
+
 	}
 	return 0, false
 }
@@ -3000,13 +2782,17 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputCreateAssetInput,
+		ec.unmarshalInputCreateAssetsInput,
 		ec.unmarshalInputCreateDeviceInput,
+		ec.unmarshalInputCreateDevicesInput,
 		ec.unmarshalInputCreateGroupInput,
 		ec.unmarshalInputCreateMeasureTypeInput,
 		ec.unmarshalInputCreatePolicyInput,
 		ec.unmarshalInputCreateTemplateInput,
 		ec.unmarshalInputDeleteAssetInput,
+		ec.unmarshalInputDeleteAssetsInput,
 		ec.unmarshalInputDeleteDeviceInput,
+		ec.unmarshalInputDeleteDevicesInput,
 		ec.unmarshalInputDeleteGroupInput,
 		ec.unmarshalInputDeleteMeasureTypeInput,
 		ec.unmarshalInputDeletePolicyInput,
@@ -3014,7 +2800,6 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputLinkDeviceInput,
 		ec.unmarshalInputMeasureDeclarationInput,
 		ec.unmarshalInputMeasureMappingInput,
-		ec.unmarshalInputMoveGroupInput,
 		ec.unmarshalInputObjectRef,
 		ec.unmarshalInputPublishTemplateInput,
 		ec.unmarshalInputReadingInput,
@@ -3025,10 +2810,11 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUnlinkDeviceInput,
 		ec.unmarshalInputUnrelateInput,
 		ec.unmarshalInputUpdateAssetInput,
+		ec.unmarshalInputUpdateAssetsInput,
 		ec.unmarshalInputUpdateDeviceInput,
+		ec.unmarshalInputUpdateDevicesInput,
 		ec.unmarshalInputUpdateGroupInput,
 		ec.unmarshalInputUpdatePolicyInput,
-		ec.unmarshalInputUpdateTemplateInput,
 	)
 	first := true
 
@@ -3162,6 +2948,24 @@ extend type Mutation {
     """What to delete."""
     input: DeleteAssetInput!
   ): DeleteAssetPayload!
+  """
+  Makes up to 10,000 assets. Each item has an outcome of its own, unless the request is atomic: then all are made, or none. A
+  relation may lead to an asset that stands earlier in the list.
+  """
+  createAssets(
+    """What to make."""
+    input: CreateAssetsInput!
+  ): BulkPayload!
+  """Changes up to 10,000 assets. Each item has an outcome of its own, unless the request is atomic."""
+  updateAssets(
+    """What to change."""
+    input: UpdateAssetsInput!
+  ): BulkPayload!
+  """Deletes up to 10,000 assets. Each item has an outcome of its own, unless the request is atomic."""
+  deleteAssets(
+    """What to delete."""
+    input: DeleteAssetsInput!
+  ): BulkPayload!
 }
 
 """A thing that readings are about: a room, a car, a pump. Devices are linked to it for a while; its history outlives them."""
@@ -3177,10 +2981,7 @@ type Asset implements Node & Twin {
   """The asset's template."""
   template: Template!
   """The attributes, as the template has them."""
-  attributes(
-    """Only these; one that is not set is left out."""
-    names: [String!]
-  ): JSONObject!
+  attributes: JSONObject!
   """The relations to and from other objects."""
   relations(
     """Only relations of this name."""
@@ -3264,25 +3065,6 @@ type Asset implements Node & Twin {
   createdAt: DateTime!
   """When the asset was last changed."""
   updatedAt: DateTime!
-  """What happened to the asset: its changes, newest first."""
-  changes(
-    """Only changes that did this."""
-    operation: ChangeOperation
-    """Only changes at this moment or later."""
-    from: DateTime
-    """Only changes at this moment or earlier."""
-    to: DateTime
-    """Newest or oldest first."""
-    direction: SortDirection! = DESC
-    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
-    first: Int
-    """Only what follows this cursor."""
-    after: String
-    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
-    last: Int
-    """Only what comes before this cursor."""
-    before: String
-  ): ChangeConnection!
 }
 
 """A page of assets."""
@@ -3364,147 +3146,75 @@ type DeleteAssetPayload {
   """The id of what was deleted."""
   deletedId: ID!
 }
+
+"""Many assets to make."""
+input CreateAssetsInput {
+  """At most 10,000."""
+  assets: [CreateAssetInput!]!
+  """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
+  atomic: Boolean! = false
+}
+
+"""Many assets to change."""
+input UpdateAssetsInput {
+  """At most 10,000, each asset once."""
+  assets: [UpdateAssetInput!]!
+  """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
+  atomic: Boolean! = false
+}
+
+"""Many assets to delete: at most 10,000 in all."""
+input DeleteAssetsInput {
+  """Their ids; their outcomes come first."""
+  ids: [ID!]! = []
+  """Their references."""
+  references: [String!]! = []
+  """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
+  atomic: Boolean! = false
+}
 `, BuiltIn: false},
-	{Name: "../../schema/change.graphqls", Input: `extend type Query {
-  """
-  What happened: the changes of the account's objects, deleted ones included. An object that never was has no changes.
-  ` + "`" + `object` + "`" + `, ` + "`" + `key` + "`" + `, ` + "`" + `actor` + "`" + `, one kind and all changes are read in order; a page under a group looks at up to 20,000 changes and may then
-  hold fewer than asked for, although there are more.
-  """
-  changes(
-    """Only changes of these kinds of objects."""
-    kinds: [ObjectKind!]
-    """Only changes of the object with this id, be it deleted or not."""
-    object: ID
-    """Only changes of objects that had this key at the time: a path, a reference, a name. Needs one kind in ` + "`" + `kinds` + "`" + `."""
-    key: String
-    """Only changes that were made with the API key of this id."""
-    actor: ID
-    """Only changes of what was below this group before the change or after it; of a policy, if it applies to the group or to one below."""
-    under: String
-    """Only changes that did this."""
-    operation: ChangeOperation
-    """Only changes at this moment or later."""
-    from: DateTime
-    """Only changes at this moment or earlier."""
-    to: DateTime
-    """Newest or oldest first."""
-    direction: SortDirection! = DESC
-    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
-    first: Int
-    """Only what follows this cursor."""
-    after: String
-    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
-    last: Int
-    """Only what comes before this cursor."""
-    before: String
-  ): ChangeConnection!
+	{Name: "../../schema/bulk.graphqls", Input: `"""What a bulk request did: an outcome for each of its items."""
+type BulkPayload {
+  """The outcomes, in the order of the items."""
+  results: [BulkResult!]!
+  """How many items succeeded."""
+  succeeded: Int!
+  """How many items failed."""
+  failed: Int!
+  """How many items there were."""
+  total: Int!
 }
 
-"""One entry of the account's journal: what was done to one object, by whom and when."""
-type Change {
-  """Names the change within the account."""
-  id: ID!
-  """The cursor of this change: ` + "`" + `changes` + "`" + ` of the same filter and ` + "`" + `objectChanged` + "`" + ` go on after it."""
-  cursor: String!
-  """When it was done: the same for all that one mutation did together, later than all that was done before."""
-  at: DateTime!
-  """What was done."""
-  operation: ChangeOperation!
-  """What was done, more precisely: ` + "`" + `created` + "`" + `, ` + "`" + `updated` + "`" + `, ` + "`" + `moved` + "`" + `, ` + "`" + `migrated` + "`" + `, ` + "`" + `related` + "`" + `, ` + "`" + `unrelated` + "`" + `, ` + "`" + `linked` + "`" + `, ` + "`" + `unlinked` + "`" + `, ` + "`" + `published` + "`" + `, ` + "`" + `deleted` + "`" + `."""
-  action: String!
-  """What kind of object it was done to."""
-  kind: ObjectKind!
-  """The id of the object."""
-  objectId: ID!
-  """The key of the object: the path of a group, the reference of a device, an asset or a policy, the name of others."""
+"""The outcome of one item: an object, or an error."""
+type BulkResult {
+  """The item's place in the request, from 0."""
+  index: Int!
+  """What the item named: a reference, a path or an id."""
   key: String!
-  """The object as it is now; null if it is gone."""
-  object: Node
-  """The API key that the change was made with; null for Holon itself."""
-  actor: Actor
-  """The id of the request that made the change: what ` + "`" + `X-Request-Id` + "`" + ` said, or the answer's ` + "`" + `X-Request-Id` + "`" + `."""
-  request: String
-  """The object's version after the change."""
-  version: Int!
-  """What was set, replaced or cleared, by path. What was created or deleted is told value by value."""
-  diff: [Difference!]!
-  """The object as it was after the change; null if it was deleted."""
-  after: JSONObject
+  """The object as it is now; null if the item failed, or if the object was deleted."""
+  object: Related
+  """Why the item failed; null if it succeeded."""
+  error: BulkError
 }
 
-"""Who made a change."""
-type Actor {
-  """The id of the API key."""
-  id: ID!
-  """The name that the API key had."""
-  name: String!
+"""Why one item of a bulk request failed, as the errors of a single request say it."""
+type BulkError {
+  """The code, such as ` + "`" + `INVALID` + "`" + ` or ` + "`" + `CONFLICT` + "`" + `."""
+  code: String!
+  """What is wrong, in a sentence."""
+  message: String!
+  """Everything that is wrong with the input."""
+  violations: [Violation!]!
 }
 
-"""One value that a change set, replaced or cleared."""
-type Difference {
-  """Where the value is: ` + "`" + `description` + "`" + `, ` + "`" + `attributes.address.city` + "`" + `, ` + "`" + `relations.located_at` + "`" + `, ` + "`" + `links` + "`" + `."""
+"""One thing that is wrong with an input."""
+type Violation {
+  """Where it is: ` + "`" + `attributes.colour` + "`" + `, ` + "`" + `relations.located_at` + "`" + `."""
   path: String!
-  """The value before; null if there was none."""
-  before: JSON
-  """The value after; null if there is none any more."""
-  after: JSON
-}
-
-"""What a change did to its object."""
-enum ChangeOperation {
-  """The object was made."""
-  CREATE
-  """The object or its relations were changed."""
-  UPDATE
-  """The object was deleted."""
-  DELETE
-}
-
-"""What has a history."""
-enum ObjectKind {
-  """A group."""
-  GROUP
-  """A device."""
-  DEVICE
-  """An asset."""
-  ASSET
-  """A version of a template."""
-  TEMPLATE
-  """A policy."""
-  POLICY
-  """A profile."""
-  PROFILE
-  """A measure type."""
-  MEASURE_TYPE
-}
-
-"""Which end of a list comes first."""
-enum SortDirection {
-  """The smallest or oldest first."""
-  ASC
-  """The largest or newest first."""
-  DESC
-}
-
-"""A page of changes."""
-type ChangeConnection {
-  """The changes with their cursors."""
-  edges: [ChangeEdge!]!
-  """The changes."""
-  nodes: [Change!]!
-  """Where the page lies."""
-  pageInfo: PageInfo!
-  """How many there are in the whole list; null under a group, where that is not counted."""
-  totalCount: Int
-}
-
-"""One change in a page."""
-type ChangeEdge {
-  """Where the change lies in the list."""
-  cursor: String!
-  """The change."""
-  node: Change!
+  """The rule that is broken."""
+  rule: String!
+  """What is expected, in a sentence."""
+  message: String!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/device.graphqls", Input: `extend type Query {
@@ -3548,6 +3258,24 @@ extend type Mutation {
     """What to delete."""
     input: DeleteDeviceInput!
   ): DeleteDevicePayload!
+  """
+  Makes up to 10,000 devices. Each item has an outcome of its own, unless the request is atomic: then all are made, or none. A
+  relation may lead to a device that stands earlier in the list.
+  """
+  createDevices(
+    """What to make."""
+    input: CreateDevicesInput!
+  ): BulkPayload!
+  """Changes up to 10,000 devices. Each item has an outcome of its own, unless the request is atomic."""
+  updateDevices(
+    """What to change."""
+    input: UpdateDevicesInput!
+  ): BulkPayload!
+  """Deletes up to 10,000 devices. Each item has an outcome of its own, unless the request is atomic."""
+  deleteDevices(
+    """What to delete."""
+    input: DeleteDevicesInput!
+  ): BulkPayload!
 }
 
 """A thing that sends readings."""
@@ -3563,10 +3291,7 @@ type Device implements Node & Twin {
   """The device's template."""
   template: Template!
   """The attributes, as the template has them."""
-  attributes(
-    """Only these; one that is not set is left out."""
-    names: [String!]
-  ): JSONObject!
+  attributes: JSONObject!
   """The relations to and from other objects."""
   relations(
     """Only relations of this name."""
@@ -3650,25 +3375,6 @@ type Device implements Node & Twin {
   createdAt: DateTime!
   """When the device was last changed."""
   updatedAt: DateTime!
-  """What happened to the device: its changes, newest first."""
-  changes(
-    """Only changes that did this."""
-    operation: ChangeOperation
-    """Only changes at this moment or later."""
-    from: DateTime
-    """Only changes at this moment or earlier."""
-    to: DateTime
-    """Newest or oldest first."""
-    direction: SortDirection! = DESC
-    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
-    first: Int
-    """Only what follows this cursor."""
-    after: String
-    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
-    last: Int
-    """Only what comes before this cursor."""
-    before: String
-  ): ChangeConnection!
 }
 
 """A page of devices."""
@@ -3750,6 +3456,32 @@ type DeleteDevicePayload {
   """The id of what was deleted."""
   deletedId: ID!
 }
+
+"""Many devices to make."""
+input CreateDevicesInput {
+  """At most 10,000."""
+  devices: [CreateDeviceInput!]!
+  """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
+  atomic: Boolean! = false
+}
+
+"""Many devices to change."""
+input UpdateDevicesInput {
+  """At most 10,000, each device once."""
+  devices: [UpdateDeviceInput!]!
+  """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
+  atomic: Boolean! = false
+}
+
+"""Many devices to delete: at most 10,000 in all."""
+input DeleteDevicesInput {
+  """Their ids; their outcomes come first."""
+  ids: [ID!]! = []
+  """Their references."""
+  references: [String!]! = []
+  """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
+  atomic: Boolean! = false
+}
 `, BuiltIn: false},
 	{Name: "../../schema/group.graphqls", Input: `extend type Query {
   """A group by its path; ` + "`" + `/` + "`" + ` is the root, which every account has."""
@@ -3763,8 +3495,6 @@ type DeleteDevicePayload {
     under: String
     """Only groups of this template."""
     template: String
-    """Only these groups, by path, at most 1,000; those that do not exist are left out."""
-    paths: [String!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -3787,18 +3517,7 @@ extend type Mutation {
     """What to change."""
     input: UpdateGroupInput!
   ): UpdateGroupPayload!
-  """
-  Gives a group another parent, another name, or both. Everything below it goes along; its members stay its members.
-  Refused with FAILED_PRECONDITION below the group itself, with CONFLICT where the name is taken. The root never moves.
-  """
-  moveGroup(
-    """What to move, and where to."""
-    input: MoveGroupInput!
-  ): MoveGroupPayload!
-  """
-  Deletes a group that has no children and no members or, with ` + "`" + `cascade` + "`" + `, everything below it and the relations of its
-  members. Twins and policies are never deleted; while a policy applies to one of the groups, it is refused with FAILED_PRECONDITION.
-  """
+  """Deletes a group that has no children, no members and no policies."""
   deleteGroup(
     """What to delete."""
     input: DeleteGroupInput!
@@ -3840,10 +3559,6 @@ type Group implements Node {
     relation: String
     """Whether to take the whole sub-tree."""
     deep: Boolean! = false
-    """Only members of this template."""
-    template: String
-    """Only members in this state."""
-    state: State
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -3856,10 +3571,7 @@ type Group implements Node {
   """The group's template."""
   template: Template!
   """The attributes, as the template has them."""
-  attributes(
-    """Only these; one that is not set is left out."""
-    names: [String!]
-  ): JSONObject!
+  attributes: JSONObject!
   """The relations to and from other objects."""
   relations(
     """Only relations of this name."""
@@ -3888,25 +3600,6 @@ type Group implements Node {
   createdAt: DateTime!
   """When the group was last changed."""
   updatedAt: DateTime!
-  """What happened to the group: its changes, newest first."""
-  changes(
-    """Only changes that did this."""
-    operation: ChangeOperation
-    """Only changes at this moment or later."""
-    from: DateTime
-    """Only changes at this moment or earlier."""
-    to: DateTime
-    """Newest or oldest first."""
-    direction: SortDirection! = DESC
-    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
-    first: Int
-    """Only what follows this cursor."""
-    after: String
-    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
-    last: Int
-    """Only what comes before this cursor."""
-    before: String
-  ): ChangeConnection!
 }
 
 """A page of groups."""
@@ -3973,54 +3666,18 @@ type UpdateGroupPayload {
   group: Group!
 }
 
-"""Which group to move, and where to. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `path` + "`" + `."""
-input MoveGroupInput {
-  """The group's id."""
-  id: ID
-  """The group's path."""
-  path: String
-  """The path of its new parent; absent leaves it below its own."""
-  parent: String
-  """Its new name; absent leaves it its own."""
-  name: String
-  """Refuse with CONFLICT if the group has another version."""
-  ifVersion: Int
-}
-
-"""What ` + "`" + `moveGroup` + "`" + ` did."""
-type MoveGroupPayload {
-  """The group as it is now."""
-  group: Group!
-  """How many groups have another path now: the group and all below it, or none if it was there already."""
-  moved: Int!
-}
-
 """Which group to delete. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `path` + "`" + `."""
 input DeleteGroupInput {
   """The group's id."""
   id: ID
   """The group's path."""
   path: String
-  """Refuse with CONFLICT if the group has another version."""
-  ifVersion: Int
-  """Whether to delete everything below the group too, and to end the relations of its members."""
-  cascade: Boolean! = false
 }
 
 """What ` + "`" + `deleteGroup` + "`" + ` did."""
 type DeleteGroupPayload {
   """The id of what was deleted."""
   deletedId: ID!
-  """How much was deleted with it."""
-  deleted: DeletedGroups!
-}
-
-"""How much a deletion took away."""
-type DeletedGroups {
-  """How many groups, the one that was named included."""
-  groups: Int!
-  """How many relations of these groups ended, those that led to them included."""
-  relations: Int!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/link.graphqls", Input: `extend type Mutation {
@@ -4266,25 +3923,6 @@ type Policy implements Node {
   createdAt: DateTime!
   """When the policy was last changed."""
   updatedAt: DateTime!
-  """What happened to the policy: its changes, newest first."""
-  changes(
-    """Only changes that did this."""
-    operation: ChangeOperation
-    """Only changes at this moment or later."""
-    from: DateTime
-    """Only changes at this moment or earlier."""
-    to: DateTime
-    """Newest or oldest first."""
-    direction: SortDirection! = DESC
-    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
-    first: Int
-    """Only what follows this cursor."""
-    after: String
-    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
-    last: Int
-    """Only what comes before this cursor."""
-    before: String
-  ): ChangeConnection!
 }
 
 """Why a thing has a policy, or why not."""
@@ -4589,23 +4227,19 @@ scalar Duration
 scalar MeasureValue
 `, BuiltIn: false},
 	{Name: "../../schema/template.graphqls", Input: `extend type Query {
-  """A template by kind and name; the newest published version unless another is asked for."""
+  """A template by kind and name; the newest published version unless one is named."""
   template(
     """What the template is for."""
     kind: Kind!
-    """The template's name, in whatever case."""
+    """The template's name."""
     name: String!
-    """A version; the newest one if absent."""
+    """A version; the newest published one if absent."""
     version: Int
-    """The newest version of this status; published if neither it nor a version is given."""
-    status: TemplateStatus
   ): Template
-  """The account's templates with all their versions, by kind, name and version."""
+  """The account's templates, by kind and name."""
   templates(
     """Only the templates of this kind."""
     kind: Kind
-    """Only versions of this status."""
-    status: TemplateStatus
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -4644,25 +4278,17 @@ extend type Mutation {
     """What to delete."""
     input: DeleteMeasureTypeInput!
   ): DeleteMeasureTypePayload!
-  """Makes version 1 of a template. A name that there is already is CONFLICT."""
+  """Makes a template. A published template never changes."""
   createTemplate(
     """What to make."""
     input: CreateTemplateInput!
   ): CreateTemplatePayload!
-  """
-  Changes the draft of a template. If there is none, makes the draft of the next version: a published version never
-  changes.
-  """
-  updateTemplate(
-    """What to change."""
-    input: UpdateTemplateInput!
-  ): UpdateTemplatePayload!
-  """Publishes a draft, so that objects can be made from it. Objects of earlier versions stay with theirs."""
+  """Publishes a draft, so that objects can be made from it."""
   publishTemplate(
     """What to publish."""
     input: PublishTemplateInput!
   ): PublishTemplatePayload!
-  """Deletes a version of a template, or a template with all its versions, that no object and no profile uses."""
+  """Deletes a template that no object is an instance of."""
   deleteTemplate(
     """What to delete."""
     input: DeleteTemplateInput!
@@ -4684,12 +4310,6 @@ type Template implements Node {
   version: Int!
   """Whether objects can be made from it."""
   status: TemplateStatus!
-  """Whether this is the newest published version, which new objects get."""
-  current: Boolean!
-  """All versions of this template, newest first, drafts included."""
-  versions: [Template!]!
-  """How many objects are instances of this very version."""
-  objectCount: Int!
   """What the template is for, in words."""
   description: String
   """The attributes: a JSON Schema (2020-12) for each name. Others are refused."""
@@ -4700,35 +4320,12 @@ type Template implements Node {
   relations: [RelationRule!]!
   """The measures that devices and assets have."""
   measures: [MeasureDeclaration!]!
-  """The names of the templates that components of a device may have; none means that it has no components."""
-  components: [String!]!
-  """The properties that searches go by: for these there is an index."""
-  searched: [String!]!
   """Whether the template takes any attribute, relation and measure: true for the built-in ones."""
   open: Boolean!
   """When the template was made."""
   createdAt: DateTime!
   """When it was published; null for a draft."""
   publishedAt: DateTime
-  """What happened to the version of the template: its changes, newest first."""
-  changes(
-    """Only changes that did this."""
-    operation: ChangeOperation
-    """Only changes at this moment or later."""
-    from: DateTime
-    """Only changes at this moment or earlier."""
-    to: DateTime
-    """Newest or oldest first."""
-    direction: SortDirection! = DESC
-    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
-    first: Int
-    """Only what follows this cursor."""
-    after: String
-    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
-    last: Int
-    """Only what comes before this cursor."""
-    before: String
-  ): ChangeConnection!
 }
 
 """The state of a template."""
@@ -4889,23 +4486,19 @@ input CreateTemplateInput {
   relations: [RelationRuleInput!]
   """The measures; not for groups."""
   measures: [MeasureDeclarationInput!]
-  """The names of the templates that components may have; for devices only."""
-  components: [String!]
-  """The properties that searches go by: at most 24 in all templates of the account, and with plain values only."""
-  searched: [String!]
   """Whether to publish at once. A draft can be published later."""
   publish: Boolean! = false
 }
 
 """A relation that a template allows."""
 input RelationRuleInput {
-  """The relation's name: letters, digits and ` + "`" + `_` + "`" + `; it is kept in lower case."""
+  """The relation's name: lower-case letters, digits and ` + "`" + `_` + "`" + `."""
   name: String!
   """Whether it goes out from an object of this template, or comes in."""
   direction: Direction! = OUT
   """What is at the other end."""
   kind: Kind! = GROUP
-  """The names of the published templates that may be at the other end, this one included; none means any."""
+  """The names of the templates that may be at the other end; none means any."""
   templates: [String!]
   """Whether the relation to a group is a membership, by which policies are inherited; false for a mere tag."""
   inherits: Boolean! = true
@@ -4927,47 +4520,10 @@ type CreateTemplatePayload {
   template: Template!
 }
 
-"""
-The new definition of a template's draft. Name the template by ` + "`" + `id` + "`" + `, of whichever version, or by ` + "`" + `kind` + "`" + ` and ` + "`" + `name` + "`" + `. What
-is absent stays as in the newest version, the draft if there is one; an empty list empties.
-"""
-input UpdateTemplateInput {
-  """The id of a version."""
-  id: ID
-  """What the template is for."""
-  kind: Kind
-  """The template's name."""
-  name: String
-  """What the template is for, in words; null clears it."""
-  description: String
-  """The attributes: a JSON Schema (2020-12) for each name. They replace the old ones."""
-  properties: JSONObject
-  """The attributes that every object must have."""
-  required: [String!]
-  """The relations that objects may have."""
-  relations: [RelationRuleInput!]
-  """The measures; not for groups."""
-  measures: [MeasureDeclarationInput!]
-  """The names of the templates that components may have; for devices only."""
-  components: [String!]
-  """The properties that searches go by: at most 24 in all templates of the account, and with plain values only."""
-  searched: [String!]
-}
-
-"""What ` + "`" + `updateTemplate` + "`" + ` did."""
-type UpdateTemplatePayload {
-  """The draft as it is now."""
-  template: Template!
-}
-
-"""Which template to publish. Name the draft by ` + "`" + `id` + "`" + `, or by ` + "`" + `kind` + "`" + ` and ` + "`" + `name` + "`" + `."""
+"""Which template to publish."""
 input PublishTemplateInput {
   """The id of the draft."""
-  id: ID
-  """What the template is for."""
-  kind: Kind
-  """The template's name."""
-  name: String
+  id: ID!
 }
 
 """What ` + "`" + `publishTemplate` + "`" + ` did."""
@@ -4976,22 +4532,16 @@ type PublishTemplatePayload {
   template: Template!
 }
 
-"""Which template to delete: one version by ` + "`" + `id` + "`" + `, or all versions by ` + "`" + `kind` + "`" + ` and ` + "`" + `name` + "`" + `."""
+"""Which template to delete."""
 input DeleteTemplateInput {
-  """The id of a version."""
-  id: ID
-  """What the template is for."""
-  kind: Kind
-  """The template's name."""
-  name: String
+  """The template's id."""
+  id: ID!
 }
 
 """What ` + "`" + `deleteTemplate` + "`" + ` did."""
 type DeleteTemplatePayload {
-  """The id of what was deleted: of the newest version if there were several."""
+  """The id of what was deleted."""
   deletedId: ID!
-  """The ids of all versions that were deleted, newest first."""
-  deletedIds: [ID!]!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/twin.graphqls", Input: `extend type Query {
@@ -5030,10 +4580,7 @@ interface Twin implements Node {
   """The twin's template."""
   template: Template!
   """The attributes, as the template has them."""
-  attributes(
-    """Only these; one that is not set is left out."""
-    names: [String!]
-  ): JSONObject!
+  attributes: JSONObject!
   """The relations to and from other objects."""
   relations(
     """Only relations of this name."""
@@ -5288,16 +4835,6 @@ func (ec *executionContext) childFields_Account(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
 }
 
-func (ec *executionContext) childFields_Actor(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "id":
-		return ec.fieldContext_Actor_id(ctx, field)
-	case "name":
-		return ec.fieldContext_Actor_name(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type Actor", field.Name)
-}
-
 func (ec *executionContext) childFields_AggregatePoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "from":
@@ -5354,8 +4891,6 @@ func (ec *executionContext) childFields_Asset(ctx context.Context, field graphql
 		return ec.fieldContext_Asset_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Asset_updatedAt(ctx, field)
-	case "changes":
-		return ec.fieldContext_Asset_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Asset", field.Name)
 }
@@ -5384,62 +4919,44 @@ func (ec *executionContext) childFields_AssetEdge(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type AssetEdge", field.Name)
 }
 
-func (ec *executionContext) childFields_Change(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+func (ec *executionContext) childFields_BulkError(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
-	case "id":
-		return ec.fieldContext_Change_id(ctx, field)
-	case "cursor":
-		return ec.fieldContext_Change_cursor(ctx, field)
-	case "at":
-		return ec.fieldContext_Change_at(ctx, field)
-	case "operation":
-		return ec.fieldContext_Change_operation(ctx, field)
-	case "action":
-		return ec.fieldContext_Change_action(ctx, field)
-	case "kind":
-		return ec.fieldContext_Change_kind(ctx, field)
-	case "objectId":
-		return ec.fieldContext_Change_objectId(ctx, field)
+	case "code":
+		return ec.fieldContext_BulkError_code(ctx, field)
+	case "message":
+		return ec.fieldContext_BulkError_message(ctx, field)
+	case "violations":
+		return ec.fieldContext_BulkError_violations(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BulkError", field.Name)
+}
+
+func (ec *executionContext) childFields_BulkPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "results":
+		return ec.fieldContext_BulkPayload_results(ctx, field)
+	case "succeeded":
+		return ec.fieldContext_BulkPayload_succeeded(ctx, field)
+	case "failed":
+		return ec.fieldContext_BulkPayload_failed(ctx, field)
+	case "total":
+		return ec.fieldContext_BulkPayload_total(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BulkPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_BulkResult(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "index":
+		return ec.fieldContext_BulkResult_index(ctx, field)
 	case "key":
-		return ec.fieldContext_Change_key(ctx, field)
+		return ec.fieldContext_BulkResult_key(ctx, field)
 	case "object":
-		return ec.fieldContext_Change_object(ctx, field)
-	case "actor":
-		return ec.fieldContext_Change_actor(ctx, field)
-	case "request":
-		return ec.fieldContext_Change_request(ctx, field)
-	case "version":
-		return ec.fieldContext_Change_version(ctx, field)
-	case "diff":
-		return ec.fieldContext_Change_diff(ctx, field)
-	case "after":
-		return ec.fieldContext_Change_after(ctx, field)
+		return ec.fieldContext_BulkResult_object(ctx, field)
+	case "error":
+		return ec.fieldContext_BulkResult_error(ctx, field)
 	}
-	return nil, fmt.Errorf("no field named %q was found under type Change", field.Name)
-}
-
-func (ec *executionContext) childFields_ChangeConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "edges":
-		return ec.fieldContext_ChangeConnection_edges(ctx, field)
-	case "nodes":
-		return ec.fieldContext_ChangeConnection_nodes(ctx, field)
-	case "pageInfo":
-		return ec.fieldContext_ChangeConnection_pageInfo(ctx, field)
-	case "totalCount":
-		return ec.fieldContext_ChangeConnection_totalCount(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type ChangeConnection", field.Name)
-}
-
-func (ec *executionContext) childFields_ChangeEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "cursor":
-		return ec.fieldContext_ChangeEdge_cursor(ctx, field)
-	case "node":
-		return ec.fieldContext_ChangeEdge_node(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type ChangeEdge", field.Name)
+	return nil, fmt.Errorf("no field named %q was found under type BulkResult", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateAssetPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5556,8 +5073,6 @@ func (ec *executionContext) childFields_DeleteGroupPayload(ctx context.Context, 
 	switch field.Name {
 	case "deletedId":
 		return ec.fieldContext_DeleteGroupPayload_deletedId(ctx, field)
-	case "deleted":
-		return ec.fieldContext_DeleteGroupPayload_deleted(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteGroupPayload", field.Name)
 }
@@ -5582,20 +5097,8 @@ func (ec *executionContext) childFields_DeleteTemplatePayload(ctx context.Contex
 	switch field.Name {
 	case "deletedId":
 		return ec.fieldContext_DeleteTemplatePayload_deletedId(ctx, field)
-	case "deletedIds":
-		return ec.fieldContext_DeleteTemplatePayload_deletedIds(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteTemplatePayload", field.Name)
-}
-
-func (ec *executionContext) childFields_DeletedGroups(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "groups":
-		return ec.fieldContext_DeletedGroups_groups(ctx, field)
-	case "relations":
-		return ec.fieldContext_DeletedGroups_relations(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type DeletedGroups", field.Name)
 }
 
 func (ec *executionContext) childFields_Device(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5640,8 +5143,6 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Device_updatedAt(ctx, field)
-	case "changes":
-		return ec.fieldContext_Device_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Device", field.Name)
 }
@@ -5668,18 +5169,6 @@ func (ec *executionContext) childFields_DeviceEdge(ctx context.Context, field gr
 		return ec.fieldContext_DeviceEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeviceEdge", field.Name)
-}
-
-func (ec *executionContext) childFields_Difference(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "path":
-		return ec.fieldContext_Difference_path(ctx, field)
-	case "before":
-		return ec.fieldContext_Difference_before(ctx, field)
-	case "after":
-		return ec.fieldContext_Difference_after(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type Difference", field.Name)
 }
 
 func (ec *executionContext) childFields_Group(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5720,8 +5209,6 @@ func (ec *executionContext) childFields_Group(ctx context.Context, field graphql
 		return ec.fieldContext_Group_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Group_updatedAt(ctx, field)
-	case "changes":
-		return ec.fieldContext_Group_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Group", field.Name)
 }
@@ -5890,16 +5377,6 @@ func (ec *executionContext) childFields_MeasurementEdge(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type MeasurementEdge", field.Name)
 }
 
-func (ec *executionContext) childFields_MoveGroupPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "group":
-		return ec.fieldContext_MoveGroupPayload_group(ctx, field)
-	case "moved":
-		return ec.fieldContext_MoveGroupPayload_moved(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type MoveGroupPayload", field.Name)
-}
-
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "hasNextPage":
@@ -5934,8 +5411,6 @@ func (ec *executionContext) childFields_Policy(ctx context.Context, field graphq
 		return ec.fieldContext_Policy_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Policy_updatedAt(ctx, field)
-	case "changes":
-		return ec.fieldContext_Policy_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Policy", field.Name)
 }
@@ -6088,12 +5563,6 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_version(ctx, field)
 	case "status":
 		return ec.fieldContext_Template_status(ctx, field)
-	case "current":
-		return ec.fieldContext_Template_current(ctx, field)
-	case "versions":
-		return ec.fieldContext_Template_versions(ctx, field)
-	case "objectCount":
-		return ec.fieldContext_Template_objectCount(ctx, field)
 	case "description":
 		return ec.fieldContext_Template_description(ctx, field)
 	case "properties":
@@ -6104,18 +5573,12 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_relations(ctx, field)
 	case "measures":
 		return ec.fieldContext_Template_measures(ctx, field)
-	case "components":
-		return ec.fieldContext_Template_components(ctx, field)
-	case "searched":
-		return ec.fieldContext_Template_searched(ctx, field)
 	case "open":
 		return ec.fieldContext_Template_open(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Template_createdAt(ctx, field)
 	case "publishedAt":
 		return ec.fieldContext_Template_publishedAt(ctx, field)
-	case "changes":
-		return ec.fieldContext_Template_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Template", field.Name)
 }
@@ -6232,14 +5695,6 @@ func (ec *executionContext) childFields_UpdatePolicyPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type UpdatePolicyPayload", field.Name)
 }
 
-func (ec *executionContext) childFields_UpdateTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "template":
-		return ec.fieldContext_UpdateTemplatePayload_template(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type UpdateTemplatePayload", field.Name)
-}
-
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "account":
@@ -6248,6 +5703,18 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_key(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func (ec *executionContext) childFields_Violation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "path":
+		return ec.fieldContext_Violation_path(ctx, field)
+	case "rule":
+		return ec.fieldContext_Violation_rule(ctx, field)
+	case "message":
+		return ec.fieldContext_Violation_message(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Violation", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

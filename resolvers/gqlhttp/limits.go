@@ -61,7 +61,7 @@ type Limits struct {
 // objects; the introspection query of GraphiQL passes them.
 func DefaultLimits() Limits {
 	return Limits{
-		BodyBytes:        1 << 20,
+		BodyBytes:        8 << 20,
 		URLBytes:         8 << 10,
 		Tokens:           5_000,
 		Nesting:          100,

@@ -1,0 +1,82 @@
+package resolvers
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/resolvers/generated"
+)
+
+// done tells the loaders what a bulk request brought and hands it on.
+func done(ctx context.Context, result *registry.Bulk, err error) (*registry.Bulk, error) {
+	if err != nil {
+		return nil, err
+	}
+	var objects []registry.Node
+	for _, r := range result.Results {
+		if r.Object != nil {
+			objects = append(objects, r.Object)
+		}
+	}
+	loadersFrom(ctx).siblings(ctx, objects)
+	return result, nil
+}
+
+// each makes of every input of a bulk request what the store takes.
+func each[In, Out any](inputs []In, of func(In) Out) []Out {
+	out := make([]Out, len(inputs))
+	for i, in := range inputs {
+		out[i] = of(in)
+	}
+	return out
+}
+
+// edits makes the items of a bulk update. An item that names no object, or two,
+// is the whole request's fault: it could not be told what it was about.
+func edits[In any](list string, inputs []In, of func(In) (registry.TwinEdit, error)) ([]registry.TwinEdit, error) {
+	out := make([]registry.TwinEdit, len(inputs))
+	for i, in := range inputs {
+		var err error
+		if out[i], err = of(in); err != nil {
+			return nil, registry.InvalidField(fmt.Sprintf("input.%s[%d]", list, i), "exclusive", "give either id or reference")
+		}
+	}
+	return out, nil
+}
+
+// deleteTwins deletes devices or assets and forgets their live state.
+func (r *Resolver) deleteTwins(ctx context.Context, kind registry.Kind, ids []registry.ID, references []string, atomic bool) (*registry.Bulk, error) {
+	all := append(each(ids, func(id registry.ID) registry.Ref { return registry.Ref{ID: id, Kind: kind} }), refs(kind, references)...)
+	result, deleted, err := r.Graph.DeleteTwins(ctx, scopeFrom(ctx), kind, all, atomic)
+	r.forget(ctx, deleted...)
+	return result, err
+}
+
+func newDevice(in generated.CreateDeviceInput) registry.NewTwin {
+	return registry.NewTwin{
+		Reference: in.Reference, Description: in.Description, State: in.State,
+		Template: deref(in.Template), Attributes: in.Attributes, Relations: newRelations(in.Relations),
+	}
+}
+
+func newAsset(in generated.CreateAssetInput) registry.NewTwin {
+	return registry.NewTwin{
+		Reference: in.Reference, Description: in.Description, State: in.State,
+		Template: deref(in.Template), Attributes: in.Attributes, Relations: newRelations(in.Relations),
+	}
+}
+
+func deviceEdit(in generated.UpdateDeviceInput) (registry.TwinEdit, error) {
+	ref, err := refOf(registry.KindDevice, in.ID, in.Reference, "reference")
+	return registry.TwinEdit{Ref: ref, Patch: registry.TwinPatch{
+		Description: patched(in.Description), State: in.State, Attributes: in.Attributes, Template: in.Template, IfVersion: in.IfVersion,
+	}}, err
+}
+
+func assetEdit(in generated.UpdateAssetInput) (registry.TwinEdit, error) {
+	ref, err := refOf(registry.KindAsset, in.ID, in.Reference, "reference")
+	return registry.TwinEdit{Ref: ref, Patch: registry.TwinPatch{
+		Description: patched(in.Description), State: in.State, Attributes: in.Attributes, Template: in.Template, IfVersion: in.IfVersion,
+	}}, err
+}
