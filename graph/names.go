@@ -136,3 +136,16 @@ func (s *Store) claim(ctx context.Context, tx *transaction, kind nameKind, names
 	}
 	return err
 }
+
+// claimBoth claims names of relations and of attributes.
+func (s *Store) claimBoth(ctx context.Context, tx runner, relations, attributes []string) (committed func(), err error) {
+	first, err := s.claimNames(ctx, tx, relationNames, relations)
+	if err != nil {
+		return nil, err
+	}
+	second, err := s.claimNames(ctx, tx, propertyNames, attributes)
+	if err != nil {
+		return nil, err
+	}
+	return func() { first(); second() }, nil
+}

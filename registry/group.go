@@ -40,14 +40,4 @@ type DeletedGroup struct {
 const (
 	MaxGroupsAtOnce    = 10_000
 	MaxRelationsEnding = 100_000
-	MaxBulk            = 10_000 // items of one bulk call
 )
-
-// BulkResult is what became of one item of a bulk call: an object, or an error.
-type BulkResult struct {
-	// Index is the item's place in the input, Key its key.
-	Index  int
-	Key    string
-	Object Related
-	Err    error
-}

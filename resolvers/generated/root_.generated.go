@@ -25,6 +25,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	APIKey() APIKeyResolver
 	Asset() AssetResolver
+	Change() ChangeResolver
 	DeadLetter() DeadLetterResolver
 	Device() DeviceResolver
 	Group() GroupResolver
@@ -36,6 +37,7 @@ type ResolverRoot interface {
 	Query() QueryResolver
 	Relation() RelationResolver
 	Subscription() SubscriptionResolver
+	Template() TemplateResolver
 	TwinChange() TwinChangeResolver
 	Viewer() ViewerResolver
 }
@@ -57,6 +59,11 @@ type ComplexityRoot struct {
 		Name      func(childComplexity int) int
 	}
 
+	Actor struct {
+		ID   func(childComplexity int) int
+		Name func(childComplexity int) int
+	}
+
 	AggregatePoint struct {
 		Count func(childComplexity int) int
 		From  func(childComplexity int) int
@@ -66,7 +73,8 @@ type ComplexityRoot struct {
 
 	Asset struct {
 		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) int
-		Attributes        func(childComplexity int) int
+		AttributesNamed   func(childComplexity int, names []string) int
+		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		CreatedAt         func(childComplexity int) int
 		Description       func(childComplexity int) int
 		Groups            func(childComplexity int, relation *string) int
@@ -117,6 +125,35 @@ type ComplexityRoot struct {
 		Index  func(childComplexity int) int
 		Key    func(childComplexity int) int
 		Object func(childComplexity int) int
+	}
+
+	Change struct {
+		Action      func(childComplexity int) int
+		Actor       func(childComplexity int) int
+		After       func(childComplexity int) int
+		At          func(childComplexity int) int
+		Cursor      func(childComplexity int) int
+		Differences func(childComplexity int) int
+		ID          func(childComplexity int) int
+		Key         func(childComplexity int) int
+		Kind        func(childComplexity int) int
+		Object      func(childComplexity int) int
+		ObjectID    func(childComplexity int) int
+		Operation   func(childComplexity int) int
+		Request     func(childComplexity int) int
+		Version     func(childComplexity int) int
+	}
+
+	ChangeConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	ChangeEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	CreateAssetPayload struct {
@@ -175,6 +212,7 @@ type ComplexityRoot struct {
 	}
 
 	DeleteGroupPayload struct {
+		Deleted   func(childComplexity int) int
 		DeletedID func(childComplexity int) int
 	}
 
@@ -187,12 +225,19 @@ type ComplexityRoot struct {
 	}
 
 	DeleteTemplatePayload struct {
-		DeletedID func(childComplexity int) int
+		DeletedID  func(childComplexity int) int
+		DeletedIds func(childComplexity int) int
+	}
+
+	DeletedGroups struct {
+		Groups    func(childComplexity int) int
+		Relations func(childComplexity int) int
 	}
 
 	Device struct {
 		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) int
-		Attributes        func(childComplexity int) int
+		AttributesNamed   func(childComplexity int, names []string) int
+		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		CreatedAt         func(childComplexity int) int
 		Description       func(childComplexity int) int
 		Groups            func(childComplexity int, relation *string) int
@@ -225,15 +270,22 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	Difference struct {
+		After  func(childComplexity int) int
+		Before func(childComplexity int) int
+		Path   func(childComplexity int) int
+	}
+
 	Group struct {
 		Ancestors         func(childComplexity int) int
-		Attributes        func(childComplexity int) int
+		AttributesNamed   func(childComplexity int, names []string) int
+		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		Children          func(childComplexity int, first *int, after *string, last *int, before *string) int
 		CreatedAt         func(childComplexity int) int
 		Depth             func(childComplexity int) int
 		Description       func(childComplexity int) int
 		ID                func(childComplexity int) int
-		Members           func(childComplexity int, kind *registry.Kind, relation *string, deep bool, first *int, after *string, last *int, before *string) int
+		Members           func(childComplexity int, kind *registry.Kind, relation *string, deep bool, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
 		Name              func(childComplexity int) int
 		Parent            func(childComplexity int) int
 		Path              func(childComplexity int) int
@@ -328,6 +380,11 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	MoveGroupPayload struct {
+		Group func(childComplexity int) int
+		Moved func(childComplexity int) int
+	}
+
 	Mutation struct {
 		CreateAsset       func(childComplexity int, input CreateAssetInput) int
 		CreateAssets      func(childComplexity int, input CreateAssetsInput) int
@@ -346,6 +403,7 @@ type ComplexityRoot struct {
 		DeletePolicy      func(childComplexity int, input DeletePolicyInput) int
 		DeleteTemplate    func(childComplexity int, input DeleteTemplateInput) int
 		LinkDevice        func(childComplexity int, input LinkDeviceInput) int
+		MoveGroup         func(childComplexity int, input MoveGroupInput) int
 		PublishTemplate   func(childComplexity int, input PublishTemplateInput) int
 		RecordReadings    func(childComplexity int, input RecordReadingsInput) int
 		Relate            func(childComplexity int, input RelateInput) int
@@ -357,6 +415,7 @@ type ComplexityRoot struct {
 		UpdateDevices     func(childComplexity int, input UpdateDevicesInput) int
 		UpdateGroup       func(childComplexity int, input UpdateGroupInput) int
 		UpdatePolicy      func(childComplexity int, input UpdatePolicyInput) int
+		UpdateTemplate    func(childComplexity int, input UpdateTemplateInput) int
 	}
 
 	PageInfo struct {
@@ -368,6 +427,7 @@ type ComplexityRoot struct {
 
 	Policy struct {
 		AppliesTo   func(childComplexity int) int
+		Changes     func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		CreatedAt   func(childComplexity int) int
 		Description func(childComplexity int) int
 		Document    func(childComplexity int) int
@@ -410,11 +470,12 @@ type ComplexityRoot struct {
 	Query struct {
 		Asset             func(childComplexity int, reference string) int
 		Assets            func(childComplexity int, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Changes           func(childComplexity int, kinds []registry.ObjectKind, object *registry.ID, key *string, actor *registry.ID, under *string, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		DeadLetters       func(childComplexity int, reason *registry.DeadLetterReason, first *int, after *string, last *int, before *string) int
 		Device            func(childComplexity int, reference string) int
 		Devices           func(childComplexity int, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
 		Group             func(childComplexity int, path string) int
-		Groups            func(childComplexity int, under *string, template *string, first *int, after *string, last *int, before *string) int
+		Groups            func(childComplexity int, under *string, template *string, paths []string, first *int, after *string, last *int, before *string) int
 		InheritedPolicies func(childComplexity int, groups []string, typeArg *string) int
 		MeasureType       func(childComplexity int, name string) int
 		MeasureTypes      func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -422,8 +483,8 @@ type ComplexityRoot struct {
 		Nodes             func(childComplexity int, ids []registry.ID) int
 		Policies          func(childComplexity int, typeArg *string, first *int, after *string, last *int, before *string) int
 		Policy            func(childComplexity int, reference string) int
-		Template          func(childComplexity int, kind registry.Kind, name string, version *int) int
-		Templates         func(childComplexity int, kind *registry.Kind, first *int, after *string, last *int, before *string) int
+		Template          func(childComplexity int, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) int
+		Templates         func(childComplexity int, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) int
 		Twin              func(childComplexity int, id registry.ID) int
 		Viewer            func(childComplexity int) int
 	}
@@ -472,19 +533,25 @@ type ComplexityRoot struct {
 	}
 
 	Template struct {
+		Changes     func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
+		Components  func(childComplexity int) int
 		CreatedAt   func(childComplexity int) int
+		Current     func(childComplexity int) int
 		Description func(childComplexity int) int
 		ID          func(childComplexity int) int
 		Kind        func(childComplexity int) int
 		Measures    func(childComplexity int) int
 		Name        func(childComplexity int) int
+		ObjectCount func(childComplexity int) int
 		Open        func(childComplexity int) int
 		Properties  func(childComplexity int) int
 		PublishedAt func(childComplexity int) int
 		Relations   func(childComplexity int) int
 		Required    func(childComplexity int) int
+		Searched    func(childComplexity int) int
 		Status      func(childComplexity int) int
 		Version     func(childComplexity int) int
+		Versions    func(childComplexity int) int
 	}
 
 	TemplateConnection struct {
@@ -541,6 +608,10 @@ type ComplexityRoot struct {
 
 	UpdatePolicyPayload struct {
 		Policy func(childComplexity int) int
+	}
+
+	UpdateTemplatePayload struct {
+		Template func(childComplexity int) int
 	}
 
 	Viewer struct {
@@ -613,6 +684,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Account.Name(childComplexity), true
 
+	case "Actor.id":
+		if e.ComplexityRoot.Actor.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Actor.ID(childComplexity), true
+	case "Actor.name":
+		if e.ComplexityRoot.Actor.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Actor.Name(childComplexity), true
+
 	case "AggregatePoint.count":
 		if e.ComplexityRoot.AggregatePoint.Count == nil {
 			break
@@ -650,11 +734,27 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Asset.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(time.Duration), args["function"].(registry.AggregateFunction)), true
 	case "Asset.attributes":
-		if e.ComplexityRoot.Asset.Attributes == nil {
+		if e.ComplexityRoot.Asset.AttributesNamed == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Asset.Attributes(childComplexity), true
+		args, err := ec.field_Asset_attributes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Asset.AttributesNamed(childComplexity, args["names"].([]string)), true
+	case "Asset.changes":
+		if e.ComplexityRoot.Asset.Changes == nil {
+			break
+		}
+
+		args, err := ec.field_Asset_changes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Asset.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Asset.createdAt":
 		if e.ComplexityRoot.Asset.CreatedAt == nil {
 			break
@@ -911,6 +1011,129 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.BulkResult.Object(childComplexity), true
 
+	case "Change.action":
+		if e.ComplexityRoot.Change.Action == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Action(childComplexity), true
+	case "Change.actor":
+		if e.ComplexityRoot.Change.Actor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Actor(childComplexity), true
+	case "Change.after":
+		if e.ComplexityRoot.Change.After == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.After(childComplexity), true
+	case "Change.at":
+		if e.ComplexityRoot.Change.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.At(childComplexity), true
+	case "Change.cursor":
+		if e.ComplexityRoot.Change.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Cursor(childComplexity), true
+	case "Change.diff":
+		if e.ComplexityRoot.Change.Differences == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Differences(childComplexity), true
+	case "Change.id":
+		if e.ComplexityRoot.Change.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.ID(childComplexity), true
+	case "Change.key":
+		if e.ComplexityRoot.Change.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Key(childComplexity), true
+	case "Change.kind":
+		if e.ComplexityRoot.Change.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Kind(childComplexity), true
+	case "Change.object":
+		if e.ComplexityRoot.Change.Object == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Object(childComplexity), true
+	case "Change.objectId":
+		if e.ComplexityRoot.Change.ObjectID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.ObjectID(childComplexity), true
+	case "Change.operation":
+		if e.ComplexityRoot.Change.Operation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Operation(childComplexity), true
+	case "Change.request":
+		if e.ComplexityRoot.Change.Request == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Request(childComplexity), true
+	case "Change.version":
+		if e.ComplexityRoot.Change.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Change.Version(childComplexity), true
+
+	case "ChangeConnection.edges":
+		if e.ComplexityRoot.ChangeConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeConnection.Edges(childComplexity), true
+	case "ChangeConnection.nodes":
+		if e.ComplexityRoot.ChangeConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeConnection.Nodes(childComplexity), true
+	case "ChangeConnection.pageInfo":
+		if e.ComplexityRoot.ChangeConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeConnection.PageInfo(childComplexity), true
+	case "ChangeConnection.totalCount":
+		if e.ComplexityRoot.ChangeConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeConnection.TotalCount(childComplexity), true
+
+	case "ChangeEdge.cursor":
+		if e.ComplexityRoot.ChangeEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeEdge.Cursor(childComplexity), true
+	case "ChangeEdge.node":
+		if e.ComplexityRoot.ChangeEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeEdge.Node(childComplexity), true
+
 	case "CreateAssetPayload.asset":
 		if e.ComplexityRoot.CreateAssetPayload.Asset == nil {
 			break
@@ -1054,6 +1277,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeleteDevicePayload.DeletedID(childComplexity), true
 
+	case "DeleteGroupPayload.deleted":
+		if e.ComplexityRoot.DeleteGroupPayload.Deleted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteGroupPayload.Deleted(childComplexity), true
 	case "DeleteGroupPayload.deletedId":
 		if e.ComplexityRoot.DeleteGroupPayload.DeletedID == nil {
 			break
@@ -1081,6 +1310,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteTemplatePayload.DeletedID(childComplexity), true
+	case "DeleteTemplatePayload.deletedIds":
+		if e.ComplexityRoot.DeleteTemplatePayload.DeletedIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteTemplatePayload.DeletedIds(childComplexity), true
+
+	case "DeletedGroups.groups":
+		if e.ComplexityRoot.DeletedGroups.Groups == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeletedGroups.Groups(childComplexity), true
+	case "DeletedGroups.relations":
+		if e.ComplexityRoot.DeletedGroups.Relations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeletedGroups.Relations(childComplexity), true
 
 	case "Device.aggregate":
 		if e.ComplexityRoot.Device.Aggregate == nil {
@@ -1094,11 +1342,27 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Device.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(time.Duration), args["function"].(registry.AggregateFunction)), true
 	case "Device.attributes":
-		if e.ComplexityRoot.Device.Attributes == nil {
+		if e.ComplexityRoot.Device.AttributesNamed == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Device.Attributes(childComplexity), true
+		args, err := ec.field_Device_attributes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.AttributesNamed(childComplexity, args["names"].([]string)), true
+	case "Device.changes":
+		if e.ComplexityRoot.Device.Changes == nil {
+			break
+		}
+
+		args, err := ec.field_Device_changes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Device.createdAt":
 		if e.ComplexityRoot.Device.CreatedAt == nil {
 			break
@@ -1286,6 +1550,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeviceEdge.Node(childComplexity), true
 
+	case "Difference.after":
+		if e.ComplexityRoot.Difference.After == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Difference.After(childComplexity), true
+	case "Difference.before":
+		if e.ComplexityRoot.Difference.Before == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Difference.Before(childComplexity), true
+	case "Difference.path":
+		if e.ComplexityRoot.Difference.Path == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Difference.Path(childComplexity), true
+
 	case "Group.ancestors":
 		if e.ComplexityRoot.Group.Ancestors == nil {
 			break
@@ -1293,11 +1576,27 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Group.Ancestors(childComplexity), true
 	case "Group.attributes":
-		if e.ComplexityRoot.Group.Attributes == nil {
+		if e.ComplexityRoot.Group.AttributesNamed == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Group.Attributes(childComplexity), true
+		args, err := ec.field_Group_attributes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Group.AttributesNamed(childComplexity, args["names"].([]string)), true
+	case "Group.changes":
+		if e.ComplexityRoot.Group.Changes == nil {
+			break
+		}
+
+		args, err := ec.field_Group_changes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Group.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Group.children":
 		if e.ComplexityRoot.Group.Children == nil {
 			break
@@ -1343,7 +1642,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Group.Members(childComplexity, args["kind"].(*registry.Kind), args["relation"].(*string), args["deep"].(bool), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Group.Members(childComplexity, args["kind"].(*registry.Kind), args["relation"].(*string), args["deep"].(bool), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Group.name":
 		if e.ComplexityRoot.Group.Name == nil {
 			break
@@ -1696,6 +1995,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MeasurementEdge.Node(childComplexity), true
 
+	case "MoveGroupPayload.group":
+		if e.ComplexityRoot.MoveGroupPayload.Group == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MoveGroupPayload.Group(childComplexity), true
+	case "MoveGroupPayload.moved":
+		if e.ComplexityRoot.MoveGroupPayload.Moved == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MoveGroupPayload.Moved(childComplexity), true
+
 	case "Mutation.createAsset":
 		if e.ComplexityRoot.Mutation.CreateAsset == nil {
 			break
@@ -1883,6 +2195,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.LinkDevice(childComplexity, args["input"].(LinkDeviceInput)), true
+	case "Mutation.moveGroup":
+		if e.ComplexityRoot.Mutation.MoveGroup == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveGroup_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveGroup(childComplexity, args["input"].(MoveGroupInput)), true
 	case "Mutation.publishTemplate":
 		if e.ComplexityRoot.Mutation.PublishTemplate == nil {
 			break
@@ -2004,6 +2327,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdatePolicy(childComplexity, args["input"].(UpdatePolicyInput)), true
+	case "Mutation.updateTemplate":
+		if e.ComplexityRoot.Mutation.UpdateTemplate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateTemplate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateTemplate(childComplexity, args["input"].(UpdateTemplateInput)), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -2036,6 +2370,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Policy.AppliesTo(childComplexity), true
+	case "Policy.changes":
+		if e.ComplexityRoot.Policy.Changes == nil {
+			break
+		}
+
+		args, err := ec.field_Policy_changes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Policy.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Policy.createdAt":
 		if e.ComplexityRoot.Policy.CreatedAt == nil {
 			break
@@ -2196,6 +2541,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Assets(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.changes":
+		if e.ComplexityRoot.Query.Changes == nil {
+			break
+		}
+
+		args, err := ec.field_Query_changes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Changes(childComplexity, args["kinds"].([]registry.ObjectKind), args["object"].(*registry.ID), args["key"].(*string), args["actor"].(*registry.ID), args["under"].(*string), args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.deadLetters":
 		if e.ComplexityRoot.Query.DeadLetters == nil {
 			break
@@ -2250,7 +2606,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["paths"].([]string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.inheritedPolicies":
 		if e.ComplexityRoot.Query.InheritedPolicies == nil {
 			break
@@ -2339,7 +2695,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Template(childComplexity, args["kind"].(registry.Kind), args["name"].(string), args["version"].(*int)), true
+		return e.ComplexityRoot.Query.Template(childComplexity, args["kind"].(registry.Kind), args["name"].(string), args["version"].(*int), args["status"].(*registry.TemplateStatus)), true
 	case "Query.templates":
 		if e.ComplexityRoot.Query.Templates == nil {
 			break
@@ -2350,7 +2706,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Templates(childComplexity, args["kind"].(*registry.Kind), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Templates(childComplexity, args["kind"].(*registry.Kind), args["status"].(*registry.TemplateStatus), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.twin":
 		if e.ComplexityRoot.Query.Twin == nil {
 			break
@@ -2513,12 +2869,35 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Subscription.TwinChanged(childComplexity, args["ids"].([]registry.ID), args["under"].(*string), args["after"].(*string)), true
 
+	case "Template.changes":
+		if e.ComplexityRoot.Template.Changes == nil {
+			break
+		}
+
+		args, err := ec.field_Template_changes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Template.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Template.components":
+		if e.ComplexityRoot.Template.Components == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Components(childComplexity), true
 	case "Template.createdAt":
 		if e.ComplexityRoot.Template.CreatedAt == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Template.CreatedAt(childComplexity), true
+	case "Template.current":
+		if e.ComplexityRoot.Template.Current == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Current(childComplexity), true
 	case "Template.description":
 		if e.ComplexityRoot.Template.Description == nil {
 			break
@@ -2549,6 +2928,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Name(childComplexity), true
+	case "Template.objectCount":
+		if e.ComplexityRoot.Template.ObjectCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.ObjectCount(childComplexity), true
 	case "Template.open":
 		if e.ComplexityRoot.Template.Open == nil {
 			break
@@ -2579,6 +2964,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Required(childComplexity), true
+	case "Template.searched":
+		if e.ComplexityRoot.Template.Searched == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Searched(childComplexity), true
 	case "Template.status":
 		if e.ComplexityRoot.Template.Status == nil {
 			break
@@ -2591,6 +2982,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Version(childComplexity), true
+	case "Template.versions":
+		if e.ComplexityRoot.Template.Versions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Versions(childComplexity), true
 
 	case "TemplateConnection.edges":
 		if e.ComplexityRoot.TemplateConnection.Edges == nil {
@@ -2741,6 +3138,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdatePolicyPayload.Policy(childComplexity), true
 
+	case "UpdateTemplatePayload.template":
+		if e.ComplexityRoot.UpdateTemplatePayload.Template == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateTemplatePayload.Template(childComplexity), true
+
 	case "Viewer.account":
 		if e.ComplexityRoot.Viewer.Account == nil {
 			break
@@ -2800,6 +3204,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputLinkDeviceInput,
 		ec.unmarshalInputMeasureDeclarationInput,
 		ec.unmarshalInputMeasureMappingInput,
+		ec.unmarshalInputMoveGroupInput,
 		ec.unmarshalInputObjectRef,
 		ec.unmarshalInputPublishTemplateInput,
 		ec.unmarshalInputReadingInput,
@@ -2815,6 +3220,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateDevicesInput,
 		ec.unmarshalInputUpdateGroupInput,
 		ec.unmarshalInputUpdatePolicyInput,
+		ec.unmarshalInputUpdateTemplateInput,
 	)
 	first := true
 
@@ -2981,7 +3387,10 @@ type Asset implements Node & Twin {
   """The asset's template."""
   template: Template!
   """The attributes, as the template has them."""
-  attributes: JSONObject!
+  attributes(
+    """Only these; one that is not set is left out."""
+    names: [String!]
+  ): JSONObject!
   """The relations to and from other objects."""
   relations(
     """Only relations of this name."""
@@ -3065,6 +3474,25 @@ type Asset implements Node & Twin {
   createdAt: DateTime!
   """When the asset was last changed."""
   updatedAt: DateTime!
+  """What happened to the asset: its changes, newest first."""
+  changes(
+    """Only changes that did this."""
+    operation: ChangeOperation
+    """Only changes at this moment or later."""
+    from: DateTime
+    """Only changes at this moment or earlier."""
+    to: DateTime
+    """Newest or oldest first."""
+    direction: SortDirection! = DESC
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): ChangeConnection!
 }
 
 """A page of assets."""
@@ -3217,6 +3645,148 @@ type Violation {
   message: String!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/change.graphqls", Input: `extend type Query {
+  """
+  What happened: the changes of the account's objects, deleted ones included. An object that never was has no changes.
+  ` + "`" + `object` + "`" + `, ` + "`" + `key` + "`" + `, ` + "`" + `actor` + "`" + `, one kind and all changes are read in order; a page under a group looks at up to 20,000 changes and may then
+  hold fewer than asked for, although there are more.
+  """
+  changes(
+    """Only changes of these kinds of objects."""
+    kinds: [ObjectKind!]
+    """Only changes of the object with this id, be it deleted or not."""
+    object: ID
+    """Only changes of objects that had this key at the time: a path, a reference, a name. Needs one kind in ` + "`" + `kinds` + "`" + `."""
+    key: String
+    """Only changes that were made with the API key of this id."""
+    actor: ID
+    """Only changes of what was below this group before the change or after it; of a policy, if it applies to the group or to one below."""
+    under: String
+    """Only changes that did this."""
+    operation: ChangeOperation
+    """Only changes at this moment or later."""
+    from: DateTime
+    """Only changes at this moment or earlier."""
+    to: DateTime
+    """Newest or oldest first."""
+    direction: SortDirection! = DESC
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): ChangeConnection!
+}
+
+"""One entry of the account's journal: what was done to one object, by whom and when."""
+type Change {
+  """Names the change within the account."""
+  id: ID!
+  """The cursor of this change: ` + "`" + `changes` + "`" + ` of the same filter and ` + "`" + `objectChanged` + "`" + ` go on after it."""
+  cursor: String!
+  """When it was done: the same for all that one mutation did together, later than all that was done before."""
+  at: DateTime!
+  """What was done."""
+  operation: ChangeOperation!
+  """What was done, more precisely: ` + "`" + `created` + "`" + `, ` + "`" + `updated` + "`" + `, ` + "`" + `moved` + "`" + `, ` + "`" + `migrated` + "`" + `, ` + "`" + `related` + "`" + `, ` + "`" + `unrelated` + "`" + `, ` + "`" + `linked` + "`" + `, ` + "`" + `unlinked` + "`" + `, ` + "`" + `published` + "`" + `, ` + "`" + `deleted` + "`" + `."""
+  action: String!
+  """What kind of object it was done to."""
+  kind: ObjectKind!
+  """The id of the object."""
+  objectId: ID!
+  """The key of the object: the path of a group, the reference of a device, an asset or a policy, the name of others."""
+  key: String!
+  """The object as it is now; null if it is gone."""
+  object: Node
+  """The API key that the change was made with; null for Holon itself."""
+  actor: Actor
+  """The id of the request that made the change: what ` + "`" + `X-Request-Id` + "`" + ` said, or the answer's ` + "`" + `X-Request-Id` + "`" + `."""
+  request: String
+  """The object's version after the change."""
+  version: Int!
+  """What was set, replaced or cleared, by path. What was created or deleted is told value by value."""
+  diff: [Difference!]!
+  """The object as it was after the change; null if it was deleted."""
+  after: JSONObject
+}
+
+"""Who made a change."""
+type Actor {
+  """The id of the API key."""
+  id: ID!
+  """The name that the API key had."""
+  name: String!
+}
+
+"""One value that a change set, replaced or cleared."""
+type Difference {
+  """Where the value is: ` + "`" + `description` + "`" + `, ` + "`" + `attributes.address.city` + "`" + `, ` + "`" + `relations.located_at` + "`" + `, ` + "`" + `links` + "`" + `."""
+  path: String!
+  """The value before; null if there was none."""
+  before: JSON
+  """The value after; null if there is none any more."""
+  after: JSON
+}
+
+"""What a change did to its object."""
+enum ChangeOperation {
+  """The object was made."""
+  CREATE
+  """The object or its relations were changed."""
+  UPDATE
+  """The object was deleted."""
+  DELETE
+}
+
+"""What has a history."""
+enum ObjectKind {
+  """A group."""
+  GROUP
+  """A device."""
+  DEVICE
+  """An asset."""
+  ASSET
+  """A version of a template."""
+  TEMPLATE
+  """A policy."""
+  POLICY
+  """A profile."""
+  PROFILE
+  """A measure type."""
+  MEASURE_TYPE
+}
+
+"""Which end of a list comes first."""
+enum SortDirection {
+  """The smallest or oldest first."""
+  ASC
+  """The largest or newest first."""
+  DESC
+}
+
+"""A page of changes."""
+type ChangeConnection {
+  """The changes with their cursors."""
+  edges: [ChangeEdge!]!
+  """The changes."""
+  nodes: [Change!]!
+  """Where the page lies."""
+  pageInfo: PageInfo!
+  """How many there are in the whole list; null under a group, where that is not counted."""
+  totalCount: Int
+}
+
+"""One change in a page."""
+type ChangeEdge {
+  """Where the change lies in the list."""
+  cursor: String!
+  """The change."""
+  node: Change!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/device.graphqls", Input: `extend type Query {
   """A device by its reference."""
   device(
@@ -3291,7 +3861,10 @@ type Device implements Node & Twin {
   """The device's template."""
   template: Template!
   """The attributes, as the template has them."""
-  attributes: JSONObject!
+  attributes(
+    """Only these; one that is not set is left out."""
+    names: [String!]
+  ): JSONObject!
   """The relations to and from other objects."""
   relations(
     """Only relations of this name."""
@@ -3375,6 +3948,25 @@ type Device implements Node & Twin {
   createdAt: DateTime!
   """When the device was last changed."""
   updatedAt: DateTime!
+  """What happened to the device: its changes, newest first."""
+  changes(
+    """Only changes that did this."""
+    operation: ChangeOperation
+    """Only changes at this moment or later."""
+    from: DateTime
+    """Only changes at this moment or earlier."""
+    to: DateTime
+    """Newest or oldest first."""
+    direction: SortDirection! = DESC
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): ChangeConnection!
 }
 
 """A page of devices."""
@@ -3495,6 +4087,8 @@ input DeleteDevicesInput {
     under: String
     """Only groups of this template."""
     template: String
+    """Only these groups, by path, at most 1,000; those that do not exist are left out."""
+    paths: [String!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -3517,7 +4111,18 @@ extend type Mutation {
     """What to change."""
     input: UpdateGroupInput!
   ): UpdateGroupPayload!
-  """Deletes a group that has no children, no members and no policies."""
+  """
+  Gives a group another parent, another name, or both. Everything below it goes along; its members stay its members.
+  Refused with FAILED_PRECONDITION below the group itself, with CONFLICT where the name is taken. The root never moves.
+  """
+  moveGroup(
+    """What to move, and where to."""
+    input: MoveGroupInput!
+  ): MoveGroupPayload!
+  """
+  Deletes a group that has no children and no members or, with ` + "`" + `cascade` + "`" + `, everything below it and the relations of its
+  members. Twins and policies are never deleted; while a policy applies to one of the groups, it is refused with FAILED_PRECONDITION.
+  """
   deleteGroup(
     """What to delete."""
     input: DeleteGroupInput!
@@ -3559,6 +4164,10 @@ type Group implements Node {
     relation: String
     """Whether to take the whole sub-tree."""
     deep: Boolean! = false
+    """Only members of this template."""
+    template: String
+    """Only members in this state."""
+    state: State
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -3571,7 +4180,10 @@ type Group implements Node {
   """The group's template."""
   template: Template!
   """The attributes, as the template has them."""
-  attributes: JSONObject!
+  attributes(
+    """Only these; one that is not set is left out."""
+    names: [String!]
+  ): JSONObject!
   """The relations to and from other objects."""
   relations(
     """Only relations of this name."""
@@ -3600,6 +4212,25 @@ type Group implements Node {
   createdAt: DateTime!
   """When the group was last changed."""
   updatedAt: DateTime!
+  """What happened to the group: its changes, newest first."""
+  changes(
+    """Only changes that did this."""
+    operation: ChangeOperation
+    """Only changes at this moment or later."""
+    from: DateTime
+    """Only changes at this moment or earlier."""
+    to: DateTime
+    """Newest or oldest first."""
+    direction: SortDirection! = DESC
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): ChangeConnection!
 }
 
 """A page of groups."""
@@ -3666,18 +4297,54 @@ type UpdateGroupPayload {
   group: Group!
 }
 
+"""Which group to move, and where to. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `path` + "`" + `."""
+input MoveGroupInput {
+  """The group's id."""
+  id: ID
+  """The group's path."""
+  path: String
+  """The path of its new parent; absent leaves it below its own."""
+  parent: String
+  """Its new name; absent leaves it its own."""
+  name: String
+  """Refuse with CONFLICT if the group has another version."""
+  ifVersion: Int
+}
+
+"""What ` + "`" + `moveGroup` + "`" + ` did."""
+type MoveGroupPayload {
+  """The group as it is now."""
+  group: Group!
+  """How many groups have another path now: the group and all below it, or none if it was there already."""
+  moved: Int!
+}
+
 """Which group to delete. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `path` + "`" + `."""
 input DeleteGroupInput {
   """The group's id."""
   id: ID
   """The group's path."""
   path: String
+  """Refuse with CONFLICT if the group has another version."""
+  ifVersion: Int
+  """Whether to delete everything below the group too, and to end the relations of its members."""
+  cascade: Boolean! = false
 }
 
 """What ` + "`" + `deleteGroup` + "`" + ` did."""
 type DeleteGroupPayload {
   """The id of what was deleted."""
   deletedId: ID!
+  """How much was deleted with it."""
+  deleted: DeletedGroups!
+}
+
+"""How much a deletion took away."""
+type DeletedGroups {
+  """How many groups, the one that was named included."""
+  groups: Int!
+  """How many relations of these groups ended, those that led to them included."""
+  relations: Int!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/link.graphqls", Input: `extend type Mutation {
@@ -3923,6 +4590,25 @@ type Policy implements Node {
   createdAt: DateTime!
   """When the policy was last changed."""
   updatedAt: DateTime!
+  """What happened to the policy: its changes, newest first."""
+  changes(
+    """Only changes that did this."""
+    operation: ChangeOperation
+    """Only changes at this moment or later."""
+    from: DateTime
+    """Only changes at this moment or earlier."""
+    to: DateTime
+    """Newest or oldest first."""
+    direction: SortDirection! = DESC
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): ChangeConnection!
 }
 
 """Why a thing has a policy, or why not."""
@@ -4227,19 +4913,23 @@ scalar Duration
 scalar MeasureValue
 `, BuiltIn: false},
 	{Name: "../../schema/template.graphqls", Input: `extend type Query {
-  """A template by kind and name; the newest published version unless one is named."""
+  """A template by kind and name; the newest published version unless another is asked for."""
   template(
     """What the template is for."""
     kind: Kind!
-    """The template's name."""
+    """The template's name, in whatever case."""
     name: String!
-    """A version; the newest published one if absent."""
+    """A version; the newest one if absent."""
     version: Int
+    """The newest version of this status; published if neither it nor a version is given."""
+    status: TemplateStatus
   ): Template
-  """The account's templates, by kind and name."""
+  """The account's templates with all their versions, by kind, name and version."""
   templates(
     """Only the templates of this kind."""
     kind: Kind
+    """Only versions of this status."""
+    status: TemplateStatus
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -4278,17 +4968,25 @@ extend type Mutation {
     """What to delete."""
     input: DeleteMeasureTypeInput!
   ): DeleteMeasureTypePayload!
-  """Makes a template. A published template never changes."""
+  """Makes version 1 of a template. A name that there is already is CONFLICT."""
   createTemplate(
     """What to make."""
     input: CreateTemplateInput!
   ): CreateTemplatePayload!
-  """Publishes a draft, so that objects can be made from it."""
+  """
+  Changes the draft of a template. If there is none, makes the draft of the next version: a published version never
+  changes.
+  """
+  updateTemplate(
+    """What to change."""
+    input: UpdateTemplateInput!
+  ): UpdateTemplatePayload!
+  """Publishes a draft, so that objects can be made from it. Objects of earlier versions stay with theirs."""
   publishTemplate(
     """What to publish."""
     input: PublishTemplateInput!
   ): PublishTemplatePayload!
-  """Deletes a template that no object is an instance of."""
+  """Deletes a version of a template, or a template with all its versions, that no object and no profile uses."""
   deleteTemplate(
     """What to delete."""
     input: DeleteTemplateInput!
@@ -4310,6 +5008,12 @@ type Template implements Node {
   version: Int!
   """Whether objects can be made from it."""
   status: TemplateStatus!
+  """Whether this is the newest published version, which new objects get."""
+  current: Boolean!
+  """All versions of this template, newest first, drafts included."""
+  versions: [Template!]!
+  """How many objects are instances of this very version."""
+  objectCount: Int!
   """What the template is for, in words."""
   description: String
   """The attributes: a JSON Schema (2020-12) for each name. Others are refused."""
@@ -4320,12 +5024,35 @@ type Template implements Node {
   relations: [RelationRule!]!
   """The measures that devices and assets have."""
   measures: [MeasureDeclaration!]!
+  """The names of the templates that components of a device may have; none means that it has no components."""
+  components: [String!]!
+  """The properties that searches go by: for these there is an index."""
+  searched: [String!]!
   """Whether the template takes any attribute, relation and measure: true for the built-in ones."""
   open: Boolean!
   """When the template was made."""
   createdAt: DateTime!
   """When it was published; null for a draft."""
   publishedAt: DateTime
+  """What happened to the version of the template: its changes, newest first."""
+  changes(
+    """Only changes that did this."""
+    operation: ChangeOperation
+    """Only changes at this moment or later."""
+    from: DateTime
+    """Only changes at this moment or earlier."""
+    to: DateTime
+    """Newest or oldest first."""
+    direction: SortDirection! = DESC
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): ChangeConnection!
 }
 
 """The state of a template."""
@@ -4486,19 +5213,23 @@ input CreateTemplateInput {
   relations: [RelationRuleInput!]
   """The measures; not for groups."""
   measures: [MeasureDeclarationInput!]
+  """The names of the templates that components may have; for devices only."""
+  components: [String!]
+  """The properties that searches go by: at most 24 in all templates of the account, and with plain values only."""
+  searched: [String!]
   """Whether to publish at once. A draft can be published later."""
   publish: Boolean! = false
 }
 
 """A relation that a template allows."""
 input RelationRuleInput {
-  """The relation's name: lower-case letters, digits and ` + "`" + `_` + "`" + `."""
+  """The relation's name: letters, digits and ` + "`" + `_` + "`" + `; it is kept in lower case."""
   name: String!
   """Whether it goes out from an object of this template, or comes in."""
   direction: Direction! = OUT
   """What is at the other end."""
   kind: Kind! = GROUP
-  """The names of the templates that may be at the other end; none means any."""
+  """The names of the published templates that may be at the other end, this one included; none means any."""
   templates: [String!]
   """Whether the relation to a group is a membership, by which policies are inherited; false for a mere tag."""
   inherits: Boolean! = true
@@ -4520,10 +5251,47 @@ type CreateTemplatePayload {
   template: Template!
 }
 
-"""Which template to publish."""
+"""
+The new definition of a template's draft. Name the template by ` + "`" + `id` + "`" + `, of whichever version, or by ` + "`" + `kind` + "`" + ` and ` + "`" + `name` + "`" + `. What
+is absent stays as in the newest version, the draft if there is one; an empty list empties.
+"""
+input UpdateTemplateInput {
+  """The id of a version."""
+  id: ID
+  """What the template is for."""
+  kind: Kind
+  """The template's name."""
+  name: String
+  """What the template is for, in words; null clears it."""
+  description: String
+  """The attributes: a JSON Schema (2020-12) for each name. They replace the old ones."""
+  properties: JSONObject
+  """The attributes that every object must have."""
+  required: [String!]
+  """The relations that objects may have."""
+  relations: [RelationRuleInput!]
+  """The measures; not for groups."""
+  measures: [MeasureDeclarationInput!]
+  """The names of the templates that components may have; for devices only."""
+  components: [String!]
+  """The properties that searches go by: at most 24 in all templates of the account, and with plain values only."""
+  searched: [String!]
+}
+
+"""What ` + "`" + `updateTemplate` + "`" + ` did."""
+type UpdateTemplatePayload {
+  """The draft as it is now."""
+  template: Template!
+}
+
+"""Which template to publish. Name the draft by ` + "`" + `id` + "`" + `, or by ` + "`" + `kind` + "`" + ` and ` + "`" + `name` + "`" + `."""
 input PublishTemplateInput {
   """The id of the draft."""
-  id: ID!
+  id: ID
+  """What the template is for."""
+  kind: Kind
+  """The template's name."""
+  name: String
 }
 
 """What ` + "`" + `publishTemplate` + "`" + ` did."""
@@ -4532,16 +5300,22 @@ type PublishTemplatePayload {
   template: Template!
 }
 
-"""Which template to delete."""
+"""Which template to delete: one version by ` + "`" + `id` + "`" + `, or all versions by ` + "`" + `kind` + "`" + ` and ` + "`" + `name` + "`" + `."""
 input DeleteTemplateInput {
-  """The template's id."""
-  id: ID!
+  """The id of a version."""
+  id: ID
+  """What the template is for."""
+  kind: Kind
+  """The template's name."""
+  name: String
 }
 
 """What ` + "`" + `deleteTemplate` + "`" + ` did."""
 type DeleteTemplatePayload {
-  """The id of what was deleted."""
+  """The id of what was deleted: of the newest version if there were several."""
   deletedId: ID!
+  """The ids of all versions that were deleted, newest first."""
+  deletedIds: [ID!]!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/twin.graphqls", Input: `extend type Query {
@@ -4580,7 +5354,10 @@ interface Twin implements Node {
   """The twin's template."""
   template: Template!
   """The attributes, as the template has them."""
-  attributes: JSONObject!
+  attributes(
+    """Only these; one that is not set is left out."""
+    names: [String!]
+  ): JSONObject!
   """The relations to and from other objects."""
   relations(
     """Only relations of this name."""
@@ -4835,6 +5612,16 @@ func (ec *executionContext) childFields_Account(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
 }
 
+func (ec *executionContext) childFields_Actor(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Actor_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Actor_name(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Actor", field.Name)
+}
+
 func (ec *executionContext) childFields_AggregatePoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "from":
@@ -4891,6 +5678,8 @@ func (ec *executionContext) childFields_Asset(ctx context.Context, field graphql
 		return ec.fieldContext_Asset_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Asset_updatedAt(ctx, field)
+	case "changes":
+		return ec.fieldContext_Asset_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Asset", field.Name)
 }
@@ -4957,6 +5746,64 @@ func (ec *executionContext) childFields_BulkResult(ctx context.Context, field gr
 		return ec.fieldContext_BulkResult_error(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type BulkResult", field.Name)
+}
+
+func (ec *executionContext) childFields_Change(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Change_id(ctx, field)
+	case "cursor":
+		return ec.fieldContext_Change_cursor(ctx, field)
+	case "at":
+		return ec.fieldContext_Change_at(ctx, field)
+	case "operation":
+		return ec.fieldContext_Change_operation(ctx, field)
+	case "action":
+		return ec.fieldContext_Change_action(ctx, field)
+	case "kind":
+		return ec.fieldContext_Change_kind(ctx, field)
+	case "objectId":
+		return ec.fieldContext_Change_objectId(ctx, field)
+	case "key":
+		return ec.fieldContext_Change_key(ctx, field)
+	case "object":
+		return ec.fieldContext_Change_object(ctx, field)
+	case "actor":
+		return ec.fieldContext_Change_actor(ctx, field)
+	case "request":
+		return ec.fieldContext_Change_request(ctx, field)
+	case "version":
+		return ec.fieldContext_Change_version(ctx, field)
+	case "diff":
+		return ec.fieldContext_Change_diff(ctx, field)
+	case "after":
+		return ec.fieldContext_Change_after(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Change", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangeConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ChangeConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ChangeConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ChangeConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_ChangeConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangeConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangeEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ChangeEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ChangeEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangeEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateAssetPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5073,6 +5920,8 @@ func (ec *executionContext) childFields_DeleteGroupPayload(ctx context.Context, 
 	switch field.Name {
 	case "deletedId":
 		return ec.fieldContext_DeleteGroupPayload_deletedId(ctx, field)
+	case "deleted":
+		return ec.fieldContext_DeleteGroupPayload_deleted(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteGroupPayload", field.Name)
 }
@@ -5097,8 +5946,20 @@ func (ec *executionContext) childFields_DeleteTemplatePayload(ctx context.Contex
 	switch field.Name {
 	case "deletedId":
 		return ec.fieldContext_DeleteTemplatePayload_deletedId(ctx, field)
+	case "deletedIds":
+		return ec.fieldContext_DeleteTemplatePayload_deletedIds(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteTemplatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeletedGroups(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "groups":
+		return ec.fieldContext_DeletedGroups_groups(ctx, field)
+	case "relations":
+		return ec.fieldContext_DeletedGroups_relations(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeletedGroups", field.Name)
 }
 
 func (ec *executionContext) childFields_Device(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5143,6 +6004,8 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Device_updatedAt(ctx, field)
+	case "changes":
+		return ec.fieldContext_Device_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Device", field.Name)
 }
@@ -5169,6 +6032,18 @@ func (ec *executionContext) childFields_DeviceEdge(ctx context.Context, field gr
 		return ec.fieldContext_DeviceEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeviceEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Difference(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "path":
+		return ec.fieldContext_Difference_path(ctx, field)
+	case "before":
+		return ec.fieldContext_Difference_before(ctx, field)
+	case "after":
+		return ec.fieldContext_Difference_after(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Difference", field.Name)
 }
 
 func (ec *executionContext) childFields_Group(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5209,6 +6084,8 @@ func (ec *executionContext) childFields_Group(ctx context.Context, field graphql
 		return ec.fieldContext_Group_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Group_updatedAt(ctx, field)
+	case "changes":
+		return ec.fieldContext_Group_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Group", field.Name)
 }
@@ -5377,6 +6254,16 @@ func (ec *executionContext) childFields_MeasurementEdge(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type MeasurementEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_MoveGroupPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "group":
+		return ec.fieldContext_MoveGroupPayload_group(ctx, field)
+	case "moved":
+		return ec.fieldContext_MoveGroupPayload_moved(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MoveGroupPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "hasNextPage":
@@ -5411,6 +6298,8 @@ func (ec *executionContext) childFields_Policy(ctx context.Context, field graphq
 		return ec.fieldContext_Policy_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Policy_updatedAt(ctx, field)
+	case "changes":
+		return ec.fieldContext_Policy_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Policy", field.Name)
 }
@@ -5563,6 +6452,12 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_version(ctx, field)
 	case "status":
 		return ec.fieldContext_Template_status(ctx, field)
+	case "current":
+		return ec.fieldContext_Template_current(ctx, field)
+	case "versions":
+		return ec.fieldContext_Template_versions(ctx, field)
+	case "objectCount":
+		return ec.fieldContext_Template_objectCount(ctx, field)
 	case "description":
 		return ec.fieldContext_Template_description(ctx, field)
 	case "properties":
@@ -5573,12 +6468,18 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_relations(ctx, field)
 	case "measures":
 		return ec.fieldContext_Template_measures(ctx, field)
+	case "components":
+		return ec.fieldContext_Template_components(ctx, field)
+	case "searched":
+		return ec.fieldContext_Template_searched(ctx, field)
 	case "open":
 		return ec.fieldContext_Template_open(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Template_createdAt(ctx, field)
 	case "publishedAt":
 		return ec.fieldContext_Template_publishedAt(ctx, field)
+	case "changes":
+		return ec.fieldContext_Template_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Template", field.Name)
 }
@@ -5693,6 +6594,14 @@ func (ec *executionContext) childFields_UpdatePolicyPayload(ctx context.Context,
 		return ec.fieldContext_UpdatePolicyPayload_policy(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdatePolicyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "template":
+		return ec.fieldContext_UpdateTemplatePayload_template(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateTemplatePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
