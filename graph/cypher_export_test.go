@@ -82,3 +82,31 @@ func (s *Store) Explain(ctx context.Context, scope registry.Scope, text string) 
 	}
 	return summary.Plan(), nil
 }
+
+// AwaitWords waits until the full-text index has caught up.
+func (s *Store) AwaitWords(ctx context.Context) error {
+	return nothing(ctx, s.reading(registry.Scope{}), query{"test", "CALL db.index.fulltext.awaitEventuallyConsistentIndexRefresh()"}, nil)
+}
+
+// SearchTexts returns what a search is turned into: a page after a cursor, and
+// its summary.
+func (s *Store) SearchTexts(ctx context.Context, scope registry.Scope, search registry.Search, facets []registry.FacetRequest) ([]string, error) {
+	plan, err := s.planSearch(ctx, scope, search)
+	if err != nil {
+		return nil, err
+	}
+	at := pageStart{given: true, kind: kindRank(plan.parts[0].kind), key: "d00100"}
+	for range plan.order {
+		at.ranks, at.values = append(at.ranks, 0), append(at.values, int64(1))
+	}
+	texts := []string{plan.pageText(at, plan.params)}
+	var counted []facetQuery
+	for i, request := range facets {
+		facet, err := facetFor(request, i)
+		if err != nil {
+			return nil, err
+		}
+		counted = append(counted, facet)
+	}
+	return append(texts, plan.facetText(counted, plan.params)), nil
+}

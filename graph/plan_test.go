@@ -27,6 +27,7 @@ const maxSorted = 1000
 var mayScan = map[string]string{
 	"partition.make":  "partitions are few, and made once",
 	"partition.count": "partitions are few, and counted once a process",
+	"index.wanted":    "templates that declare something searched have an index of their own",
 	"migration.done":  "migrations are few, and counted at the start of a process",
 }
 
@@ -41,6 +42,9 @@ var mayNameNoAccount = map[string]string{
 	"partition.count":         "is about the whole database",
 	"partition.raiseTopology": "a partition belongs to many accounts",
 	"index.await":             "is about the whole database",
+	"index.show":              "is about the whole database",
+	"index.wanted":            "indexes are for all accounts",
+	"index.take":              "is about the whole database",
 	"statistics.refresh":      "is about the whole database",
 }
 
@@ -86,6 +90,8 @@ func TestPlans(t *testing.T) {
 			w.checkSorted(q, values)
 		}
 	}
+	w.checkSearchPlans()
+	w.checkWalks()
 	for name := range mayScan {
 		if !seen[name] {
 			t.Errorf("there is no query %s any more", name)

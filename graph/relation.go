@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/rule"
 )
 
 var (
@@ -89,15 +90,8 @@ func tag(inherits bool) any {
 }
 
 // relationType is the relationship type of a relation, whose name has been
-// checked: letters, digits and underscores. One that is called like a built-in
-// relationship keeps its lower case, which makes it another type and gives the
-// same name when folded.
-func relationType(name string) string {
-	if registry.BuiltInRelation(name) {
-		return name
-	}
-	return strings.ToUpper(name)
-}
+// checked.
+func relationType(name string) string { return rule.RelationType(name) }
 
 // edges checks the relations that a new object is to have.
 func edges(own *registry.Template, relations []registry.NewRelation, got *prepared) ([]edge, []registry.Violation) {

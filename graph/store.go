@@ -58,6 +58,7 @@ type Store struct {
 	names     *nameSet
 	// hierarchies are what is held of accounts' groups and policies.
 	hierarchies *hierarchies
+	indexes     *indexSet
 	// partitions is the number of partitions, which never changes; 0 until read.
 	partitions *atomic.Int32
 	// background is what goes on after a call has returned, until closing ends.
@@ -85,7 +86,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{
 		driver: driver, database: c.Database, timeout: c.QueryTimeout, clock: c.Clock, log: c.Logger,
-		templates: newTemplateCache(), names: newNameSet(), hierarchies: newHierarchies(maxHierarchies), partitions: new(atomic.Int32), background: new(sync.WaitGroup),
+		templates: newTemplateCache(), names: newNameSet(), indexes: new(indexSet), hierarchies: newHierarchies(maxHierarchies), partitions: new(atomic.Int32), background: new(sync.WaitGroup),
 	}
 	s.closing, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if s.database == "" {

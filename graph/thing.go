@@ -169,6 +169,7 @@ func nodeOf(thing registry.Related, template *registry.Template) (map[string]any
 	if err != nil {
 		return nil, err
 	}
+	out[wordsProperty] = searchText(out)
 	maps.Copy(out, builtIn)
 	out["id"], out["version"], out["createdAt"], out["updatedAt"] = string(object.ID), object.Version, object.CreatedAt, object.UpdatedAt
 	out["keyFold"], out["description"], out["templateFold"] = Fold(keyOf(thing)), description, Fold(template.Name)

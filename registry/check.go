@@ -46,7 +46,7 @@ var builtInAttributes = map[string]bool{
 	"id": true, "account": true, "version": true, "createdAt": true, "updatedAt": true, "createdBy": true, "updatedBy": true,
 	"description": true, "key": true, "keyFold": true, "encoded": true, "kind": true, "template": true, "templateFold": true,
 	"reference": true, "state": true, "path": true, "depth": true,
-	"connected": true, "externalReference": true, "imageUrl": true,
+	"connected": true, "externalReference": true, "imageUrl": true, "searchText": true,
 }
 
 // BuiltInAttribute says whether a name is Holon's own on objects of a kind and

@@ -251,12 +251,22 @@ func (c *compiler) elements(of collection) string {
 			text += " AND false"
 		}
 	case of.direction == registry.DirectionIn:
-		text = fmt.Sprintf("MATCH (%s)<-[:%s]-(%s:Group|Device|Asset) WHERE true", owner.name, strings.ToUpper(of.relation), element.name)
+		text = fmt.Sprintf("MATCH (%s)<-[:%s]-(%s:Group|Device|Asset) WHERE true", owner.name, RelationType(of.relation), element.name)
 	default:
-		text = fmt.Sprintf("MATCH (%s)-[:%s]->(%s:Group|Device|Asset) WHERE true", owner.name, strings.ToUpper(of.relation), element.name)
+		text = fmt.Sprintf("MATCH (%s)-[:%s]->(%s:Group|Device|Asset) WHERE true", owner.name, RelationType(of.relation), element.name)
 	}
 	c.vars = append(c.vars, element)
 	return text
+}
+
+// RelationType is the relationship type of a relation, whose name has been
+// checked. Names of built-in relationships keep their lower case, so that they
+// are other types.
+func RelationType(name string) string {
+	if registry.BuiltInRelation(name) {
+		return name
+	}
+	return strings.ToUpper(name)
 }
 
 func (c *compiler) leave() { c.vars = c.vars[:len(c.vars)-1] }
@@ -285,9 +295,7 @@ func (c *compiler) matches(x comparison, negated bool) string {
 	}
 	name := fmt.Sprintf("%sm%d", c.prefix, c.matchers)
 	c.matchers++
-	if guard != "" {
-		value = "CASE WHEN " + guard + " THEN " + value + " END"
-	}
+	value = guardedValue(guard, value)
 	c.out.Matchers = append(c.out.Matchers, Matcher{Param: name, Value: value, Match: x.pattern.expression.MatchString})
 	return signedText("n.id IN $"+name, negated)
 }

@@ -85,7 +85,7 @@ func TestParseErrors(t *testing.T) {
 		`groups == 'a'`:                        "are objects",
 		`any(groups)`:                          "at least 2 arguments",
 		`any(state, true)`:                     "a collection is expected",
-		`any(relations.child_of, true)`:        "Holon's own names",
+		`any(relations.Über, true)`:            "a relation's name is",
 		`any(relations.located_at, # == 'a')`:  "name a field of it",
 		`any(groups, #index == 1)`:             "there is no #index",
 		`attributes.a in 'x'`:                  "a list in brackets",

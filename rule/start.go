@@ -132,9 +132,9 @@ func (c *compiler) fromKeys(of collection, kinds []registry.Kind, condition stri
 	case of.groups:
 		step = "MATCH (other)<-[m:!WAS_RELATED]-(n:LABEL) WHERE m.inherits IS NULL"
 	case of.direction == registry.DirectionIn:
-		step = fmt.Sprintf("MATCH (other)-[:%s]->(n:LABEL) WHERE true", strings.ToUpper(of.relation))
+		step = fmt.Sprintf("MATCH (other)-[:%s]->(n:LABEL) WHERE true", RelationType(of.relation))
 	default:
-		step = fmt.Sprintf("MATCH (other)<-[:%s]-(n:LABEL) WHERE true", strings.ToUpper(of.relation))
+		step = fmt.Sprintf("MATCH (other)<-[:%s]-(n:LABEL) WHERE true", RelationType(of.relation))
 	}
 	parts := make([]string, len(kinds))
 	for i, kind := range kinds {

@@ -109,6 +109,7 @@ func (s *stores) serveAPI(ctx context.Context, l net.Listener, settings serverSe
 	s.log.Info().Str("url", "http://"+l.Addr().String()).Msg("serving GraphQL, GraphiQL and readings")
 
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.graph.MakeIndexes(ctx) })
 	group.Go(func() error { // sockets are not known to the HTTP server
 		<-ctx.Done()
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

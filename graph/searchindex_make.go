@@ -1,0 +1,149 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// Indexes for what templates declare searched. A new index waits for all open
+// writes, and all later writes wait for it; so one process makes them, one after
+// the other, apart from requests, and gives up soon to try again later.
+
+const (
+	// indexTurn is how often wishes are looked at.
+	indexTurn = 2 * time.Second
+	// indexLease is how long the process that makes indexes is the only one.
+	indexLease = 30 * time.Second
+	// indexWait is how long a new index may wait for open writes.
+	indexWait = 2 * time.Second
+	// maxIndexes bounds the indexes of attributes in the whole database.
+	maxIndexes = 400
+)
+
+var (
+	indexesWanted = named("index.wanted", `
+		MATCH (t:Template)
+		WHERE t.searched IS NOT NULL AND t.status = 'PUBLISHED'
+		UNWIND t.searched AS name
+		RETURN collect(DISTINCT [t.kind, name]) AS wanted`)
+
+	indexTake = named("index.take", `
+		MERGE (l:Lease {name: 'indexes'})
+		SET l.turn = true
+		WITH l
+		WHERE l.holder IS NULL OR l.holder = $holder OR l.until < $now
+		SET l.holder = $holder, l.until = $until
+		RETURN count(l) AS n`)
+)
+
+// attributeIndex is the index of an attribute.
+type attributeIndex struct {
+	kind     registry.Kind
+	property string
+}
+
+// MakeIndexes makes the indexes that templates ask for, as long as the context
+// lives. Any number of processes may run it.
+func (s *Store) MakeIndexes(ctx context.Context) error {
+	holder := string(newID())
+	ticker := time.NewTicker(indexTurn)
+	defer ticker.Stop()
+	for {
+		if err := s.makeIndexes(ctx, holder); err != nil && ctx.Err() == nil {
+			s.log.Warn().Err(err).Msg("indexes are left for later")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// makeIndexes takes one turn.
+func (s *Store) makeIndexes(ctx context.Context, holder string) error {
+	wanted, _, err := one(ctx, s.reading(registry.Scope{}), indexesWanted, nil, func(f fields) []attributeIndex {
+		var out []attributeIndex
+		for _, item := range f.list("wanted") {
+			if pair, ok := item.([]any); ok && len(pair) == 2 {
+				kind, _ := pair[0].(string)
+				name, _ := pair[1].(string)
+				out = append(out, attributeIndex{registry.Kind(kind), name})
+			}
+		}
+		return out
+	})
+	if err != nil {
+		return fmt.Errorf("read what is searched: %w", err)
+	}
+	if err := s.indexes.read(ctx, s); err != nil {
+		return err
+	}
+	wanted = slices.DeleteFunc(wanted, func(i attributeIndex) bool { return s.indexes.known[label(i.kind)+" "+i.property] != "" })
+	if len(wanted) == 0 {
+		return nil
+	}
+	now := s.now()
+	taken, _, err := one(ctx, s.writing(registry.Scope{}), indexTake, params{"holder": holder, "now": now, "until": now.Add(indexLease)}, counted)
+	if err != nil || taken == 0 {
+		return err
+	}
+	slices.SortFunc(wanted, func(a, b attributeIndex) int {
+		return strings.Compare(string(a.kind)+a.property, string(b.kind)+b.property)
+	})
+	for _, index := range wanted {
+		if len(s.indexes.known) >= maxIndexes {
+			return registry.LimitExceeded("the database has %d indexes of attributes: there is no room for %s", maxIndexes, index.property)
+		}
+		if err := s.makeIndex(ctx, index); err != nil {
+			return err
+		}
+		if err := s.indexes.read(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeIndex makes an index; the database fills it in the background.
+func (s *Store) makeIndex(ctx context.Context, index attributeIndex) error {
+	top, _, _ := strings.Cut(index.property, ".")
+	if violation := registry.CheckAttributeName("searched", index.kind, top); violation != nil {
+		return registry.Invalid(*violation)
+	}
+	hasty := *s
+	hasty.timeout = indexWait
+	text := fmt.Sprintf("CREATE INDEX `%s%s_%s` IF NOT EXISTS FOR (n:%s) ON (n.account, n.`%s`)",
+		indexPrefix, strings.ToLower(label(index.kind)), index.property, label(index.kind), index.property)
+	if err := hasty.changeSchema(ctx, query{"index.make", text}); err != nil {
+		return fmt.Errorf("make an index of %s: %w", index.property, err)
+	}
+	return nil
+}
+
+// SearchIndex says how far the index of a searched attribute is.
+type SearchIndex struct {
+	Name string
+	// Online says that searches use it.
+	Online bool
+}
+
+// SearchIndexes tells of the indexes of what a template declares searched.
+func (s *Store) SearchIndexes(ctx context.Context, t *registry.Template) ([]SearchIndex, error) {
+	out := make([]SearchIndex, len(t.Searched))
+	if len(out) == 0 {
+		return out, nil
+	}
+	if err := s.indexes.refresh(ctx, s); err != nil {
+		return nil, err
+	}
+	for i, name := range t.Searched {
+		out[i] = SearchIndex{name, s.indexes.online(t.Kind, name)}
+	}
+	return out, nil
+}

@@ -1,0 +1,55 @@
+package graph_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// What a template declares searched gets an index, apart from requests, and
+// searches then begin there: also in accounts that are too large to walk through.
+func TestSearchedAttributes(t *testing.T) {
+	w := newWorld(t)
+	for from := 1; from < 20_002; from += 2_000 {
+		if _, err := w.Cypher(w.Context(), w.scope, `
+			UNWIND range($from, $from + 1999) AS i
+			CREATE (d:Device:Entity {id: randomUUID(), account: $account, keyFold: 'd' + i, reference: 'd' + i, probed: i, state: 'ACTIVE', templateFold: 'open', version: 1, createdAt: datetime(), updatedAt: datetime()})
+			WITH d MATCH (t:Template) WHERE t.account = $account AND t.keyFold = 'device/open/000001'
+			CREATE (d)-[:INSTANCE_OF]->(t)`, map[string]any{"from": from}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := registry.Search{Where: "attributes.probed == 77 or false", Kinds: []registry.Kind{registry.KindDevice}}
+	_, err := w.Search(w.Context(), w.scope, s, registry.PageRequest{Size: 1})
+	violates(t, err, "where", "walk")
+	template := w.template(registry.NewTemplate{Kind: registry.KindDevice, Name: "Probe", Properties: map[string]any{"probed": map[string]any{"type": "integer"}}, Searched: []string{"probed"}})
+	running, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.MakeIndexes(running) }()
+	for until := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		indexes, err := w.SearchIndexes(t.Context(), template)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(indexes) == 1 && indexes[0].Name == "probed" && indexes[0].Online {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatalf("indexes are %+v", indexes)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	for where, want := range map[string]string{"attributes.probed == 77": "d77", "attributes.probed > 21999": "d22000", "attributes.probed in [5] and version == 1": "d5"} {
+		if got := w.search(registry.Search{Where: where, Kinds: s.Kinds}); len(got) != 1 || got[0] != want {
+			t.Errorf("%s finds %q", where, got)
+		}
+	}
+	// What does not narrow still walks.
+	_, err = w.Search(w.Context(), w.scope, s, registry.PageRequest{Size: 1})
+	violates(t, err, "where", "walk")
+}

@@ -1,0 +1,266 @@
+package graph
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/rule"
+)
+
+// searchOrder is a field that a search is ordered by. Values of several types
+// are put in order by type first (numbers, texts, true and false), and what has
+// no value comes last, whichever way the values go; so a cursor that holds types
+// and values finds its place again.
+type searchOrder struct {
+	// value is null where there is nothing to order by; rank tells types apart.
+	value, rank string
+	descending  bool
+	isTime      bool
+}
+
+// The ranks of types.
+const (
+	rankNumber = iota
+	rankText
+	rankBoolean
+	rankNone
+)
+
+// orderFor turns a field into what to order by.
+func orderFor(i int, by registry.OrderBy) (searchOrder, error) {
+	path := fmt.Sprintf("orderBy[%d].field", i)
+	expression, err := rule.FieldExpression(by.Field, path, 0)
+	if err != nil {
+		return searchOrder{}, err
+	}
+	out := searchOrder{value: expression.Text, descending: by.Direction == registry.SortDescending, isTime: expression.Time}
+	if expression.Attribute == "" {
+		out.rank = fmt.Sprintf("CASE WHEN %s IS NULL THEN %d ELSE 0 END", out.value, rankNone)
+		return out, nil
+	}
+	plain := fmt.Sprintf("NOT '%s' IN coalesce(n.encoded, []) AND %s", expression.Attribute, out.value)
+	out.rank = fmt.Sprintf("CASE WHEN %[1]s IS NULL THEN %[2]d WHEN %[1]s IS :: INTEGER | FLOAT THEN %[3]d WHEN %[4]s IS :: STRING THEN %[5]d WHEN %[1]s IS :: BOOLEAN THEN %[6]d ELSE %[2]d END",
+		out.value, rankNone, rankNumber, plain, rankText, rankBoolean)
+	out.value = fmt.Sprintf("CASE WHEN %s IS :: INTEGER | FLOAT | STRING | BOOLEAN THEN %s END", plain, out.value)
+	return out, nil
+}
+
+// pageStart is where a page begins: the ranks and values of an item, its kind and
+// its key.
+type pageStart struct {
+	backward bool
+	given    bool
+	ranks    []int64
+	values   []any
+	kind     int64
+	key      string
+}
+
+// cursorOf writes what a cursor holds.
+func cursorOf(ranks []int64, values []any, kind int64, key string) string {
+	parts := make([]any, 0, 2*len(ranks)+2)
+	for i := range ranks {
+		if at, ok := values[i].(time.Time); ok {
+			values[i] = at.UTC().Format(time.RFC3339Nano)
+		}
+		parts = append(parts, ranks[i], values[i])
+	}
+	text, err := json.Marshal(append(parts, kind, key))
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// position reads a cursor of this search.
+func (p *searchPlan) position(page registry.PageRequest) (pageStart, error) {
+	out := pageStart{backward: page.Backward, given: page.Key != ""}
+	if !out.given {
+		return out, nil
+	}
+	wrong := registry.InvalidField("cursor", "format", "the cursor is not one of this search in this order: use one that this query returned")
+	var parts []any
+	decoder := json.NewDecoder(strings.NewReader(page.Key))
+	decoder.UseNumber()
+	if err := decoder.Decode(&parts); err != nil || len(parts) != 2*len(p.order)+2 {
+		return out, wrong
+	}
+	for i, order := range p.order {
+		rank, ok := wholeOf(parts[2*i])
+		value := parts[2*i+1]
+		if number, isNumber := value.(json.Number); isNumber {
+			value, _ = wholeOf(number)
+			if strings.ContainsAny(string(number), ".eE") {
+				value, _ = number.Float64()
+			}
+		}
+		if order.isTime && rank != rankNone {
+			text, _ := value.(string)
+			at, err := time.Parse(time.RFC3339Nano, text)
+			if err != nil {
+				return out, wrong
+			}
+			value = at
+		}
+		if !ok || (value == nil) != (rank == rankNone) {
+			return out, wrong
+		}
+		out.ranks, out.values = append(out.ranks, rank), append(out.values, value)
+	}
+	var ok1, ok2 bool
+	out.kind, ok1 = wholeOf(parts[len(parts)-2])
+	out.key, ok2 = parts[len(parts)-1].(string)
+	if !ok1 || !ok2 || !slices.ContainsFunc(p.parts, func(part searchPart) bool { return kindRank(part.kind) == out.kind }) {
+		return out, wrong
+	}
+	return out, nil
+}
+
+func wholeOf(value any) (int64, bool) {
+	number, ok := value.(json.Number)
+	if !ok {
+		return 0, false
+	}
+	whole, err := number.Int64()
+	return whole, err == nil
+}
+
+// orderColumns are the names of the columns with ranks and values.
+func (p *searchPlan) orderColumns() (columns, names []string) {
+	for i, order := range p.order {
+		rank, value := fmt.Sprintf("rank%d", i), fmt.Sprintf("value%d", i)
+		columns = append(columns, order.rank+" AS "+rank, order.value+" AS "+value)
+		names = append(names, rank, value)
+	}
+	return columns, names
+}
+
+// orderText is what goes after ORDER BY.
+func (p *searchPlan) orderText(backward bool, last ...string) string {
+	var by []string
+	direction := func(descending bool) string {
+		if descending != backward {
+			return " DESC"
+		}
+		return ""
+	}
+	for i, order := range p.order {
+		by = append(by, fmt.Sprintf("rank%d", i)+direction(false), fmt.Sprintf("value%d", i)+direction(order.descending))
+	}
+	for _, name := range last {
+		by = append(by, name+direction(false))
+	}
+	return strings.Join(by, ", ")
+}
+
+// beyond is the condition that a node of a kind lies after a position, or before
+// it going backward; empty if there is none.
+func (p *searchPlan) beyond(at pageStart, kind registry.Kind, values params) string {
+	if !at.given {
+		return ""
+	}
+	greater, less := ">", "<"
+	if at.backward {
+		greater, less = less, greater
+	}
+	values["atKey"] = at.key
+	condition := "false"
+	switch rank := kindRank(kind); {
+	case rank == at.kind:
+		condition = "n.keyFold " + greater + " $atKey"
+	case (rank > at.kind) != at.backward:
+		condition = "true"
+	}
+	for i, order := range slices.Backward(p.order) {
+		rank, value := fmt.Sprintf("rank%d", i), fmt.Sprintf("value%d", i)
+		atRank, atValue := fmt.Sprintf("atRank%d", i), fmt.Sprintf("atValue%d", i)
+		values[atRank], values[atValue] = at.ranks[i], at.values[i]
+		further := greater
+		if order.descending {
+			further = less
+		}
+		same := condition
+		if at.ranks[i] != rankNone {
+			same = fmt.Sprintf("(%s %s $%s OR (%s = $%s AND %s))", value, further, atValue, value, atValue, condition)
+		}
+		condition = fmt.Sprintf("(%s %s $%s OR (%s = $%s AND %s))", rank, greater, atRank, rank, atRank, same)
+	}
+	return condition
+}
+
+// pageText is the statement for a page. Every kind gives a page of its own, in
+// order, and these are put together.
+func (p *searchPlan) pageText(at pageStart, values params) string {
+	columns, names := p.orderColumns()
+	var parts []string
+	for _, part := range p.parts {
+		with := "WITH n"
+		if part.distinct {
+			with = "WITH DISTINCT n"
+		}
+		if p.scored {
+			with += ", score"
+		}
+		beyond := p.beyond(at, part.kind, values)
+		switch beyond {
+		case "false":
+			continue
+		case "true":
+			beyond = ""
+		}
+		match := part.match
+		if len(p.order) == 0 && beyond != "" {
+			// The condition on the key is for the index.
+			match, beyond = match+" AND "+beyond, ""
+		}
+		last := []string{"n.keyFold"}
+		if part.indexed && len(p.order) == 0 {
+			last = []string{"n.account", "n.keyFold"}
+			if part.prefix != "" {
+				last = []string{"n.account", part.prefix, "n.keyFold"}
+			}
+		}
+		text := match + "\n" + with
+		if len(columns) > 0 {
+			text += "\nWITH n, " + strings.Join(columns, ", ")
+			if beyond != "" {
+				text += "\nWHERE " + beyond + "\nWITH n, " + strings.Join(names, ", ")
+			}
+		}
+		text += " ORDER BY " + p.orderText(at.backward, last...) + " LIMIT $limit"
+		parts = append(parts, text+"\nRETURN "+strings.Join(append([]string{"n"}, names...), ", ")+fmt.Sprintf(", %d AS kind", kindRank(part.kind)))
+	}
+	carried := strings.Join(append([]string{"n", "kind"}, names...), ", ")
+	return "CALL () {\n" + strings.Join(parts, "\nUNION ALL\n") + "\n}\nWITH " + carried +
+		" ORDER BY " + p.orderText(at.backward, "kind", "n.keyFold") + " LIMIT $limit\n" +
+		"RETURN collect({thing: " + thing("n") + ", kind: kind, key: n.keyFold, order: [" + strings.Join(names, ", ") + "]}) AS items"
+}
+
+// found reads an item of a page.
+func (p *searchPlan) found(f fields) registry.Found {
+	item := f.nested("thing")
+	out := registry.Found{Thing: thingOf(item)}
+	order := f.list("order")
+	if len(order) != 2*len(p.order) {
+		f.failed("%sorder has %d values", f.path, len(order))
+		return out
+	}
+	ranks, values := make([]int64, len(p.order)), make([]any, len(p.order))
+	for i := range p.order {
+		ranks[i], _ = order[2*i].(int64)
+		if ranks[i] != rankNone {
+			values[i] = order[2*i+1]
+		}
+	}
+	if p.scored && len(values) > 0 {
+		if score, ok := values[0].(float64); ok {
+			out.Score = &score
+		}
+	}
+	out.Key = cursorOf(ranks, values, int64(f.integer("kind")), f.text("key"))
+	return out
+}
