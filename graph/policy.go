@@ -33,18 +33,10 @@ var (
 		CREATE (n)-[:APPLIES_TO {since: $since}]->(g)
 		RETURN count(g) AS n`)
 
-	policyLock = [2]query{
-		named("policy.lockByKey", `
-			MATCH (n:Policy)
-			WHERE n.account = $account AND n.keyFold = $key
-			SET n.version = n.version + 1, n.updatedAt = $now
-			RETURN `+policyColumns+` AS policy`),
-		named("policy.lockByID", `
-			MATCH (n:Entity {id: $id})
-			WHERE n.account = $account AND n:Policy
-			SET n.version = n.version + 1, n.updatedAt = $now
-			RETURN `+policyColumns+` AS policy`),
-	}
+	policyToChangeByID = named("policy.toChangeByID", `
+		MATCH (n:Entity {id: $id})
+		WHERE n.account = $account AND n:Policy
+		RETURN `+policyColumns+` AS policy`)
 
 	policyUpdate = named("policy.update", `
 		MATCH (n:Entity {id: $id})
@@ -160,71 +152,11 @@ func applied(ctx context.Context, tx *transaction, q query, p params, groups int
 	return err
 }
 
-// UpdatePolicy changes a policy, which is named by id or by reference.
-func (s *Store) UpdatePolicy(ctx context.Context, scope registry.Scope, ref registry.Ref, patch registry.PolicyPatch) (*registry.Policy, error) {
-	var updated *registry.Policy
-	err := change(ctx, s, scope, "policy.update", func(ctx context.Context, tx *transaction) error {
-		policy, err := s.lockPolicy(ctx, tx, ref, patch.IfVersion)
-		if err != nil {
-			return err
-		}
-		before := *policy
-		if err := changePolicy(ctx, tx, policy, patch); err != nil {
-			return err
-		}
-		updated = policy
-		tx.recordPolicy(registry.ChangeUpdate, "updated", &before, policy)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("update policy: %w", err)
-	}
-	return updated, nil
-}
-
-func changePolicy(ctx context.Context, tx *transaction, policy *registry.Policy, patch registry.PolicyPatch) error {
-	after := registry.NewPolicy{Reference: policy.Reference, Type: policy.Type, Description: policy.Description, Document: policy.Document, AppliesTo: patch.AppliesTo}
-	if patch.Type != nil {
-		after.Type = *patch.Type
-	}
-	if patch.Description.Set {
-		after.Description = patch.Description.Value
-	}
-	if patch.Document.Set && patch.Document.Value != nil {
-		after.Document = *patch.Document.Value
-	}
-	checked := after
-	if patch.AppliesTo == nil {
-		checked.AppliesTo = []string{"/"} // what the policy applies to stays
-	}
-	violations := checked.Check()
-	document, wrong := documentText(after.Document)
-	if violations = append(violations, wrong...); len(violations) > 0 {
-		return registry.Invalid(violations...)
-	}
-	changes := map[string]any{}
-	if patch.AppliesTo != nil {
-		groups, err := policyTargets(ctx, tx, patch.AppliesTo)
-		if err != nil {
-			return err
-		}
-		if err := applied(ctx, tx, policyApply, params{
-			"id": string(policy.ID), "groups": texts(groups.ids), "since": tx.at.UnixMilli(),
-		}, len(groups.ids)); err != nil {
-			return err
-		}
-		policy.GroupIDs, changes = groups.ids, groups.rank()
-	}
-	policy.Type, policy.Description, policy.Document = after.Type, after.Description, after.Document
-	changes["type"], changes["typeFold"], changes["description"], changes["document"] = after.Type, Fold(after.Type), after.Description, document
-	return nothing(ctx, tx, policyUpdate, params{"id": string(policy.ID), "changes": changes})
-}
-
 // DeletePolicy deletes a policy and returns it as it was.
 func (s *Store) DeletePolicy(ctx context.Context, scope registry.Scope, ref registry.Ref) (*registry.Policy, error) {
 	var deleted *registry.Policy
 	err := change(ctx, s, scope, "policy.delete", func(ctx context.Context, tx *transaction) (err error) {
-		if deleted, err = s.lockPolicy(ctx, tx, ref, nil); err != nil {
+		if deleted, err = policyToChange(ctx, tx, ref, nil); err != nil {
 			return err
 		}
 		tx.recordPolicy(registry.ChangeDelete, "deleted", deleted, nil)
@@ -234,25 +166,6 @@ func (s *Store) DeletePolicy(ctx context.Context, scope registry.Scope, ref regi
 		return nil, fmt.Errorf("delete policy: %w", err)
 	}
 	return deleted, nil
-}
-
-// lockPolicy raises a policy's version and reads it.
-func (s *Store) lockPolicy(ctx context.Context, tx *transaction, ref registry.Ref, ifVersion *int) (*registry.Policy, error) {
-	q, p, name := policyLock[0], params{"key": Fold(ref.Key), "now": tx.at}, ref.Key
-	if ref.ID != "" {
-		q, p, name = policyLock[1], params{"id": string(ref.ID), "now": tx.at}, string(ref.ID)
-	}
-	policy, ok, err := one(ctx, tx, q, p, policyOf)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, registry.NotFound("policy", name)
-	}
-	if version := policy.Version - 1; ifVersion != nil && *ifVersion != version {
-		return nil, registry.Conflict("ifVersion", "the policy has version %d, not %d", version, *ifVersion)
-	}
-	return policy, nil
 }
 
 // PolicyByReference returns a policy by its reference.

@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -154,6 +155,11 @@ func TestPolicyLife(t *testing.T) {
 	})
 	if err != nil || updated.Version != 2 || updated.Type != kind || *updated.Description != "why" || updated.Document["max"] != 3.5 || len(updated.GroupIDs) != 1 {
 		t.Errorf("updated = %+v, %v", updated, err)
+	}
+	if again, err := w.UpdatePolicy(t.Context(), w.scope, registry.Ref{ID: created.ID}, registry.PolicyPatch{
+		Type: &kind, Document: registry.Some(map[string]any{"max": json.Number("3.5")}), AppliesTo: []string{"/A/b"},
+	}); err != nil || !cmp.Equal(again, updated) {
+		t.Errorf("updated to what it is = %+v, %v", again, err)
 	}
 	w.inherits(d, "Rules")
 	read, err := w.PoliciesByID(t.Context(), w.scope, []registry.ID{"ghost", created.ID})
