@@ -54,11 +54,7 @@ func (r *mutationResolver) UpdateTemplate(ctx context.Context, input generated.U
 
 // PublishTemplate is the resolver for the publishTemplate field.
 func (r *mutationResolver) PublishTemplate(ctx context.Context, input generated.PublishTemplateInput) (*generated.PublishTemplatePayload, error) {
-	template, err := r.publishTemplate(ctx, input)
-	if err != nil {
-		return nil, err
-	}
-	return &generated.PublishTemplatePayload{Template: template}, nil
+	return r.publishTemplate(ctx, input)
 }
 
 // DeleteTemplate is the resolver for the deleteTemplate field.
@@ -120,3 +116,17 @@ func (r *templateResolver) Changes(ctx context.Context, obj *registry.Template, 
 func (r *Resolver) Template() generated.TemplateResolver { return &templateResolver{r} }
 
 type templateResolver struct{ *Resolver }
+
+// MigrateObjects is the resolver for the migrateObjects field.
+func (r *mutationResolver) MigrateObjects(ctx context.Context, input generated.MigrateObjectsInput) (*generated.MigrateObjectsPayload, error) {
+	return r.migrateObjects(ctx, input)
+}
+
+// Failures is the resolver for the failures field.
+func (r *templateRehearsalResolver) Failures(ctx context.Context, obj *registry.TemplateRehearsal, first *int, after *string) (*generated.TemplateMisfitConnection, error) {
+	page, err := registry.NewPage(first, after, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return misfits(ctx, obj, page), nil
+}
