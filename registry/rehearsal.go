@@ -20,12 +20,6 @@ type TemplateMisfit struct {
 	Violations []Violation
 }
 
-// NodeID is the object's id.
-func (m *TemplateMisfit) NodeID() ID { return m.Object.NodeID() }
-
-// IsNode lets a misfit stand in a list of objects.
-func (*TemplateMisfit) IsNode() {}
-
 // Migration moves objects to a version of their own template.
 type Migration struct {
 	Kind     Kind

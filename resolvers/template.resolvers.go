@@ -57,6 +57,11 @@ func (r *mutationResolver) PublishTemplate(ctx context.Context, input generated.
 	return r.publishTemplate(ctx, input)
 }
 
+// MigrateObjects is the resolver for the migrateObjects field.
+func (r *mutationResolver) MigrateObjects(ctx context.Context, input generated.MigrateObjectsInput) (*generated.MigrateObjectsPayload, error) {
+	return r.migrateObjects(ctx, input)
+}
+
 // DeleteTemplate is the resolver for the deleteTemplate field.
 func (r *mutationResolver) DeleteTemplate(ctx context.Context, input generated.DeleteTemplateInput) (*generated.DeleteTemplatePayload, error) {
 	return r.deleteTemplate(ctx, input)
@@ -112,16 +117,6 @@ func (r *templateResolver) Changes(ctx context.Context, obj *registry.Template, 
 	return r.objectChanges(ctx, obj.ID, operation, from, to, direction, first, after, last, before)
 }
 
-// Template returns generated.TemplateResolver implementation.
-func (r *Resolver) Template() generated.TemplateResolver { return &templateResolver{r} }
-
-type templateResolver struct{ *Resolver }
-
-// MigrateObjects is the resolver for the migrateObjects field.
-func (r *mutationResolver) MigrateObjects(ctx context.Context, input generated.MigrateObjectsInput) (*generated.MigrateObjectsPayload, error) {
-	return r.migrateObjects(ctx, input)
-}
-
 // Failures is the resolver for the failures field.
 func (r *templateRehearsalResolver) Failures(ctx context.Context, obj *registry.TemplateRehearsal, first *int, after *string) (*generated.TemplateMisfitConnection, error) {
 	page, err := registry.NewPage(first, after, nil, nil)
@@ -130,3 +125,16 @@ func (r *templateRehearsalResolver) Failures(ctx context.Context, obj *registry.
 	}
 	return misfits(ctx, obj, page), nil
 }
+
+// Template returns generated.TemplateResolver implementation.
+func (r *Resolver) Template() generated.TemplateResolver { return &templateResolver{r} }
+
+// TemplateRehearsal returns generated.TemplateRehearsalResolver implementation.
+func (r *Resolver) TemplateRehearsal() generated.TemplateRehearsalResolver {
+	return &templateRehearsalResolver{r}
+}
+
+type (
+	templateResolver          struct{ *Resolver }
+	templateRehearsalResolver struct{ *Resolver }
+)
