@@ -5813,16 +5813,6 @@ type TwinEdge {
   node: Twin!
 }
 `, BuiltIn: false},
-	{Name: "../../schema/violation.graphqls", Input: `"""One thing that is wrong with an input."""
-type Violation {
-  """Where it is: ` + "`" + `attributes.colour` + "`" + `, ` + "`" + `relations.located_at` + "`" + `."""
-  path: String!
-  """The rule that is broken."""
-  rule: String!
-  """What is expected, in a sentence."""
-  message: String!
-}
-`, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
