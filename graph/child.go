@@ -35,6 +35,9 @@ func childrenQuery(name, condition, direction string) query {
 
 // Children returns a page of the children of each group, by path.
 func (s *Store) Children(ctx context.Context, scope registry.Scope, groups []registry.ID, page registry.PageRequest) ([]registry.Page[*registry.Group], error) {
+	if scope.AsOf != nil {
+		return s.pastChildren(ctx, scope, groups, page)
+	}
 	q := childrenForward
 	switch {
 	case page.Backward && page.Key != "":
@@ -63,6 +66,9 @@ func (s *Store) Children(ctx context.Context, scope registry.Scope, groups []reg
 
 // CountChildren counts the groups directly below one.
 func (s *Store) CountChildren(ctx context.Context, scope registry.Scope, group registry.ID) (int, error) {
+	if scope.AsOf != nil {
+		return s.countPastChildren(ctx, scope, group)
+	}
 	n, _, err := one(ctx, s.reading(scope), childrenCount, params{"id": string(group)}, counted)
 	if err != nil {
 		return 0, fmt.Errorf("count children of group %s: %w", group, err)

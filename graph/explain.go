@@ -31,6 +31,9 @@ type way struct {
 // ExplainPolicy says, for each group of a policy, by which way a thing reaches
 // it: the shortest one, if there are several.
 func (s *Store) ExplainPolicy(ctx context.Context, scope registry.Scope, thingID registry.ID, policyReference string) (*registry.PolicyExplanation, error) {
+	if scope.AsOf != nil {
+		return s.explainPast(ctx, scope, thingID, policyReference)
+	}
 	type answer struct {
 		policy *string
 		groups []fields

@@ -78,6 +78,9 @@ func (s *Store) UpdateGroup(ctx context.Context, scope registry.Scope, ref regis
 
 // GroupByPath returns a group by its path; "" and "/" are the root.
 func (s *Store) GroupByPath(ctx context.Context, scope registry.Scope, path string) (*registry.Group, error) {
+	if scope.AsOf != nil {
+		return s.pastGroup(ctx, scope, path)
+	}
 	group, ok, err := one(ctx, s.reading(scope), groupByPath, params{"key": Fold(cleanPath(path))}, func(f fields) registry.Group {
 		return *typedThing[*registry.Group](f)
 	})
@@ -86,6 +89,9 @@ func (s *Store) GroupByPath(ctx context.Context, scope registry.Scope, path stri
 
 // Ancestors returns the groups above each group, nearest first, up to the root.
 func (s *Store) Ancestors(ctx context.Context, scope registry.Scope, groups []registry.ID) ([][]*registry.Group, error) {
+	if scope.AsOf != nil {
+		return s.pastAncestors(ctx, scope, groups)
+	}
 	above := make(map[registry.ID][]*registry.Group, len(groups))
 	_, err := all(ctx, s.reading(scope), groupAncestors, params{"ids": texts(groups)}, func(f fields) struct{} {
 		for _, group := range f.maps("groups") {

@@ -95,12 +95,19 @@ func groupsIn(things []inheritor) []registry.ID {
 // InheritedPolicies returns the policies that each device, asset or group
 // inherits, most specific first: all, or those of one type.
 func (s *Store) InheritedPolicies(ctx context.Context, scope registry.Scope, things []registry.ID, policyType *string) ([][]*registry.Policy, error) {
+	if scope.AsOf != nil {
+		return s.pastInherited(ctx, scope, things, policyType)
+	}
 	return inheritedLists(ctx, s, scope, things, policyType, func(r *ranked) *registry.Policy { return r.policy })
 }
 
 // InheritedPolicyReferences returns the references of the policies that each
 // device, asset or group inherits, most specific first.
 func (s *Store) InheritedPolicyReferences(ctx context.Context, scope registry.Scope, things []registry.ID, policyType *string) ([][]string, error) {
+	if scope.AsOf != nil {
+		lists, err := s.pastInherited(ctx, scope, things, policyType)
+		return referencesIn(lists), err
+	}
 	return inheritedLists(ctx, s, scope, things, policyType, func(r *ranked) string { return r.policy.Reference })
 }
 
@@ -131,6 +138,9 @@ func chosen[P any](policies []*ranked, of func(*ranked) P) []P {
 func (s *Store) PoliciesOfGroups(ctx context.Context, scope registry.Scope, paths []string, policyType *string) ([]*registry.Policy, error) {
 	if len(paths) > registry.MaxRelationsAtOne {
 		return nil, registry.LimitExceeded("name at most %d groups", registry.MaxRelationsAtOne)
+	}
+	if scope.AsOf != nil {
+		return s.pastPoliciesOfGroups(ctx, scope, paths, policyType)
 	}
 	folded := foldedKeys(registry.KindGroup, paths)
 	distinct := slices.Compact(slices.Sorted(slices.Values(folded)))

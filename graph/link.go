@@ -163,6 +163,9 @@ func (s *Store) UnlinkDevice(ctx context.Context, scope registry.Scope, deviceRe
 // LinksOf returns the links of devices and assets, ended ones too, newest
 // first: one slot an id, in order.
 func (s *Store) LinksOf(ctx context.Context, scope registry.Scope, twins []registry.ID) ([][]*registry.Link, error) {
+	if scope.AsOf != nil {
+		return s.pastLinks(ctx, scope, twins)
+	}
 	found, _, err := one(ctx, s.reading(scope), linksOf, params{"ids": texts(twins)}, func(f fields) map[registry.ID][]*registry.Link {
 		out := map[registry.ID][]*registry.Link{}
 		for _, twin := range f.maps("twins") {

@@ -82,11 +82,24 @@ func (s *Store) AssetByReference(ctx context.Context, scope registry.Scope, refe
 }
 
 func (s *Store) twinByReference(ctx context.Context, scope registry.Scope, kind registry.Kind, reference string, include Include) (*TwinWith, error) {
+	if scope.AsOf != nil {
+		return s.pastTwin(ctx, scope, kind, reference)
+	}
 	twin, template, ok, err := s.readTwin(ctx, scope, kind, reference, include)
 	if err == nil && ok {
 		twin.Template, err = s.templateByID(ctx, scope, template)
 	}
 	return found(&twin, ok, err, noun(kind), reference)
+}
+
+// pastTwin reads a twin of the past; nothing else comes in the same round trip.
+func (s *Store) pastTwin(ctx context.Context, scope registry.Scope, kind registry.Kind, reference string) (*TwinWith, error) {
+	twin, err := pastByReference[registry.Twin](ctx, s, scope, registry.ObjectKind(kind), reference)
+	if err != nil {
+		return nil, err
+	}
+	template, err := s.templateByID(ctx, scope, twin.TwinTemplate())
+	return &TwinWith{Twin: twin, Template: template}, err
 }
 
 // readTwin reads a twin but for its template, of which it tells the id.
@@ -238,6 +251,13 @@ func treeText(level, levels int, item func(v, children string) string) string {
 func (s *Store) GroupTree(ctx context.Context, scope registry.Scope, path string, sizes []int, brief bool) (*GroupTree, error) {
 	if len(sizes) > maxTreeLevels {
 		return nil, registry.LimitExceeded("a tree has at most %d levels", maxTreeLevels)
+	}
+	if scope.AsOf != nil {
+		group, err := s.pastGroup(ctx, scope, path)
+		if err != nil {
+			return nil, err
+		}
+		return &GroupTree{Group: group}, nil
 	}
 	p := params{"key": Fold(cleanPath(path))}
 	for i, size := range sizes {

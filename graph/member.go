@@ -68,6 +68,9 @@ func (f MemberFilter) listing() (listing, error) {
 // Members returns the devices and assets that are in a group, devices first,
 // each by reference.
 func (s *Store) Members(ctx context.Context, scope registry.Scope, group registry.ID, f MemberFilter, page registry.PageRequest) (registry.Page[registry.Twin], error) {
+	if scope.AsOf != nil {
+		return s.pastMembers(ctx, scope, group, f, page)
+	}
 	l, err := f.listing()
 	if err != nil {
 		return registry.Page[registry.Twin]{}, err
@@ -87,6 +90,9 @@ func (s *Store) Members(ctx context.Context, scope registry.Scope, group registr
 
 // CountMembers counts what Members lists.
 func (s *Store) CountMembers(ctx context.Context, scope registry.Scope, group registry.ID, f MemberFilter) (int, error) {
+	if scope.AsOf != nil {
+		return s.countPastMembers(ctx, scope, group, f)
+	}
 	l, err := f.listing()
 	if err != nil {
 		return 0, err

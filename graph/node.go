@@ -41,6 +41,9 @@ func (s *Store) AssetsByID(ctx context.Context, scope registry.Scope, ids []regi
 
 // thingsByID leaves out what is of another kind.
 func thingsByID[T registry.Related](ctx context.Context, s *Store, scope registry.Scope, ids []registry.ID) ([]T, error) {
+	if scope.AsOf != nil {
+		return pastOf[T](ctx, s, scope, ids)
+	}
 	known := make(map[registry.ID]T, len(ids))
 	_, err := all(ctx, s.reading(scope), thingsByIDs, params{"ids": texts(ids)}, func(f fields) struct{} {
 		for _, item := range f.maps("things") {
@@ -59,6 +62,9 @@ func thingsByID[T registry.Related](ctx context.Context, s *Store, scope registr
 // Nodes returns objects of any kind that has a global id, nil where there is
 // none.
 func (s *Store) Nodes(ctx context.Context, scope registry.Scope, ids []registry.ID) ([]registry.Node, error) {
+	if scope.AsOf != nil {
+		return pastOf[registry.Node](ctx, s, scope, ids)
+	}
 	known := make(map[registry.ID]registry.Node, len(ids))
 	_, err := all(ctx, s.reading(scope), nodesByIDs, params{"ids": texts(ids)}, func(f fields) struct{} {
 		for _, item := range f.maps("nodes") {

@@ -170,12 +170,18 @@ func (s *Store) DeletePolicy(ctx context.Context, scope registry.Scope, ref regi
 
 // PolicyByReference returns a policy by its reference.
 func (s *Store) PolicyByReference(ctx context.Context, scope registry.Scope, reference string) (*registry.Policy, error) {
+	if scope.AsOf != nil {
+		return pastByReference[*registry.Policy](ctx, s, scope, registry.ObjectPolicy, reference)
+	}
 	policy, ok, err := one(ctx, s.reading(scope), policyByReference, params{"key": Fold(reference)}, policyOf)
 	return found(policy, ok, err, "policy", reference)
 }
 
 // PoliciesByID returns policies, nil where there is none.
 func (s *Store) PoliciesByID(ctx context.Context, scope registry.Scope, ids []registry.ID) ([]*registry.Policy, error) {
+	if scope.AsOf != nil {
+		return pastOf[*registry.Policy](ctx, s, scope, ids)
+	}
 	known := make(map[registry.ID]*registry.Policy, len(ids))
 	_, err := all(ctx, s.reading(scope), policyByID, params{"ids": texts(ids)}, func(f fields) struct{} {
 		for _, item := range f.maps("policies") {
@@ -192,6 +198,9 @@ func (s *Store) PoliciesByID(ctx context.Context, scope registry.Scope, ids []re
 
 // ListPolicies returns policies by reference, of one type or of all.
 func (s *Store) ListPolicies(ctx context.Context, scope registry.Scope, policyType *string, page registry.PageRequest) (registry.Page[*registry.Policy], error) {
+	if scope.AsOf != nil {
+		return s.listPastPolicies(ctx, scope, policyType, page)
+	}
 	l, p := policyList, params{}
 	if policyType != nil {
 		l, p = policyListOfType, params{"type": Fold(*policyType)}
@@ -205,6 +214,9 @@ func (s *Store) ListPolicies(ctx context.Context, scope registry.Scope, policyTy
 
 // CountPolicies counts policies, of one type or of all.
 func (s *Store) CountPolicies(ctx context.Context, scope registry.Scope, policyType *string) (int, error) {
+	if scope.AsOf != nil {
+		return s.countPastPolicies(ctx, scope, policyType)
+	}
 	q, p := policyCount, params{}
 	if policyType != nil {
 		q, p = policyCountOfType, params{"type": Fold(*policyType)}

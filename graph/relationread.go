@@ -48,6 +48,9 @@ const maxRelations = 1000
 // directions, by name and then by the other's key: at most 1,000 of one object,
 // outgoing ones first if there are more.
 func (s *Store) RelationsOf(ctx context.Context, scope registry.Scope, ids []registry.ID) ([][]registry.Relation, error) {
+	if scope.AsOf != nil {
+		return s.pastRelations(ctx, scope, ids)
+	}
 	known := make(map[registry.ID][]registry.Relation, len(ids))
 	_, err := all(ctx, s.reading(scope), relationsOf, params{"ids": texts(ids), "builtIn": builtInTypes}, func(f fields) struct{} {
 		for _, item := range f.maps("things") {
@@ -109,6 +112,9 @@ type Membership struct {
 // GroupsOf returns the groups that devices and assets are members of, by path;
 // tags make no membership.
 func (s *Store) GroupsOf(ctx context.Context, scope registry.Scope, twins []registry.ID) ([][]Membership, error) {
+	if scope.AsOf != nil {
+		return s.pastGroupsOf(ctx, scope, twins)
+	}
 	known := make(map[registry.ID][]Membership, len(twins))
 	_, err := all(ctx, s.reading(scope), groupsOf, params{"ids": texts(twins)}, func(f fields) struct{} {
 		for _, item := range f.maps("things") {

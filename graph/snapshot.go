@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
@@ -89,6 +90,57 @@ func listed[T any](list []T) []T {
 // measureTypeSnapshot is the snapshot of a measure type.
 func measureTypeSnapshot(m *registry.MeasureType) map[string]any {
 	return objectSnapshot(m.Object, map[string]any{"name": m.Name, "valueType": string(m.ValueType), "unit": m.Unit, "description": m.Description})
+}
+
+// fromSnapshot reads an object of a kind from the JSON text of its snapshot: the
+// inverse of the functions above. Fields that have the names of the struct's
+// come along by themselves.
+func fromSnapshot(f fields, kind registry.ObjectKind, column string) registry.Node {
+	values, text := f.plainJSON(column), f.text(column)
+	id := func(of any, name string) registry.ID {
+		object, _ := of.(map[string]any)
+		id, _ := object[name].(string)
+		return registry.ID(id)
+	}
+	attributes, _ := values["attributes"].(map[string]any)
+	if attributes == nil {
+		attributes = registry.Attributes{}
+	}
+	read := func(into registry.Node) registry.Node {
+		if err := json.Unmarshal([]byte(text), into); err != nil {
+			f.failed("a snapshot of a %s cannot be read: %v", kind, err)
+		}
+		return into
+	}
+	switch kind {
+	case registry.ObjectGroup:
+		g := read(new(registry.Group)).(*registry.Group)
+		g.TemplateID, g.ParentID, g.Attributes = id(values["template"], "id"), id(values, "parent"), attributes
+		return g
+	case registry.ObjectDevice:
+		d := read(new(registry.Device)).(*registry.Device)
+		d.TemplateID, d.Attributes = id(values["template"], "id"), attributes
+		return d
+	case registry.ObjectAsset:
+		a := read(new(registry.Asset)).(*registry.Asset)
+		a.TemplateID, a.Attributes = id(values["template"], "id"), attributes
+		return a
+	case registry.ObjectPolicy:
+		p := read(new(registry.Policy)).(*registry.Policy)
+		p.Document, _ = values["document"].(map[string]any)
+		groups, _ := values["appliesTo"].([]any)
+		for _, group := range groups {
+			if id, ok := group.(string); ok {
+				p.GroupIDs = append(p.GroupIDs, registry.ID(id))
+			}
+		}
+		return p
+	case registry.ObjectTemplate:
+		return read(new(registry.Template))
+	case registry.ObjectMeasureType:
+		return read(new(registry.MeasureType))
+	}
+	return nil
 }
 
 func moment(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z07:00") }

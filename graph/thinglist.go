@@ -131,6 +131,9 @@ func foldedKeys(kind registry.Kind, keys []string) []string {
 }
 
 func listThings[T registry.Related](ctx context.Context, s *Store, scope registry.Scope, kind registry.Kind, f registry.Filter, page registry.PageRequest) (registry.Page[T], error) {
+	if scope.AsOf != nil {
+		return listPast[T](ctx, s, scope, kind, f, page)
+	}
 	l, p, err := listingFor(kind, f)
 	if err != nil {
 		return registry.Page[T]{}, err
@@ -147,6 +150,9 @@ func listThings[T registry.Related](ctx context.Context, s *Store, scope registr
 }
 
 func (s *Store) countThings(ctx context.Context, scope registry.Scope, kind registry.Kind, f registry.Filter) (int, error) {
+	if scope.AsOf != nil {
+		return s.countPast(ctx, scope, kind, f)
+	}
 	l, p, err := listingFor(kind, f)
 	if err != nil {
 		return 0, err
