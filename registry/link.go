@@ -19,8 +19,8 @@ type Link struct {
 
 // MeasureMapping maps a device's measure to an asset's.
 type MeasureMapping struct {
-	Device string
-	Asset  string
+	Device string `json:"device"`
+	Asset  string `json:"asset"`
 }
 
 // HoldsAt says whether the link was in force at a time: Since <= t < Until.

@@ -1,0 +1,517 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+var (
+	// What is known of things by their keys: enough to relate to them.
+	restoreTargets = named("restore.targets", `
+		CALL () {
+			UNWIND $groups AS key MATCH (n:Group) WHERE n.account = $account AND n.keyFold = key RETURN n, 'GROUP' AS kind
+			UNION ALL
+			UNWIND $devices AS key MATCH (n:Device) WHERE n.account = $account AND n.keyFold = key RETURN n, 'DEVICE' AS kind
+			UNION ALL
+			UNWIND $assets AS key MATCH (n:Asset) WHERE n.account = $account AND n.keyFold = key RETURN n, 'ASSET' AS kind
+		}
+		MATCH (n)-[:INSTANCE_OF]->(t:Template)
+		RETURN collect([kind, n.id, coalesce(n.path, n.reference), coalesce(n.depth, 0), t.id, n.version]) AS targets`)
+
+	// All of things that may have to change.
+	restoreHeld = labelled("restoreHeld", `
+		UNWIND $keys AS key
+		MATCH (n:LABEL)
+		WHERE n.account = $account AND n.keyFold = key
+		RETURN collect({thing: `+thing("n")+`, template: [(n)-[:INSTANCE_OF]->(t) | properties(t)][0],
+			relations: [(n)-[r]->(o:Group|Device|Asset) WHERE NOT type(r) IN $builtIn AND size($relatedTo) > 0 AND o.id IN $relatedTo | [type(r), o.id]]}) AS items`)
+
+	restoreMake = labelled("restoreMake", `
+		UNWIND $batches AS batch
+		MATCH (t:Entity {id: batch.template})
+		WHERE t.account = $account AND t:Template
+		UNWIND batch.nodes AS node
+		CREATE (n:LABEL:Entity)-[:INSTANCE_OF]->(t)
+		SET n = node, n.account = $account
+		RETURN count(n) AS n`)
+
+	restoreEdges = named("restore.edges", `
+		UNWIND $edges AS edge
+		MATCH (a:Entity {id: edge[0]}) WHERE a.account = $account
+		MATCH (b:Entity {id: edge[2]}) WHERE b.account = $account
+		CREATE (a)-[r:$(edge[1])]->(b)
+		SET r = edge[3]
+		RETURN count(r) AS n`)
+
+	restoreChange = named("restore.change", `
+		UNWIND $changes AS change
+		MATCH (n:Entity {id: change.id})
+		WHERE n.account = $account
+		SET n += change.properties
+		RETURN count(n) AS n`)
+)
+
+// heldThing is a thing that is there already.
+type heldThing struct {
+	locked
+	related map[string]bool
+}
+
+// thingPlan is what becomes of one record.
+type thingPlan struct {
+	index    int
+	record   *registry.ThingRecord
+	template *compiledTemplate
+	wanted   registry.Related
+	node     map[string]any
+	edges    []edge
+	held     *heldThing
+}
+
+func (b *restoring) restoreThings(ctx context.Context, records []*registry.ThingRecord) error {
+	kind := records[0].Kind
+	keys, stamps := make([]string, len(records)), make([]registry.Stamp, len(records))
+	var refs []registry.Ref
+	for i, r := range records {
+		if kind == registry.KindGroup {
+			r.Path = cleanPath(r.Path)
+			refs = append(refs, registry.Ref{Kind: kind, Key: parentPath(r.Path)})
+		}
+		keys[i], stamps[i] = Fold(r.RecordKey()), r.Stamp
+		for j := range r.Relations {
+			refs = append(refs, r.Relations[j].Refs()...)
+		}
+	}
+	targets, err := b.targets(ctx, refs)
+	if err != nil {
+		return err
+	}
+	held, err := b.held(ctx, kind, keys, targets)
+	if err != nil {
+		return err
+	}
+	taken, err := b.takenIDs(ctx, stamps)
+	if err != nil {
+		return err
+	}
+	var plans []*thingPlan
+	for i, r := range records {
+		p := &thingPlan{index: i, record: r, held: held[keys[i]]}
+		if err := b.planThing(ctx, p, targets, taken); err != nil {
+			return err
+		}
+		if b.results[i].Result == registry.RestoreRefused {
+			continue
+		}
+		of := restoredThing{p.wanted.NodeID(), kind, keyOf(p.wanted), 0, p.template, objectIn(p.wanted).Version}
+		if g, ok := p.wanted.(*registry.Group); ok {
+			of.depth = g.Depth
+		}
+		key := refKey(registry.Ref{Kind: kind, Key: of.key})
+		targets[key] = of
+		held[keys[i]] = p.asHeld()
+		if b.results[i].Result != registry.RestoreUnchanged {
+			plans = append(plans, p)
+		}
+		if b.tx == nil {
+			b.after = append(b.after, func() { b.things[key] = of; b.ids[of.id] = true })
+		}
+	}
+	if b.tx == nil {
+		return nil
+	}
+	return b.writeThings(ctx, kind, plans)
+}
+
+// asHeld is the thing as it will be for a later record of the same batch.
+func (p *thingPlan) asHeld() *heldThing {
+	related := map[string]bool{}
+	if p.held != nil {
+		related = p.held.related
+	}
+	for _, e := range p.edges {
+		related[relationType(e.name)+" "+string(e.to.NodeID())] = true
+	}
+	return &heldThing{locked{target{p.wanted, p.template}, fields{object: p.node}}, related}
+}
+
+func parentPath(path string) string {
+	if i := strings.LastIndexByte(path, '/'); i > 0 {
+		return path[:i]
+	}
+	return "/"
+}
+
+// targets finds things by their keys.
+func (b *restoring) targets(ctx context.Context, refs []registry.Ref) (map[string]restoredThing, error) {
+	out := map[string]restoredThing{}
+	byKind := map[registry.Kind]map[string]bool{registry.KindGroup: {}, registry.KindDevice: {}, registry.KindAsset: {}}
+	for _, ref := range refs {
+		if ref.Kind == registry.KindGroup {
+			ref.Key = cleanPath(ref.Key)
+		}
+		if known, ok := b.things[refKey(ref)]; ok {
+			out[refKey(ref)] = known
+		} else {
+			byKind[ref.Kind][Fold(ref.Key)] = true
+		}
+	}
+	templates := map[registry.ID]*compiledTemplate{}
+	type row struct {
+		restoredThing
+		template registry.ID
+	}
+	rows, _, err := one(ctx, b, restoreTargets, params{
+		"groups": sortedKeys(byKind[registry.KindGroup]), "devices": sortedKeys(byKind[registry.KindDevice]), "assets": sortedKeys(byKind[registry.KindAsset]),
+	}, func(f fields) []row {
+		var out []row
+		for _, item := range f.list("targets") {
+			values, ok := item.([]any)
+			if !ok || len(values) != 6 {
+				f.failed("a target is no list of six")
+				return nil
+			}
+			kind, _ := values[0].(string)
+			id, _ := values[1].(string)
+			key, _ := values[2].(string)
+			depth, _ := values[3].(int64)
+			template, _ := values[4].(string)
+			version, _ := values[5].(int64)
+			out = append(out, row{restoredThing{registry.ID(id), registry.Kind(kind), key, int(depth), nil, int(version)}, registry.ID(template)})
+			templates[registry.ID(template)] = nil
+		}
+		return out
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := b.templatesOf(ctx, templates); err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		r.restoredThing.template = templates[r.template]
+		out[refKey(registry.Ref{Kind: r.kind, Key: r.key})] = r.restoredThing
+	}
+	return out, nil
+}
+
+// templatesOf fills in templates by id.
+func (b *restoring) templatesOf(ctx context.Context, templates map[registry.ID]*compiledTemplate) error {
+	var unknown []registry.ID
+	for id := range templates {
+		if t := b.store.templates.get(b.scope.Account, id); t != nil {
+			templates[id] = t
+		} else {
+			unknown = append(unknown, id)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	read, err := b.store.TemplatesByID(ctx, b.scope, unknown)
+	if err != nil {
+		return err
+	}
+	for i, t := range read {
+		if t == nil {
+			return errAgain
+		}
+		templates[unknown[i]] = &compiledTemplate{Template: t, account: b.scope.Account}
+		if c := b.store.templates.get(b.scope.Account, t.ID); c != nil {
+			templates[unknown[i]] = c
+		}
+	}
+	return nil
+}
+
+// templateFor finds the template that a record names, nil if there is none that
+// things can be instances of.
+func (b *restoring) templateFor(ctx context.Context, kind registry.Kind, name string, version int) (*compiledTemplate, error) {
+	if name == "" {
+		name = registry.OpenTemplate
+	}
+	if version == 0 && b.tx == nil {
+		for _, c := range b.compiled {
+			if c.Kind == kind && Fold(c.Name) == Fold(name) && c.Status == registry.TemplatePublished && c.Version > version {
+				version = c.Version
+			}
+		}
+	}
+	key := templateKey(kind, name, version)
+	if c := b.compiled[key]; c != nil && c.Status == registry.TemplatePublished {
+		return c, nil
+	}
+	q, p := templateNewest, params{"kind": string(kind), "nameFold": Fold(name)}
+	if version > 0 {
+		q, p = templateByVersion, params{"key": key}
+	}
+	c, ok, err := one(ctx, b, q, p, func(f fields) *compiledTemplate { return b.store.template(f.nested("node"), b.scope.Account) })
+	if err != nil || !ok || c.Status != registry.TemplatePublished {
+		return nil, err
+	}
+	if b.tx == nil || version > 0 || c.Open {
+		b.compiled[key] = c
+	}
+	return c, nil
+}
+
+// held reads the things that are there already, and which of the targets they
+// are related to.
+func (b *restoring) held(ctx context.Context, kind registry.Kind, keys []string, targets map[string]restoredThing) (map[string]*heldThing, error) {
+	var related []registry.ID
+	for _, t := range targets {
+		related = append(related, t.id)
+	}
+	return oneMap(ctx, b, restoreHeld[kind], params{"keys": keys, "relatedTo": texts(related), "builtIn": builtInTypes}, func(f fields) (string, *heldThing) {
+		thing := f.nested("thing")
+		h := &heldThing{locked{target{thingOf(thing), b.store.template(f.nested("template"), b.scope.Account)}, thing.nested("node")}, map[string]bool{}}
+		for _, row := range f.list("relations") {
+			if values, ok := row.([]any); ok && len(values) == 2 {
+				h.related[fmt.Sprintf("%s %s", values[0], values[1])] = true
+			}
+		}
+		return thing.nested("node").text("keyFold"), h
+	})
+}
+
+// planThing decides what becomes of a record.
+func (b *restoring) planThing(ctx context.Context, p *thingPlan, targets map[string]restoredThing, taken map[registry.ID]bool) (err error) {
+	r, i := p.record, p.index
+	if p.template, err = b.templateFor(ctx, r.Kind, r.Template, r.TemplateVersion); err != nil {
+		return err
+	}
+	attributes, violations := plainAttributes(r.Kind, r.Attributes)
+	attributes = merge(nil, attributes)
+	if p.template == nil {
+		name := r.Template
+		if r.TemplateVersion > 0 {
+			name = fmt.Sprintf("%s version %d", name, r.TemplateVersion)
+		}
+		violations = append(violations, registry.Violation{Path: "template", Rule: "unknown", Message: fmt.Sprintf("there is no published template %q for %ss", name, noun(r.Kind))})
+		b.refuse(i, violations...)
+		return nil
+	}
+	violations = append(violations, p.template.check(attributes)...)
+	var object registry.Object
+	switch {
+	case p.held != nil && p.held.thing != nil:
+		object = objectIn(p.held.thing)
+		if r.Path != "/" && b.taken(i, noun(r.Kind), r.RecordKey(), r.Stamp, object.ID) {
+			return nil
+		}
+	default:
+		object = b.object(r.Stamp, r.Revision)
+	}
+	violations = append(violations, b.wantedThing(p, object, attributes, targets)...)
+	wanted, wrong := restoredEdges(p.template.Template, r.Relations, targets)
+	violations = append(violations, wrong...)
+	if b.refuse(i, violations...) {
+		return nil
+	}
+	for _, e := range wanted {
+		if p.held == nil || !p.held.related[relationType(e.name)+" "+string(e.to.NodeID())] {
+			p.edges = append(p.edges, e)
+		}
+	}
+	if p.node, err = nodeOf(p.wanted, p.template.Template); err != nil {
+		return err
+	}
+	if p.held == nil {
+		if b.identify(i, r.Stamp, taken) {
+			b.results[i].Result = registry.RestoreMade
+		}
+	} else if b.results[i].Result = registry.RestoreChanged; len(p.edges) == 0 && p.held.template.ID == p.template.ID && sameNode(p.held.node, p.node) {
+		b.results[i].Result = registry.RestoreUnchanged
+	}
+	return b.claimThing(ctx, p)
+}
+
+// claimThing claims the names that a thing brings into the database; a record
+// whose names there is no room for is refused.
+func (b *restoring) claimThing(ctx context.Context, p *thingPlan) error {
+	if b.tx == nil || b.results[p.index].Result != registry.RestoreMade && b.results[p.index].Result != registry.RestoreChanged {
+		return nil
+	}
+	committed, err := b.store.claimBoth(ctx, b, edgeNames(p.edges), attributeNames(p.record.Kind, p.node))
+	if registry.CodeOf(err) == registry.CodeLimitExceeded {
+		b.results[p.index] = refusal(err)
+		return nil
+	}
+	if err == nil {
+		b.committed = append(b.committed, committed)
+	}
+	return err
+}
+
+// wantedThing builds the thing that a record describes.
+func (b *restoring) wantedThing(p *thingPlan, object registry.Object, attributes registry.Attributes, targets map[string]restoredThing) []registry.Violation {
+	r := p.record
+	var violations []registry.Violation
+	check := func(v *registry.Violation) {
+		if v != nil {
+			violations = append(violations, *v)
+		}
+	}
+	check(registry.CheckDescription(r.Description))
+	if r.Kind == registry.KindGroup {
+		g := &registry.Group{Object: object, Description: r.Description, TemplateID: p.template.ID, Attributes: attributes, Path: r.Path}
+		p.wanted = g
+		if r.Path == "/" {
+			return violations
+		}
+		g.Name = r.Path[strings.LastIndexByte(r.Path, '/')+1:]
+		check(registry.CheckGroupName("path", g.Name))
+		parent, ok := targets[refKey(registry.Ref{Kind: r.Kind, Key: parentPath(r.Path)})]
+		if !ok || !strings.HasPrefix(r.Path, "/") {
+			return append(violations, registry.Violation{Path: "path", Rule: "unknown", Message: fmt.Sprintf("there is no group %q: it has to come before what is in it", parentPath(r.Path))})
+		}
+		made, err := newGroup(object, registry.NewGroup{Name: g.Name, Description: r.Description}, p.template.Template, attributes, &registry.Group{
+			Object: registry.Object{ID: parent.id}, Path: parent.key, Depth: parent.depth,
+		})
+		if err != nil {
+			return append(violations, registry.Violation{Path: "path", Rule: "limit", Message: err.Error()})
+		}
+		if old, ok := heldGroup(p); ok {
+			made.Path, made.Name, made.Depth, made.ParentID = old.Path, old.Name, old.Depth, old.ParentID
+		}
+		p.wanted = made
+		return violations
+	}
+	check(registry.CheckReference("reference", r.Reference))
+	state, reference := r.State, r.Reference
+	if state == "" {
+		state = registry.StateActive
+	}
+	if !validState(state) {
+		violations = append(violations, registry.Violation{Path: "state", Rule: "enum", Message: fmt.Sprintf("%q is no state", state)})
+	}
+	if p.held != nil {
+		reference = keyOf(p.held.thing)
+	}
+	if r.Kind == registry.KindDevice {
+		p.wanted = &registry.Device{Object: object, Reference: reference, Description: r.Description, State: state, TemplateID: p.template.ID, Attributes: attributes}
+	} else {
+		p.wanted = &registry.Asset{Object: object, Reference: reference, Description: r.Description, State: state, TemplateID: p.template.ID, Attributes: attributes}
+	}
+	return violations
+}
+
+func heldGroup(p *thingPlan) (*registry.Group, bool) {
+	if p.held == nil {
+		return nil, false
+	}
+	g, ok := p.held.thing.(*registry.Group)
+	return g, ok
+}
+
+// restoredEdges checks the relations of a record.
+func restoredEdges(source *registry.Template, relations []registry.RelationsRecord, targets map[string]restoredThing) ([]edge, []registry.Violation) {
+	var out []edge
+	var violations []registry.Violation
+	seen := map[string]bool{}
+	for i := range relations {
+		r := &relations[i]
+		path := "relations." + r.Name
+		if violation := registry.CheckRelationName(path, r.Name); violation != nil {
+			violations = append(violations, *violation)
+			continue
+		}
+		for _, ref := range r.Refs() {
+			if ref.Kind == registry.KindGroup {
+				ref.Key = cleanPath(ref.Key)
+			}
+			to, ok := targets[refKey(ref)]
+			if !ok {
+				violations = append(violations, registry.Violation{Path: path, Rule: "unknown", Message: missing(ref).Error() + ": it has to come before what leads to it"})
+				continue
+			}
+			rule := ruleFor(r.Name, source, to.template.Template)
+			if rule == nil {
+				violations = append(violations, undeclared(r.Name, source, to.template.Template))
+				continue
+			}
+			e := edge{r.Name, to.thing(), rule.Inherits}
+			if r.Tag != nil {
+				e.inherits = !*r.Tag
+			}
+			if key := r.Name + " " + string(to.id); !seen[key] {
+				seen[key] = true
+				out = append(out, e)
+			}
+		}
+	}
+	return out, violations
+}
+
+// thing is as much of the thing as a relation to it tells.
+func (t restoredThing) thing() registry.Related {
+	o := registry.Object{ID: t.id, Version: t.version}
+	switch t.kind {
+	case registry.KindGroup:
+		return &registry.Group{Object: o, Path: t.key, Depth: t.depth}
+	case registry.KindDevice:
+		return &registry.Device{Object: o, Reference: t.key}
+	}
+	return &registry.Asset{Object: o, Reference: t.key}
+}
+
+// sameNode compares what a node holds with what it is to hold, but for what
+// every change changes.
+func sameNode(held fields, wanted map[string]any) bool {
+	same := func(name string) bool {
+		switch name {
+		case "id", "account", "version", "createdAt", "updatedAt":
+			return true
+		}
+		return equalValues(held.object[name], wanted[name])
+	}
+	for name := range wanted {
+		if !same(name) {
+			return false
+		}
+	}
+	for name := range held.object {
+		if !same(name) {
+			return false
+		}
+	}
+	return true
+}
+
+func equalValues(x, y any) bool {
+	if text, ok := y.(*string); ok {
+		y = nil
+		if text != nil {
+			y = *text
+		}
+	}
+	if text, ok := x.(*string); ok {
+		x = nil
+		if text != nil {
+			x = *text
+		}
+	}
+	return reflect.DeepEqual(plainNumbers(x), plainNumbers(y))
+}
+
+// plainNumbers makes whole numbers int64, as the database has them.
+func plainNumbers(v any) any {
+	if n, ok := v.(int); ok {
+		return int64(n)
+	}
+	return v
+}
+
+func sortedKeys(set map[string]bool) []string {
+	out := make([]string, 0, len(set))
+	for key := range set {
+		out = append(out, key)
+	}
+	slices.Sort(out)
+	return out
+}

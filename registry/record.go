@@ -1,0 +1,272 @@
+package registry
+
+import "time"
+
+// A record is one object of an account as it stands in a file: it names others
+// by their keys, so that it means the same in another account. The tags are
+// the file's field names (docs/import-export.md).
+type Record interface {
+	// RecordKind says what the record is of.
+	RecordKind() RecordKind
+	// RecordKey names the record in reports: a path, a reference, a name.
+	RecordKey() string
+}
+
+// RecordKind tells records apart.
+type RecordKind string
+
+// The kinds of records, in the order in which a file has them.
+const (
+	RecordMeasureType  RecordKind = "measureType"
+	RecordTemplate     RecordKind = "template"
+	RecordGroup        RecordKind = "group"
+	RecordAsset        RecordKind = "asset"
+	RecordDevice       RecordKind = "device"
+	RecordRelation     RecordKind = "relation"
+	RecordLink         RecordKind = "link"
+	RecordPolicy       RecordKind = "policy"
+	RecordMeasurements RecordKind = "measurements"
+)
+
+// Stamp is what an object got when it was made. It is kept on request, and made
+// anew otherwise.
+type Stamp struct {
+	ID        ID         `json:"id,omitempty"`
+	CreatedAt *time.Time `json:"createdAt,omitempty"`
+}
+
+// RecordID is the id of the object; empty if the record does not say.
+func (s Stamp) RecordID() ID { return s.ID }
+
+// Revision is what changes of an object leave on it.
+type Revision struct {
+	Version   int        `json:"version,omitempty"`
+	UpdatedAt *time.Time `json:"updatedAt,omitempty"`
+}
+
+// MeasureTypeRecord is a measure type.
+type MeasureTypeRecord struct {
+	Name        string    `json:"name"`
+	ValueType   ValueType `json:"valueType"`
+	Unit        *string   `json:"unit,omitempty"`
+	Description *string   `json:"description,omitempty"`
+	Stamp
+	Revision
+}
+
+// RecordKind is measureType.
+func (*MeasureTypeRecord) RecordKind() RecordKind { return RecordMeasureType }
+
+// RecordKey is the name.
+func (r *MeasureTypeRecord) RecordKey() string { return r.Name }
+
+// TemplateRecord is one version of a template.
+type TemplateRecord struct {
+	Kind        Kind                 `json:"kind"`
+	Name        string               `json:"name"`
+	Version     int                  `json:"version"`
+	Status      TemplateStatus       `json:"status"`
+	Description *string              `json:"description,omitempty"`
+	Properties  map[string]any       `json:"properties,omitempty"`
+	Required    []string             `json:"required,omitempty"`
+	Relations   []RelationRule       `json:"relations,omitempty"`
+	Measures    []MeasureDeclaration `json:"measures,omitempty"`
+	PublishedAt *time.Time           `json:"publishedAt,omitempty"`
+	Stamp
+}
+
+// RecordKind is template.
+func (*TemplateRecord) RecordKind() RecordKind { return RecordTemplate }
+
+// RecordKey is the name.
+func (r *TemplateRecord) RecordKey() string { return r.Name }
+
+// ThingRecord is a group, a device or an asset.
+type ThingRecord struct {
+	Kind Kind `json:"-"`
+	// Path is a group's key, Reference that of the others.
+	Path        string  `json:"path,omitempty"`
+	Reference   string  `json:"reference,omitempty"`
+	Description *string `json:"description,omitempty"`
+	// State is that of a device or an asset; ACTIVE if empty.
+	State State `json:"state,omitempty"`
+	// Template is a name; the open template if empty.
+	Template string `json:"template,omitempty"`
+	// TemplateVersion is the newest published one if 0.
+	TemplateVersion int        `json:"templateVersion,omitempty"`
+	Attributes      Attributes `json:"attributes,omitempty"`
+	// Relations lead to things that stand before this one in the file; all of
+	// them as the store reads them.
+	Relations []RelationsRecord `json:"relations,omitempty"`
+	Stamp
+	Revision
+	// Links are those of a device, ended ones too. In a file they are records of
+	// their own.
+	Links []*LinkRecord `json:"-"`
+}
+
+// RecordKind is group, asset or device.
+func (r *ThingRecord) RecordKind() RecordKind {
+	switch r.Kind {
+	case KindGroup:
+		return RecordGroup
+	case KindDevice:
+		return RecordDevice
+	}
+	return RecordAsset
+}
+
+// RecordKey is the path or the reference.
+func (r *ThingRecord) RecordKey() string {
+	if r.Kind == KindGroup {
+		return r.Path
+	}
+	return r.Reference
+}
+
+// RelationsRecord is one relation and all that it leads to.
+type RelationsRecord struct {
+	Name string `json:"name"`
+	// Tag says that the relation makes no membership; nil leaves that to the
+	// templates.
+	Tag     *bool    `json:"tag,omitempty"`
+	Groups  []string `json:"groups,omitempty"`
+	Assets  []string `json:"assets,omitempty"`
+	Devices []string `json:"devices,omitempty"`
+}
+
+// Refs are the ends of the relation.
+func (r *RelationsRecord) Refs() []Ref {
+	var refs []Ref
+	for _, of := range []struct {
+		kind Kind
+		keys []string
+	}{{KindGroup, r.Groups}, {KindAsset, r.Assets}, {KindDevice, r.Devices}} {
+		for _, key := range of.keys {
+			refs = append(refs, Ref{Kind: of.kind, Key: key})
+		}
+	}
+	return refs
+}
+
+// Add adds an end.
+func (r *RelationsRecord) Add(kind Kind, key string) {
+	switch kind {
+	case KindGroup:
+		r.Groups = append(r.Groups, key)
+	case KindAsset:
+		r.Assets = append(r.Assets, key)
+	case KindDevice:
+		r.Devices = append(r.Devices, key)
+	}
+}
+
+// RefRecord names one thing: exactly one of its fields is set.
+type RefRecord struct {
+	Group  string `json:"group,omitempty"`
+	Asset  string `json:"asset,omitempty"`
+	Device string `json:"device,omitempty"`
+}
+
+// Ref is the same as a reference.
+func (r RefRecord) Ref() Ref {
+	switch {
+	case r.Group != "":
+		return Ref{Kind: KindGroup, Key: r.Group}
+	case r.Asset != "":
+		return Ref{Kind: KindAsset, Key: r.Asset}
+	}
+	return Ref{Kind: KindDevice, Key: r.Device}
+}
+
+// NewRefRecord names a thing.
+func NewRefRecord(kind Kind, key string) RefRecord {
+	switch kind {
+	case KindGroup:
+		return RefRecord{Group: key}
+	case KindAsset:
+		return RefRecord{Asset: key}
+	}
+	return RefRecord{Device: key}
+}
+
+// RelationRecord is a relation of a thing to others that stand after it in the
+// file.
+type RelationRecord struct {
+	From RefRecord `json:"from"`
+	RelationsRecord
+}
+
+// RecordKind is relation.
+func (*RelationRecord) RecordKind() RecordKind { return RecordRelation }
+
+// RecordKey is that of the thing where the relation starts.
+func (r *RelationRecord) RecordKey() string { return r.From.Ref().Key }
+
+// LinkRecord is a link between a device and an asset.
+type LinkRecord struct {
+	Device   string           `json:"device"`
+	Asset    string           `json:"asset"`
+	Since    time.Time        `json:"since"`
+	Until    *time.Time       `json:"until,omitempty"`
+	Measures []MeasureMapping `json:"measures"`
+	ID       ID               `json:"id,omitempty"`
+}
+
+// RecordKind is link.
+func (*LinkRecord) RecordKind() RecordKind { return RecordLink }
+
+// RecordKey is the device's reference.
+func (r *LinkRecord) RecordKey() string { return r.Device }
+
+// PolicyRecord is a policy.
+type PolicyRecord struct {
+	Reference   string         `json:"reference"`
+	Type        string         `json:"type"`
+	Description *string        `json:"description,omitempty"`
+	Document    map[string]any `json:"document"`
+	// AppliesTo lists paths of groups.
+	AppliesTo []string `json:"appliesTo"`
+	Stamp
+	Revision
+}
+
+// RecordKind is policy.
+func (*PolicyRecord) RecordKind() RecordKind { return RecordPolicy }
+
+// RecordKey is the reference.
+func (r *PolicyRecord) RecordKey() string { return r.Reference }
+
+// MeasurementsRecord is a piece of what one measure of a device was, oldest
+// first.
+type MeasurementsRecord struct {
+	Device  string `json:"device"`
+	Measure string `json:"measure"`
+	// At has times in milliseconds since 1970, Values a number, a boolean or a
+	// text for each.
+	At     []int64 `json:"at"`
+	Values []any   `json:"values"`
+}
+
+// RecordKind is measurements.
+func (*MeasurementsRecord) RecordKind() RecordKind { return RecordMeasurements }
+
+// RecordKey is the device's reference.
+func (r *MeasurementsRecord) RecordKey() string { return r.Device }
+
+// RestoreResult is what became of a record.
+type RestoreResult string
+
+// The results.
+const (
+	RestoreMade      RestoreResult = "made"
+	RestoreChanged   RestoreResult = "changed"
+	RestoreUnchanged RestoreResult = "unchanged"
+	RestoreRefused   RestoreResult = "refused"
+)
+
+// Restored says what became of a record; Err says why it was refused.
+type Restored struct {
+	Result RestoreResult
+	Err    *Error
+}
