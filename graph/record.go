@@ -156,7 +156,7 @@ func measureTypeRecordOf(f fields) *registry.MeasureTypeRecord {
 	r := &registry.MeasureTypeRecord{
 		Name: f.text("name"), ValueType: registry.ValueType(f.text("valueType")), Unit: f.optionalText("unit"), Description: f.optionalText("description"),
 	}
-	r.Stamp, r.Revision = stampOf(object)
+	r.Stamp, r.Revision = stampOf(object, f.text("keyFold"))
 	return r
 }
 
@@ -169,19 +169,19 @@ func templateRecordOf(f fields) registry.Record {
 	return &registry.TemplateRecord{
 		Kind: t.Kind, Name: t.Name, Version: t.Version, Status: t.Status, Description: t.Description, Properties: t.Properties,
 		Required: t.Required, Relations: t.Relations, Measures: t.Measures, PublishedAt: t.PublishedAt,
-		Stamp: registry.Stamp{ID: t.ID, CreatedAt: &t.CreatedAt},
+		Stamp: registry.Stamp{ID: t.ID, CreatedAt: &t.CreatedAt, Order: f.text("keyFold")},
 	}
 }
 
 func policyRecordOf(f fields) *registry.PolicyRecord {
 	p := policyFrom(f.nested("node"), nil)
 	r := &registry.PolicyRecord{Reference: p.Reference, Type: p.Type, Description: p.Description, Document: p.Document, AppliesTo: f.texts("groups")}
-	r.Stamp, r.Revision = stampOf(p.Object)
+	r.Stamp, r.Revision = stampOf(p.Object, f.nested("node").text("keyFold"))
 	return r
 }
 
-func stampOf(o registry.Object) (registry.Stamp, registry.Revision) {
-	return registry.Stamp{ID: o.ID, CreatedAt: &o.CreatedAt}, registry.Revision{Version: o.Version, UpdatedAt: &o.UpdatedAt}
+func stampOf(o registry.Object, order string) (registry.Stamp, registry.Revision) {
+	return registry.Stamp{ID: o.ID, CreatedAt: &o.CreatedAt, Order: order}, registry.Revision{Version: o.Version, UpdatedAt: &o.UpdatedAt}
 }
 
 func thingRecordOf(f fields) registry.Record {
@@ -190,7 +190,7 @@ func thingRecordOf(f fields) registry.Record {
 		return nil
 	}
 	r := &registry.ThingRecord{Kind: kindOf(thing), Attributes: attributesIn(thing)}
-	r.Stamp, r.Revision = stampOf(objectIn(thing))
+	r.Stamp, r.Revision = stampOf(objectIn(thing), f.nested("thing").nested("node").text("keyFold"))
 	switch thing := thing.(type) {
 	case *registry.Group:
 		r.Path, r.Description = thing.Path, thing.Description

@@ -1,9 +1,9 @@
 package graph
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -31,7 +31,11 @@ func oneMap[T any](ctx context.Context, r runner, q query, p params, of func(fie
 func jsonEqual(x, y any) bool {
 	one, err := json.Marshal(x)
 	other, err2 := json.Marshal(y)
-	return err == nil && err2 == nil && bytes.Equal(one, other)
+	var a, b any
+	if err == nil && err2 == nil {
+		err, err2 = json.Unmarshal(one, &a), json.Unmarshal(other, &b)
+	}
+	return err == nil && err2 == nil && reflect.DeepEqual(a, b)
 }
 
 // writeThings makes and changes things of one kind and their relations.

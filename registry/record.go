@@ -10,6 +10,9 @@ type Record interface {
 	RecordKind() RecordKind
 	// RecordKey names the record in reports: a path, a reference, a name.
 	RecordKey() string
+	// RecordID is the id of the object that the record is about; empty if the
+	// record does not say.
+	RecordID() ID
 }
 
 // RecordKind tells records apart.
@@ -33,6 +36,8 @@ const (
 type Stamp struct {
 	ID        ID         `json:"id,omitempty"`
 	CreatedAt *time.Time `json:"createdAt,omitempty"`
+	// Order is what the store orders the objects of a kind by.
+	Order string `json:"-"`
 }
 
 // RecordID is the id of the object; empty if the record does not say.
@@ -189,6 +194,15 @@ func NewRefRecord(kind Kind, key string) RefRecord {
 	}
 	return RefRecord{Device: key}
 }
+
+// RecordID is empty: a relation has no id of its own.
+func (*RelationRecord) RecordID() ID { return "" }
+
+// RecordID is the link's.
+func (r *LinkRecord) RecordID() ID { return r.ID }
+
+// RecordID is empty: measurements have no ids.
+func (*MeasurementsRecord) RecordID() ID { return "" }
 
 // RelationRecord is a relation of a thing to others that stand after it in the
 // file.

@@ -35,6 +35,8 @@ type cli struct {
 	Dev     devCmd     `cmd:"" help:"Run all of Holon in one process, on a Neo4j and a Redis that it starts and stops itself."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database's constraints and indexes up to date."`
 	Key     keyCmd     `cmd:"" help:"Make, list and delete API keys."`
+	Export  exportCmd  `cmd:"" help:"Write a whole account to a file, as JSON lines: a backup, or to move it."`
+	Import  importCmd  `cmd:"" help:"Make an account's objects of a file, or of files of another system."`
 	Bench   benchCmd   `cmd:"" help:"Measure how fast this machine writes and reads, beside the raw stores."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what is missing or wrong, and what to do about it."`
 	Health  healthCmd  `cmd:"" help:"Ask a running service whether it is ready; for health checks of containers."`
@@ -66,6 +68,9 @@ func main() {
 	command.Bind(c.logger())
 	if err := command.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "holon: "+explain(err))
+		if e, ok := errors.AsType[refusedError](err); ok {
+			os.Exit(e.ExitCode())
+		}
 		os.Exit(1)
 	}
 }
