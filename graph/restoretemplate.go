@@ -2,8 +2,8 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -157,10 +157,14 @@ func (b *restoring) templateVersions(ctx context.Context, records []*registry.Te
 
 // templateFrom makes a template of its record, as far as that is right.
 func templateFrom(r *registry.TemplateRecord, types map[string]*registry.MeasureType) (*registry.Template, *jsonschema.Schema, []registry.ID, []registry.Violation) {
-	n := registry.NewTemplate{
-		Kind: r.Kind, Name: r.Name, Description: r.Description, Properties: r.Properties, Required: r.Required, Relations: r.Relations, Measures: r.Measures,
+	n, schema, err := checkedTemplate(registry.NewTemplate{
+		Kind: r.Kind, Name: r.Name, Description: r.Description, Properties: r.Properties, Required: r.Required, Relations: r.Relations,
+		Measures: r.Measures, Components: r.Components, Searched: r.Searched,
+	})
+	var violations []registry.Violation
+	if e, ok := errors.AsType[*registry.Error](err); ok {
+		violations = e.Violations
 	}
-	violations := n.Check()
 	if !slices.Contains(registry.Kinds, r.Kind) {
 		violations = append(violations, registry.Violation{Path: "kind", Rule: "enum", Message: "is GROUP, DEVICE or ASSET"})
 	}
@@ -170,14 +174,12 @@ func templateFrom(r *registry.TemplateRecord, types map[string]*registry.Measure
 	if r.Status != registry.TemplateDraft && r.Status != registry.TemplatePublished {
 		violations = append(violations, registry.Violation{Path: "status", Rule: "enum", Message: "is DRAFT or PUBLISHED"})
 	}
-	schema, wrong := jsonschema.Compile(n.Properties, n.Required)
-	violations = append(violations, wrong...)
 	t := &registry.Template{
 		Kind: r.Kind, Name: r.Name, Version: r.Version, Status: r.Status, Description: r.Description,
-		Properties: n.Properties, Required: n.Required, Relations: n.Relations,
+		Properties: n.Properties, Required: n.Required, Relations: n.Relations, Components: n.Components, Searched: n.Searched,
 	}
 	var ids []registry.ID
-	for i, m := range r.Measures {
+	for i, m := range n.Measures {
 		declared, violation := declare(fmt.Sprintf("measures[%d]", i), m, types)
 		if violation != nil {
 			violations = append(violations, *violation)
@@ -219,11 +221,7 @@ func (b *restoring) templateVersion(ctx context.Context, i int, r *registry.Temp
 		return nil
 	}
 	if t.Status == registry.TemplatePublished {
-		relations := make([]string, len(t.Relations))
-		for j, rule := range t.Relations {
-			relations[j] = relationType(rule.Name)
-		}
-		committed, err := b.store.claimBoth(ctx, b, relations, slices.Collect(maps.Keys(t.Properties)))
+		committed, err := b.store.claimTemplate(ctx, b, t)
 		if registry.CodeOf(err) == registry.CodeLimitExceeded {
 			b.results[i] = refusal(err)
 			return nil

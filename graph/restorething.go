@@ -140,13 +140,6 @@ func (p *thingPlan) asHeld() *heldThing {
 	return &heldThing{locked{target{p.wanted, p.template}, fields{object: p.node}}, related}
 }
 
-func parentPath(path string) string {
-	if i := strings.LastIndexByte(path, '/'); i > 0 {
-		return path[:i]
-	}
-	return "/"
-}
-
 // targets finds things by their keys.
 func (b *restoring) targets(ctx context.Context, refs []registry.Ref) (map[string]restoredThing, error) {
 	out := map[string]restoredThing{}
@@ -246,12 +239,13 @@ func (b *restoring) templateFor(ctx context.Context, kind registry.Kind, name st
 	if c := b.compiled[key]; c != nil && c.Status == registry.TemplatePublished {
 		return c, nil
 	}
-	q, p := templateNewest, params{"kind": string(kind), "nameFold": Fold(name)}
+	published := registry.TemplatePublished
+	q, p := templateNewest, params{"kind": string(kind), "nameFold": Fold(name), "statuses": statuses(&published)}
 	if version > 0 {
-		q, p = templateByVersion, params{"key": key}
+		q, p["key"] = templateByVersion, key
 	}
 	c, ok, err := one(ctx, b, q, p, func(f fields) *compiledTemplate { return b.store.template(f.nested("node"), b.scope.Account) })
-	if err != nil || !ok || c.Status != registry.TemplatePublished {
+	if err != nil || !ok {
 		return nil, err
 	}
 	if b.tx == nil || version > 0 || c.Open {

@@ -76,6 +76,8 @@ type TemplateRecord struct {
 	Required    []string             `json:"required,omitempty"`
 	Relations   []RelationRule       `json:"relations,omitempty"`
 	Measures    []MeasureDeclaration `json:"measures,omitempty"`
+	Components  []string             `json:"components,omitempty"`
+	Searched    []string             `json:"searched,omitempty"`
 	PublishedAt *time.Time           `json:"publishedAt,omitempty"`
 	Stamp
 }

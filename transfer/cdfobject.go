@@ -37,8 +37,10 @@ func (c *cdf) template(o object, notes *[]string) []registry.Record {
 			t.Relations = append(t.Relations, c.rules(n, kind, name, direction, relations.list(name))...)
 		}
 	}
-	if components := o.list("components"); len(components) > 0 {
-		n.note("components %v: which templates components may have is left out", components)
+	for _, component := range o.list("components") {
+		if id, ok := component.(string); ok {
+			t.Components = append(t.Components, names{new([]string)}.template(strings.ToLower(id)))
+		}
 	}
 	return []registry.Record{t}
 }
