@@ -235,9 +235,6 @@ func (b *restoring) templateVersion(ctx context.Context, i int, r *registry.Temp
 	if err != nil {
 		return err
 	}
-	if t.PublishedAt != nil {
-		node["publishedAt"] = *t.PublishedAt
-	}
 	q, operation := restoreTemplate, registry.ChangeCreate
 	if old != nil {
 		operation = registry.ChangeUpdate

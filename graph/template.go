@@ -255,6 +255,9 @@ func templateProperties(t *registry.Template) (map[string]any, error) {
 		"version": t.Version, "status": string(t.Status), "description": t.Description, "required": listed(t.Required),
 		"components": listed(t.Components), "searched": listed(t.Searched), "createdAt": t.CreatedAt,
 	}
+	if t.PublishedAt != nil {
+		out["publishedAt"] = *t.PublishedAt
+	}
 	for name, value := range map[string]any{"properties": t.Properties, "relations": t.Relations, "measures": t.Measures} {
 		text, err := json.Marshal(value)
 		if err != nil {
