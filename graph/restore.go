@@ -100,7 +100,7 @@ func (r *Restorer) Restore(ctx context.Context, records []registry.Record) ([]re
 		return r.oneByOne(ctx, records)
 	}
 	if errors.Is(err, errConstraint) {
-		return []registry.Restored{refusal(registry.Conflict("id", "the id or the key is taken"))}, nil
+		return []registry.Restored{refusedBy(registry.Conflict("id", "the id or the key is taken"))}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("restore %ss: %w", kind, err)
@@ -149,7 +149,7 @@ func typedRecords[T registry.Record](records []registry.Record) []T {
 	return out
 }
 
-func refusal(err error) registry.Restored {
+func refusedBy(err error) registry.Restored {
 	e, ok := errors.AsType[*registry.Error](err)
 	if !ok {
 		e = &registry.Error{Code: registry.CodeInternal, Message: err.Error()}
@@ -162,7 +162,7 @@ func (b *restoring) refuse(i int, violations ...registry.Violation) bool {
 	if len(violations) == 0 {
 		return false
 	}
-	b.results[i] = refusal(registry.Invalid(violations...))
+	b.results[i] = refusedBy(registry.Invalid(violations...))
 	return true
 }
 
@@ -172,7 +172,7 @@ func (b *restoring) taken(i int, noun, key string, stamp registry.Stamp, id regi
 	if !b.options.KeepIDs || stamp.ID == "" || stamp.ID == id {
 		return false
 	}
-	b.results[i] = refusal(registry.Conflict("id", "%s %q exists already, with another id", noun, key))
+	b.results[i] = refusedBy(registry.Conflict("id", "%s %q exists already, with another id", noun, key))
 	return true
 }
 
@@ -236,7 +236,7 @@ func (b *restoring) identify(i int, stamp registry.Stamp, taken map[registry.ID]
 		b.refuse(i, registry.Violation{Path: "id", Rule: "format", Message: "is a UUID in lower-case letters"})
 		return false
 	case taken[stamp.ID]:
-		b.results[i] = refusal(registry.Conflict("id", "an object with the id %s exists already", stamp.ID))
+		b.results[i] = refusedBy(registry.Conflict("id", "an object with the id %s exists already", stamp.ID))
 		return false
 	}
 	taken[stamp.ID] = true

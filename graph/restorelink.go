@@ -118,7 +118,7 @@ func (b *restoring) links(ctx context.Context, records []*registry.LinkRecord) e
 		}
 		fresh, err := b.link(i, link, *of, &writes)
 		if err != nil {
-			b.results[i] = refusal(err)
+			b.results[i] = refusedBy(err)
 		} else if fresh {
 			made[asset.id] = append(made[asset.id], linkNode{link, device.key})
 		}

@@ -46,7 +46,7 @@ func (b *restoring) relations(ctx context.Context, records []*registry.RelationR
 		}
 		wanted[i], sources[i] = edges, source
 		for _, e := range edges {
-			ends[e.name] = append(ends[e.name], []any{string(source.id), string(e.to.NodeID())})
+			ends[e.name] = append(ends[e.name], []any{string(source.id), string(e.other.NodeID())})
 		}
 	}
 	related := map[string]bool{}
@@ -78,7 +78,7 @@ func (b *restoring) relations(ctx context.Context, records []*registry.RelationR
 func (b *restoring) relate(ctx context.Context, i int, source restoredThing, wanted []edge, related map[string]bool, rows *[]any) error {
 	var made []edge
 	for _, e := range wanted {
-		key := fmt.Sprintf("%s %s %s", e.name, source.id, e.to.NodeID())
+		key := fmt.Sprintf("%s %s %s", e.name, source.id, e.other.NodeID())
 		if related[key] || b.others[key] {
 			continue
 		}
@@ -98,7 +98,7 @@ func (b *restoring) relate(ctx context.Context, i int, source restoredThing, wan
 	}
 	committed, err := b.store.claimNames(ctx, b, relationNames, edgeNames(made))
 	if registry.CodeOf(err) == registry.CodeLimitExceeded {
-		b.results[i] = refusal(err)
+		b.results[i] = refusedBy(err)
 		return nil
 	}
 	if err != nil {
@@ -106,7 +106,7 @@ func (b *restoring) relate(ctx context.Context, i int, source restoredThing, wan
 	}
 	b.committed = append(b.committed, committed)
 	for _, e := range made {
-		*rows = append(*rows, []any{string(source.id), relationType(e.name), string(e.to.NodeID()), relationProperties(e.inherits, b.tx.at)})
+		*rows = append(*rows, []any{string(source.id), relationType(e.name), string(e.other.NodeID()), relationProperties(e.inherits, b.tx.at)})
 	}
 	thing := source.thing()
 	b.tx.record(entry{

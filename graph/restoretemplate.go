@@ -61,7 +61,7 @@ func (b *restoring) measureTypes(ctx context.Context, records []*registry.Measur
 			switch {
 			case b.taken(i, "measure type", r.Name, r.Stamp, old.ID):
 			case old.ValueType != r.ValueType || !reflect.DeepEqual(old.Unit, r.Unit) || !reflect.DeepEqual(old.Description, r.Description):
-				b.results[i] = refusal(registry.Conflict("name", "measure type %q exists already and is another one", r.Name))
+				b.results[i] = refusedBy(registry.Conflict("name", "measure type %q exists already and is another one", r.Name))
 			default:
 				b.results[i].Result = registry.RestoreUnchanged
 			}
@@ -200,7 +200,7 @@ func (b *restoring) templateVersion(ctx context.Context, i int, r *registry.Temp
 			b.results[i].Result = registry.RestoreUnchanged
 			return nil
 		case old.Status == registry.TemplatePublished:
-			b.results[i] = refusal(registry.Conflict("version", "version %d of template %q is published already and is another one", r.Version, r.Name))
+			b.results[i] = refusedBy(registry.Conflict("version", "version %d of template %q is published already and is another one", r.Version, r.Name))
 			return nil
 		}
 		b.results[i].Result = registry.RestoreChanged
@@ -223,7 +223,7 @@ func (b *restoring) templateVersion(ctx context.Context, i int, r *registry.Temp
 	if t.Status == registry.TemplatePublished {
 		committed, err := b.store.claimTemplate(ctx, b, t)
 		if registry.CodeOf(err) == registry.CodeLimitExceeded {
-			b.results[i] = refusal(err)
+			b.results[i] = refusedBy(err)
 			return nil
 		}
 		if err != nil {

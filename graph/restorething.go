@@ -31,15 +31,6 @@ var (
 		RETURN collect({thing: `+thing("n")+`, template: [(n)-[:INSTANCE_OF]->(t) | properties(t)][0],
 			relations: [(n)-[r]->(o:Group|Device|Asset) WHERE NOT type(r) IN $builtIn AND size($relatedTo) > 0 AND o.id IN $relatedTo | [type(r), o.id]]}) AS items`)
 
-	restoreMake = labelled("restoreMake", `
-		UNWIND $batches AS batch
-		MATCH (t:Entity {id: batch.template})
-		WHERE t.account = $account AND t:Template
-		UNWIND batch.nodes AS node
-		CREATE (n:LABEL:Entity)-[:INSTANCE_OF]->(t)
-		SET n = node, n.account = $account
-		RETURN count(n) AS n`)
-
 	restoreEdges = named("restore.edges", `
 		UNWIND $edges AS edge
 		MATCH (a:Entity {id: edge[0]}) WHERE a.account = $account
@@ -47,18 +38,11 @@ var (
 		CREATE (a)-[r:$(edge[1])]->(b)
 		SET r = edge[3]
 		RETURN count(r) AS n`)
-
-	restoreChange = named("restore.change", `
-		UNWIND $changes AS change
-		MATCH (n:Entity {id: change.id})
-		WHERE n.account = $account
-		SET n += change.properties
-		RETURN count(n) AS n`)
 )
 
 // heldThing is a thing that is there already.
 type heldThing struct {
-	locked
+	target
 	related map[string]bool
 }
 
@@ -135,9 +119,9 @@ func (p *thingPlan) asHeld() *heldThing {
 		related = p.held.related
 	}
 	for _, e := range p.edges {
-		related[relationType(e.name)+" "+string(e.to.NodeID())] = true
+		related[relationType(e.name)+" "+string(e.other.NodeID())] = true
 	}
-	return &heldThing{locked{target{p.wanted, p.template}, fields{object: p.node}}, related}
+	return &heldThing{target{p.wanted, p.template, fields{object: p.node}}, related}
 }
 
 // targets finds things by their keys.
@@ -263,7 +247,7 @@ func (b *restoring) held(ctx context.Context, kind registry.Kind, keys []string,
 	}
 	return oneMap(ctx, b, restoreHeld[kind], params{"keys": keys, "relatedTo": texts(related), "builtIn": builtInTypes}, func(f fields) (string, *heldThing) {
 		thing := f.nested("thing")
-		h := &heldThing{locked{target{thingOf(thing), b.store.template(f.nested("template"), b.scope.Account)}, thing.nested("node")}, map[string]bool{}}
+		h := &heldThing{target{thingOf(thing), b.store.template(f.nested("template"), b.scope.Account), thing.nested("node")}, map[string]bool{}}
 		for _, row := range f.list("relations") {
 			if values, ok := row.([]any); ok && len(values) == 2 {
 				h.related[fmt.Sprintf("%s %s", values[0], values[1])] = true
@@ -301,6 +285,13 @@ func (b *restoring) planThing(ctx context.Context, p *thingPlan, targets map[str
 	default:
 		object = b.object(r.Stamp, r.Revision)
 	}
+	if p.held != nil && p.held.thing != nil && p.held.template.ID != p.template.ID {
+		wrong, err := b.store.unfit(ctx, b, b.scope, p.held.thing, p.template.Template)
+		if err != nil {
+			return err
+		}
+		violations = append(violations, wrong...)
+	}
 	violations = append(violations, b.wantedThing(p, object, attributes, targets)...)
 	wanted, wrong := restoredEdges(p.template.Template, r.Relations, targets)
 	violations = append(violations, wrong...)
@@ -308,7 +299,7 @@ func (b *restoring) planThing(ctx context.Context, p *thingPlan, targets map[str
 		return nil
 	}
 	for _, e := range wanted {
-		if p.held == nil || !p.held.related[relationType(e.name)+" "+string(e.to.NodeID())] {
+		if p.held == nil || !p.held.related[relationType(e.name)+" "+string(e.other.NodeID())] {
 			p.edges = append(p.edges, e)
 		}
 	}
@@ -333,7 +324,7 @@ func (b *restoring) claimThing(ctx context.Context, p *thingPlan) error {
 	}
 	committed, err := b.store.claimBoth(ctx, b, edgeNames(p.edges), attributeNames(p.record.Kind, p.node))
 	if registry.CodeOf(err) == registry.CodeLimitExceeded {
-		b.results[p.index] = refusal(err)
+		b.results[p.index] = refusedBy(err)
 		return nil
 	}
 	if err == nil {
@@ -429,7 +420,7 @@ func restoredEdges(source *registry.Template, relations []registry.RelationsReco
 				violations = append(violations, undeclared(r.Name, source, to.template.Template))
 				continue
 			}
-			e := edge{r.Name, to.thing(), rule.Inherits}
+			e := edge{name: r.Name, other: to.thing(), inherits: rule.Inherits}
 			if r.Tag != nil {
 				e.inherits = !*r.Tag
 			}

@@ -40,17 +40,12 @@ func jsonEqual(x, y any) bool {
 
 // writeThings makes and changes things of one kind and their relations.
 func (b *restoring) writeThings(ctx context.Context, kind registry.Kind, plans []*thingPlan) error {
-	nodes := map[registry.ID][]any{}
-	var changed, rows []any
-	count, made := 0, 0
+	var made []madeThing
+	changed, rows := []any{}, []any{}
 	for _, p := range plans {
 		switch b.results[p.index].Result {
 		case registry.RestoreMade:
-			nodes[p.template.ID] = append(nodes[p.template.ID], p.node)
-			made++
-			if g, ok := p.wanted.(*registry.Group); ok {
-				rows = append(rows, []any{string(g.ID), "CHILD_OF", string(g.ParentID), childProperties(g.Name, b.tx.at)})
-			}
+			made = append(made, madeThing{p.wanted, p.template.ID, p.node, p.edges})
 			b.tx.record(entry{
 				kind: objectKind(p.wanted), id: p.wanted.NodeID(), key: keyOf(p.wanted), operation: registry.ChangeCreate, action: actionImported,
 				version: objectIn(p.wanted).Version, after: thingSnapshot(p.wanted, p.template.Template), relations: relationsMade(p.edges), structural: kind == registry.KindGroup,
@@ -63,25 +58,15 @@ func (b *restoring) writeThings(ctx context.Context, kind registry.Kind, plans [
 			if change != nil {
 				changed = append(changed, change)
 			}
-		default:
-			continue
+			for _, e := range p.edges {
+				rows = append(rows, []any{string(p.wanted.NodeID()), relationType(e.name), string(e.other.NodeID()), relationProperties(e.inherits, b.tx.at)})
+			}
 		}
-		for _, e := range p.edges {
-			rows = append(rows, []any{string(p.wanted.NodeID()), relationType(e.name), string(e.to.NodeID()), relationProperties(e.inherits, b.tx.at)})
-		}
-		count++
 	}
-	if count == 0 {
-		return nil
-	}
-	var batches []any
-	for template, list := range nodes {
-		batches = append(batches, map[string]any{"template": string(template), "nodes": list})
-	}
-	if err := b.must(ctx, restoreMake[kind], params{"batches": batches}, made); err != nil {
+	if err := b.store.insert(ctx, b.tx, kind, made); err != nil {
 		return err
 	}
-	if err := b.must(ctx, restoreChange, params{"changes": changed}, len(changed)); err != nil {
+	if err := b.must(ctx, thingUpdate, params{"things": changed}, len(changed)); err != nil {
 		return err
 	}
 	return b.writeEdges(ctx, rows)
@@ -126,7 +111,7 @@ func (b *restoring) changeThing(ctx context.Context, p *thingPlan) (any, error) 
 	e.before, e.after = thingSnapshot(before.thing, before.template.Template), thingSnapshot(raised, p.template.Template)
 	b.tx.record(e)
 	if p.held.template.ID != p.template.ID {
-		if err := b.must(ctx, restoreMove, params{"id": string(e.id), "template": string(p.template.ID)}, 1); err != nil {
+		if err := b.must(ctx, thingMove, params{"things": []any{map[string]any{"id": string(e.id), "template": string(p.template.ID)}}}, 1); err != nil {
 			return nil, err
 		}
 		if p.record.Kind == registry.KindDevice {
@@ -139,17 +124,8 @@ func (b *restoring) changeThing(ctx context.Context, p *thingPlan) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"id": string(e.id), "properties": changes(before.node, p.record.Kind, node)}, nil
+	return map[string]any{"id": string(e.id), "changes": changes(before.node, p.record.Kind, node)}, nil
 }
-
-var restoreMove = named("restore.changeTemplate", `
-	MATCH (n:Entity {id: $id})-[old:INSTANCE_OF]->()
-	WHERE n.account = $account
-	MATCH (t:Entity {id: $template})
-	WHERE t.account = $account AND t:Template
-	DELETE old
-	CREATE (n)-[:INSTANCE_OF]->(t)
-	RETURN count(t) AS n`)
 
 // withRevision is a copy of a thing with another id, version and times.
 func withRevision(thing registry.Related, object registry.Object) registry.Related {

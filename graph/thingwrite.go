@@ -214,8 +214,8 @@ func wholly(ctx context.Context, tx *transaction, q query, p params, want int) e
 
 // unfit returns what is wrong with a thing's relations if it becomes an instance
 // of another template. They stay as they are.
-func (s *Store) unfit(ctx context.Context, tx *transaction, scope registry.Scope, thing registry.Related, template *registry.Template) ([]registry.Violation, error) {
-	violations, _, err := one(ctx, tx, thingRelated, params{"id": string(thing.NodeID()), "builtIn": builtInTypes}, func(f fields) []registry.Violation {
+func (s *Store) unfit(ctx context.Context, r runner, scope registry.Scope, thing registry.Related, template *registry.Template) ([]registry.Violation, error) {
+	violations, _, err := one(ctx, r, thingRelated, params{"id": string(thing.NodeID()), "builtIn": builtInTypes}, func(f fields) []registry.Violation {
 		var out []registry.Violation
 		for _, relation := range f.maps("relations") {
 			source, target := template, s.template(relation.nested("template"), scope.Account).Template
