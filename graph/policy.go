@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/holon-registry/holon/registry"
@@ -111,13 +112,7 @@ func (s *Store) CreatePolicy(ctx context.Context, scope registry.Scope, n regist
 			return err
 		}
 		policy.GroupIDs = groups.ids
-		node := groups.rank()
-		for name, value := range map[string]any{
-			"id": string(policy.ID), "reference": n.Reference, "keyFold": Fold(n.Reference), "type": n.Type, "typeFold": Fold(n.Type),
-			"description": n.Description, "document": document, "version": 1, "createdAt": tx.at, "updatedAt": tx.at,
-		} {
-			node[name] = value
-		}
+		node := policyProperties(policy, groups, document)
 		tx.recordPolicy(registry.ChangeCreate, "created", nil, policy)
 		return applied(ctx, tx, policyCreate, params{"properties": node, "groups": texts(groups.ids), "since": tx.at.UnixMilli()}, len(groups.ids))
 	})
@@ -128,6 +123,16 @@ func (s *Store) CreatePolicy(ctx context.Context, scope registry.Scope, n regist
 		return nil, fmt.Errorf("create policy %s: %w", n.Reference, err)
 	}
 	return policy, nil
+}
+
+// policyProperties is what a policy's node holds.
+func policyProperties(p *registry.Policy, groups policyTargetList, document string) map[string]any {
+	out := groups.rank()
+	maps.Copy(out, map[string]any{
+		"id": string(p.ID), "reference": p.Reference, "keyFold": Fold(p.Reference), "type": p.Type, "typeFold": Fold(p.Type),
+		"description": p.Description, "document": document, "version": p.Version, "createdAt": p.CreatedAt, "updatedAt": p.UpdatedAt,
+	})
+	return out
 }
 
 // recordPolicy notes what becomes of a policy; before or after is nil.

@@ -102,13 +102,7 @@ func (b *restoring) makePolicy(ctx context.Context, i int, r *registry.PolicyRec
 		return err
 	}
 	policy.GroupIDs = groups.ids
-	node := groups.rank()
-	for name, value := range map[string]any{
-		"id": string(policy.ID), "reference": r.Reference, "keyFold": Fold(r.Reference), "type": r.Type, "description": r.Description,
-		"document": document, "version": policy.Version, "createdAt": policy.CreatedAt, "updatedAt": policy.UpdatedAt,
-	} {
-		node[name] = value
-	}
+	node := policyProperties(policy, groups, document)
 	b.tx.recordPolicy(registry.ChangeCreate, actionImported, nil, policy)
 	return applied(ctx, b.tx, policyCreate, params{"properties": node, "groups": texts(groups.ids), "since": b.tx.at.UnixMilli()}, len(groups.ids))
 }
@@ -126,7 +120,7 @@ func (b *restoring) changePolicy(ctx context.Context, i int, r *registry.PolicyR
 	if b.tx == nil {
 		return nil
 	}
-	policy, err := b.store.lockPolicy(ctx, b.tx, registry.Ref{Key: r.Reference}, nil)
+	policy, err := policyToChange(ctx, b.tx, registry.Ref{Key: r.Reference}, nil)
 	if err != nil {
 		return err
 	}
@@ -137,7 +131,7 @@ func (b *restoring) changePolicy(ctx context.Context, i int, r *registry.PolicyR
 	if !slices.Equal(old.paths, paths) {
 		patch.AppliesTo = r.AppliesTo
 	}
-	if err := changePolicy(ctx, b.tx, policy, patch); err != nil {
+	if changed, err := changePolicy(ctx, b.tx, policy, patch); err != nil || !changed {
 		return err
 	}
 	b.tx.recordPolicy(registry.ChangeUpdate, actionImported, &before, policy)
