@@ -22,14 +22,14 @@ import (
 type importCmd struct {
 	accountSettings
 	redisSettings
-	Files    []string `arg:"" help:"What to import; - is the standard input. With --from cdf and --from dtdl several files, or directories of .json files." type:"path"`
-	From     string   `help:"Whose files they are: holon, cdf (AWS CDF Asset Library) or dtdl (DTDL interfaces)." enum:"holon,cdf,dtdl" default:"holon"`
-	DryRun   bool     `help:"Change nothing, and say for each record what would be done."`
-	KeepIDs  bool     `name:"keep-ids" help:"Give objects the ids, versions and times of their records."`
-	Report   string   `help:"Write what became of each record to this file, as JSON lines." placeholder:"FILE" type:"path"`
-	State    string   `help:"Where to keep how far the import has come; beside the file if empty, nowhere with - as the file." placeholder:"FILE" type:"path"`
-	Quiet    bool     `short:"q" help:"Show no progress."`
-	Draft    bool     `help:"With --from dtdl: leave the templates drafts."`
+	Files   []string `arg:"" help:"What to import; - is the standard input. With --from cdf and --from dtdl several files, or directories of .json files." type:"path"`
+	From    string   `help:"Whose files they are: holon, cdf (AWS CDF Asset Library) or dtdl (DTDL interfaces)." enum:"holon,cdf,dtdl" default:"holon"`
+	DryRun  bool     `help:"Change nothing, and say for each record what would be done."`
+	KeepIDs bool     `name:"keep-ids" help:"Give objects the ids, versions and times of their records."`
+	Report  string   `help:"Write what became of each record to this file, as JSON lines." placeholder:"FILE" type:"path"`
+	State   string   `help:"Where to keep how far the import has come; beside the file if empty, nowhere with - as the file." placeholder:"FILE" type:"path"`
+	Quiet   bool     `short:"q" help:"Show no progress."`
+	Draft   bool     `help:"With --from dtdl: leave the templates drafts."`
 }
 
 // refusedError says that some records were refused: the import went through, and
