@@ -91,7 +91,7 @@ func (s *Store) AwaitWords(ctx context.Context) error {
 // SearchTexts returns what a search is turned into: a page after a cursor, and
 // its summary.
 func (s *Store) SearchTexts(ctx context.Context, scope registry.Scope, search registry.Search, facets []registry.FacetRequest) ([]string, error) {
-	plan, err := s.planSearch(ctx, scope, search)
+	plan, err := s.planSearch(ctx, s.reading(scope), scope, search)
 	if err != nil {
 		return nil, err
 	}

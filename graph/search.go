@@ -13,7 +13,7 @@ import (
 // and key.
 func (s *Store) Search(ctx context.Context, scope registry.Scope, search registry.Search, page registry.PageRequest) (registry.Page[registry.Found], error) {
 	var none registry.Page[registry.Found]
-	plan, err := s.planSearch(ctx, scope, search)
+	plan, err := s.planSearch(ctx, s.reading(scope), scope, search)
 	if err != nil {
 		return none, err
 	}
@@ -46,7 +46,7 @@ func (s *Store) Search(ctx context.Context, scope registry.Scope, search registr
 // one round trip (and those that a regular expression takes).
 func (s *Store) Summarize(ctx context.Context, scope registry.Scope, search registry.Search, facets []registry.FacetRequest) (registry.Summary, error) {
 	search.OrderBy = nil
-	plan, err := s.planSearch(ctx, scope, search)
+	plan, err := s.planSearch(ctx, s.reading(scope), scope, search)
 	if err != nil {
 		return registry.Summary{}, err
 	}

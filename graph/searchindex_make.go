@@ -126,16 +126,9 @@ func (s *Store) makeIndex(ctx context.Context, index attributeIndex) error {
 	return nil
 }
 
-// SearchIndex says how far the index of a searched attribute is.
-type SearchIndex struct {
-	Name string
-	// Online says that searches use it.
-	Online bool
-}
-
 // SearchIndexes tells of the indexes of what a template declares searched.
-func (s *Store) SearchIndexes(ctx context.Context, t *registry.Template) ([]SearchIndex, error) {
-	out := make([]SearchIndex, len(t.Searched))
+func (s *Store) SearchIndexes(ctx context.Context, t *registry.Template) ([]registry.SearchIndex, error) {
+	out := make([]registry.SearchIndex, len(t.Searched))
 	if len(out) == 0 {
 		return out, nil
 	}
@@ -143,7 +136,10 @@ func (s *Store) SearchIndexes(ctx context.Context, t *registry.Template) ([]Sear
 		return nil, err
 	}
 	for i, name := range t.Searched {
-		out[i] = SearchIndex{name, s.indexes.online(t.Kind, name)}
+		out[i] = registry.SearchIndex{Name: name, State: registry.IndexBuilding}
+		if s.indexes.online(t.Kind, name) {
+			out[i].State = registry.IndexOnline
+		}
 	}
 	return out, nil
 }

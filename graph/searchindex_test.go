@@ -33,7 +33,7 @@ func TestSearchedAttributes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(indexes) == 1 && indexes[0].Name == "probed" && indexes[0].Online {
+		if len(indexes) == 1 && indexes[0].Name == "probed" && indexes[0].State == registry.IndexOnline {
 			break
 		}
 		if time.Now().After(until) {

@@ -14,7 +14,7 @@ import (
 func (p partPlanner) matchTexts(ctx context.Context, compiled *rule.Predicate) error {
 	part, walk := p.from(compiled.Candidates)
 	if walk != "" {
-		if err := p.store.checkWalks(ctx, p.scope, []string{walk}, p.plan.params, p.search); err != nil {
+		if err := checkWalks(ctx, p.runner, []string{walk}, p.plan.params, p.search); err != nil {
 			return err
 		}
 	}
@@ -23,7 +23,7 @@ func (p partPlanner) matchTexts(ctx context.Context, compiled *rule.Predicate) e
 		columns[i] = m.Value
 	}
 	text := fmt.Sprintf("%s\nWITH DISTINCT n LIMIT %d\nRETURN collect([n.id, %s]) AS rows", part.match, registry.MaxCandidates+1, strings.Join(columns, ", "))
-	rows, _, err := one(ctx, p.store.reading(p.scope), query{"search.candidates", text}, p.plan.params, func(f fields) []any { return f.list("rows") })
+	rows, _, err := one(ctx, p.runner, query{"search.candidates", text}, p.plan.params, func(f fields) []any { return f.list("rows") })
 	if err != nil {
 		return fmt.Errorf("candidates of a search: %w", err)
 	}

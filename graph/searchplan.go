@@ -16,7 +16,7 @@ var paramPrefix = map[registry.Kind]string{registry.KindGroup: "wg", registry.Ki
 
 // planSearch turns a search into Cypher. Regular expressions are matched here,
 // and walks that would be too long refused, so it may ask the database.
-func (s *Store) planSearch(ctx context.Context, scope registry.Scope, search registry.Search) (*searchPlan, error) {
+func (s *Store) planSearch(ctx context.Context, r runner, scope registry.Scope, search registry.Search) (*searchPlan, error) {
 	plan := &searchPlan{params: params{}}
 	var where *rule.Rule
 	var err error
@@ -32,8 +32,11 @@ func (s *Store) planSearch(ctx context.Context, scope registry.Scope, search reg
 		return nil, err
 	}
 	var walks []string
+	if len(searchedKinds(search)) == 0 {
+		return nil, registry.InvalidField("kind", "enum", "members are devices and assets: for groups ask for children")
+	}
 	for _, kind := range searchedKinds(search) {
-		p := partPlanner{store: s, scope: scope, search: search, kind: kind, plan: plan}
+		p := partPlanner{store: s, runner: r, scope: scope, search: search, kind: kind, plan: plan}
 		part, walk, err := p.part(ctx, where)
 		if err != nil {
 			return nil, err
@@ -44,7 +47,7 @@ func (s *Store) planSearch(ctx context.Context, scope registry.Scope, search reg
 		}
 	}
 	if len(walks) > 0 {
-		if err := s.checkWalks(ctx, scope, walks, plan.params, search); err != nil {
+		if err := checkWalks(ctx, r, walks, plan.params, search); err != nil {
 			return nil, err
 		}
 	}
@@ -111,6 +114,7 @@ func (p *searchPlan) narrow(scope registry.Scope, search registry.Search) error 
 // partPlanner plans a search for things of one kind.
 type partPlanner struct {
 	store  *Store
+	runner runner
 	scope  registry.Scope
 	search registry.Search
 	kind   registry.Kind
@@ -260,7 +264,7 @@ func (p partPlanner) begin(start string) (match string, distinct bool) {
 }
 
 // checkWalks refuses walks through too many objects.
-func (s *Store) checkWalks(ctx context.Context, scope registry.Scope, walks []string, p params, search registry.Search) error {
+func checkWalks(ctx context.Context, r runner, walks []string, p params, search registry.Search) error {
 	parts, names := make([]string, len(walks)), make([]string, len(walks))
 	for i, walk := range walks {
 		names[i] = fmt.Sprintf("c%d", i)
@@ -270,7 +274,7 @@ func (s *Store) checkWalks(ctx context.Context, scope registry.Scope, walks []st
 		parts[i] = fmt.Sprintf("CALL () { %s WITH n LIMIT %d RETURN count(n) AS %s }", walk, registry.MaxWalk+1, names[i])
 	}
 	q := query{"search.walk", strings.Join(parts, "\n") + "\nRETURN " + strings.Join(names, " + ") + " AS n, " + "[" + strings.Join(names, ", ") + "] AS each"}
-	tooLong, _, err := one(ctx, s.reading(scope), q, p, func(f fields) bool {
+	tooLong, _, err := one(ctx, r, q, p, func(f fields) bool {
 		return slices.ContainsFunc(f.list("each"), func(n any) bool { return n == int64(registry.MaxWalk+1) })
 	})
 	if err != nil {

@@ -1,5 +1,7 @@
 package registry
 
+import "io"
+
 // The bounds of searches.
 const (
 	// MaxWalk is how many objects a search may walk through when no index and no
@@ -95,8 +97,60 @@ type Facet struct {
 	Count int
 }
 
+// Facets are the values of several fields, by the names that a request gives
+// them.
+type Facets map[string][]Facet
+
+// SearchIndex says how far the index of a searched property is.
+type SearchIndex struct {
+	Name  string
+	State SearchIndexState
+}
+
+// SearchIndexState is how far an index is.
+type SearchIndexState string
+
+// The states.
+const (
+	IndexBuilding SearchIndexState = "BUILDING"
+	IndexOnline   SearchIndexState = "ONLINE"
+)
+
+// MarshalGQL writes the state as a GraphQL enum value.
+func (s SearchIndexState) MarshalGQL(w io.Writer) { marshalEnum(w, string(s)) }
+
+// UnmarshalGQL reads the state from a GraphQL enum value.
+func (s *SearchIndexState) UnmarshalGQL(v any) error {
+	return unmarshalEnum(v, s, IndexBuilding, IndexOnline)
+}
+
 // Summary is what is known of all that a search finds.
 type Summary struct {
 	Total  int
 	Facets [][]Facet
+}
+
+// Matching is a search whose finds are deleted or changed.
+type Matching struct {
+	Search
+	// Rehearse only finds out what would be done.
+	Rehearse bool
+	// Token, from a rehearsal, demands that the search finds the same objects.
+	Token string
+}
+
+// MatchingPatch changes every object that a search finds. Attributes merge: null
+// clears one.
+type MatchingPatch struct {
+	Description Optional[string]
+	State       *State
+	Attributes  Attributes
+}
+
+// Matched is what was done with the objects that a search found.
+type Matched struct {
+	// Matched is how many it found, Done how many were deleted or changed.
+	Matched, Done int
+	// Token stands for the objects that were found.
+	Token string
 }

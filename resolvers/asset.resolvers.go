@@ -141,7 +141,12 @@ func (r *queryResolver) Asset(ctx context.Context, reference string) (*registry.
 }
 
 // Assets is the resolver for the assets field.
-func (r *queryResolver) Assets(ctx context.Context, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) (*generated.AssetConnection, error) {
+func (r *queryResolver) Assets(ctx context.Context, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*generated.AssetConnection, error) {
+	if narrowed(where, orderBy) {
+		search := searchIn(registry.KindAsset, under, template, where, orderBy)
+		search.State = value(state)
+		return r.assetsFound(ctx, search, first, after, last, before)
+	}
 	page, err := registry.NewPage(first, after, last, before)
 	if err != nil {
 		return nil, err

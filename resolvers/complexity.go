@@ -12,16 +12,19 @@ import (
 // links, relations and policies of one thing.
 const usualList = 5
 
+// facetCost is what counting the values of a field costs.
+const facetCost = 20
+
 // complexity says what fields cost beyond what is selected below them: a page
 // costs by its size, a list by the usual number, a bulk read by its limit.
 func complexity() generated.ComplexityRoot {
 	var root generated.ComplexityRoot
 
 	q := &root.Query
-	q.Groups = func(child int, _, _ *string, _ []string, first *int, _ *string, last *int, _ *string) int {
+	q.Groups = func(child int, _, _ *string, _ []string, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
-	q.Devices = func(child int, _, _ *string, _ *registry.State, first *int, _ *string, last *int, _ *string) int {
+	q.Devices = func(child int, _, _ *string, _ *registry.State, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
 	q.Assets = q.Devices
@@ -38,6 +41,13 @@ func complexity() generated.ComplexityRoot {
 	q.Changes = func(child int, _ []registry.ObjectKind, _ *registry.ID, _ *string, _ *registry.ID, _ *string, _ *registry.ChangeOperation, _, _ *time.Time, _ registry.SortDirection, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
+	q.Search = func(child int, _ []registry.Kind, _, _ *string, _, _ bool, _ []string, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string) int {
+		return page(child, first, last)
+	}
+	root.SearchConnection.Facets = func(child int, _ string, _ []*registry.FloatRange, first int) int {
+		// Counting reads everything that is found, however few values are returned.
+		return facetCost + max(first, 0)*child/10
+	}
 	q.InheritedPolicies = func(child int, _ []string, _ *string) int { return list(child) }
 	q.Nodes = func(child int, ids []registry.ID) int { return 1 + len(ids)*max(child, 1) }
 
@@ -49,7 +59,7 @@ func complexity() generated.ComplexityRoot {
 
 	g := &root.Group
 	g.Children = func(child int, first *int, _ *string, last *int, _ *string) int { return page(child, first, last) }
-	g.Members = func(child int, _ *registry.Kind, _ *string, _ bool, _ *string, _ *registry.State, first *int, _ *string, last *int, _ *string) int {
+	g.Members = func(child int, _ *registry.Kind, _ *string, _ bool, _ *string, _ *registry.State, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
 	g.Ancestors = list
@@ -70,6 +80,7 @@ func complexity() generated.ComplexityRoot {
 
 	root.Policy.AppliesTo = list
 	root.Template.Versions = list
+	root.Template.SearchIndexes = list
 	g.Changes, d.Changes, a.Changes = changeCost, changeCost, changeCost
 	root.Policy.Changes, root.Template.Changes = changeCost, changeCost
 	root.Change.Differences = list

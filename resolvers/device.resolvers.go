@@ -141,7 +141,12 @@ func (r *queryResolver) Device(ctx context.Context, reference string) (*registry
 }
 
 // Devices is the resolver for the devices field.
-func (r *queryResolver) Devices(ctx context.Context, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) (*generated.DeviceConnection, error) {
+func (r *queryResolver) Devices(ctx context.Context, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*generated.DeviceConnection, error) {
+	if narrowed(where, orderBy) {
+		search := searchIn(registry.KindDevice, under, template, where, orderBy)
+		search.State = value(state)
+		return r.devicesFound(ctx, search, first, after, last, before)
+	}
 	page, err := registry.NewPage(first, after, last, before)
 	if err != nil {
 		return nil, err

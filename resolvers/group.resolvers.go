@@ -37,7 +37,12 @@ func (r *groupResolver) Ancestors(ctx context.Context, obj *registry.Group) ([]*
 }
 
 // Members is the resolver for the members field.
-func (r *groupResolver) Members(ctx context.Context, obj *registry.Group, kind *registry.Kind, relation *string, deep bool, template *string, state *registry.State, first *int, after *string, last *int, before *string) (*generated.TwinConnection, error) {
+func (r *groupResolver) Members(ctx context.Context, obj *registry.Group, kind *registry.Kind, relation *string, deep bool, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*generated.TwinConnection, error) {
+	if narrowed(where, orderBy) {
+		search := searchIn(value(kind), nil, template, where, orderBy)
+		search.State, search.Members = value(state), &registry.Members{Group: obj.ID, Relation: value(relation), Deep: deep}
+		return r.membersFound(ctx, search, first, after, last, before)
+	}
 	page, err := registry.NewPage(first, after, last, before)
 	if err != nil {
 		return nil, err
@@ -141,7 +146,13 @@ func (r *queryResolver) Group(ctx context.Context, path string) (*registry.Group
 }
 
 // Groups is the resolver for the groups field.
-func (r *queryResolver) Groups(ctx context.Context, under *string, template *string, paths []string, first *int, after *string, last *int, before *string) (*generated.GroupConnection, error) {
+func (r *queryResolver) Groups(ctx context.Context, under *string, template *string, paths []string, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*generated.GroupConnection, error) {
+	if narrowed(where, orderBy) {
+		if paths != nil {
+			return nil, registry.InvalidField("paths", "exclusive", "name groups by paths, or search for them, not both: in a rule write path in [...]")
+		}
+		return r.groupsFound(ctx, searchIn(registry.KindGroup, under, template, where, orderBy), first, after, last, before)
+	}
 	page, err := registry.NewPage(first, after, last, before)
 	if err != nil {
 		return nil, err

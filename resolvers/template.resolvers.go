@@ -111,6 +111,12 @@ func (r *templateResolver) ObjectCount(ctx context.Context, obj *registry.Templa
 	return use.Objects, err
 }
 
+// SearchIndexes is the resolver for the searchIndexes field.
+func (r *templateResolver) SearchIndexes(ctx context.Context, obj *registry.Template) ([]*registry.SearchIndex, error) {
+	indexes, err := r.Graph.SearchIndexes(ctx, obj)
+	return addresses(indexes), err
+}
+
 // Changes is the resolver for the changes field.
 func (r *templateResolver) Changes(ctx context.Context, obj *registry.Template, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) (*generated.ChangeConnection, error) {
 	return r.objectChanges(ctx, obj.ID, operation, from, to, direction, first, after, last, before)

@@ -49,6 +49,7 @@ var reaches = map[string][]string{
 	"policies":          {`{ policies { totalCount } }`},
 	"inheritedPolicies": {`{ inheritedPolicies(groups: ["$Path"]) { id } }`},
 	"changes":           {`{ changes(object: "$Device") { totalCount nodes { key } } }`, `{ changes(kinds: [DEVICE], key: "$DeviceRef") { totalCount } }`, `{ changes(actor: "$Key") { totalCount } }`, `{ changes(under: "$Path") { nodes { key } } }`},
+	"search":            {`{ search(under: "$Path") { totalCount nodes { __typename } } }`, `{ search(where: "id in ['$Device', '$Asset'] or any(relations.located_at, .id == '$Group') or '$Path' in groups") { totalCount } }`, `{ search(text: "climate denver", templates: ["$TemplateName"]) { totalCount facets(field: "reference") { value } } }`},
 	"deadLetters":       {`{ deadLetters { totalCount } }`},
 
 	"createMeasureType": {}, // makes a thing of one's own
@@ -73,6 +74,8 @@ var reaches = map[string][]string{
 	"createAssets":      {`mutation { createAssets(input: {assets: [{reference: "x", relations: [{name: "located_at", groups: ["$Path"]}]}, {reference: "y", template: "$TemplateName"}]}) { succeeded results { object { __typename } error { code message } } } }`},
 	"updateAssets":      {`mutation { updateAssets(input: {assets: [{id: "$Asset", description: "x"}, {reference: "$AssetRef", description: "x"}]}) { succeeded results { object { __typename } error { code message } } } }`},
 	"deleteAssets":      {`mutation { deleteAssets(input: {ids: ["$Asset"], references: ["$AssetRef"]}) { succeeded results { object { __typename } error { code message } } } }`},
+	"deleteMatching":    {`mutation { deleteMatching(input: {under: "$Path"}) { deleted } }`, `mutation { deleteMatching(input: {where: "id == '$Device'"}) { deleted } }`},
+	"updateMatching":    {`mutation { updateMatching(input: {under: "$Path", patch: {description: "x"}}) { updated } }`, `mutation { updateMatching(input: {where: "reference in ['$DeviceRef', '$AssetRef']", patch: {description: "x"}}) { updated } }`},
 	"createPolicy":      {`mutation { createPolicy(input: {reference: "x", type: "t", document: {}, appliesTo: ["$Path"]}) { policy { id } } }`},
 	"updatePolicy":      {`mutation { updatePolicy(input: {id: "$Policy", type: "x"}) { policy { id } } }`, `mutation { updatePolicy(input: {reference: "$PolicyRef", type: "x"}) { policy { id } } }`},
 	"deletePolicy":      {`mutation { deletePolicy(input: {id: "$Policy"}) { deletedId } }`, `mutation { deletePolicy(input: {reference: "$PolicyRef"}) { deletedId } }`},

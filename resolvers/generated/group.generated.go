@@ -21,7 +21,7 @@ type GroupResolver interface {
 	Parent(ctx context.Context, obj *registry.Group) (*registry.Group, error)
 	Children(ctx context.Context, obj *registry.Group, first *int, after *string, last *int, before *string) (*GroupConnection, error)
 	Ancestors(ctx context.Context, obj *registry.Group) ([]*registry.Group, error)
-	Members(ctx context.Context, obj *registry.Group, kind *registry.Kind, relation *string, deep bool, template *string, state *registry.State, first *int, after *string, last *int, before *string) (*TwinConnection, error)
+	Members(ctx context.Context, obj *registry.Group, kind *registry.Kind, relation *string, deep bool, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*TwinConnection, error)
 	Template(ctx context.Context, obj *registry.Group) (*registry.Template, error)
 
 	Relations(ctx context.Context, obj *registry.Group, name *string, direction *registry.Direction) ([]*registry.Relation, error)
@@ -201,38 +201,54 @@ func (ec *executionContext) field_Group_members_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["state"] = arg4
-	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "first",
-		func(ctx context.Context, v any) (*int, error) {
-			return ec.unmarshalOInt2ᚖint(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["first"] = arg5
-	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "where",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg6
-	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+	args["where"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) ([]*registry.OrderBy, error) {
+			return ec.unmarshalOOrderBy2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐOrderByᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["last"] = arg7
-	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+	args["first"] = arg7
+	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["before"] = arg8
+	args["after"] = arg8
+	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg9
+	arg10, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg10
 	return args, nil
 }
 
@@ -670,7 +686,7 @@ func (ec *executionContext) _Group_members(ctx context.Context, field graphql.Co
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Group().Members(ctx, obj, fc.Args["kind"].(*registry.Kind), fc.Args["relation"].(*string), fc.Args["deep"].(bool), fc.Args["template"].(*string), fc.Args["state"].(*registry.State), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Group().Members(ctx, obj, fc.Args["kind"].(*registry.Kind), fc.Args["relation"].(*string), fc.Args["deep"].(bool), fc.Args["template"].(*string), fc.Args["state"].(*registry.State), fc.Args["where"].(*string), fc.Args["orderBy"].([]*registry.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *TwinConnection) graphql.Marshaler {

@@ -287,6 +287,34 @@ type DeleteGroupPayload struct {
 	Deleted *DeletedGroups `json:"deleted"`
 }
 
+// What to delete: `where`, `under` or `templates` has to say.
+type DeleteMatchingInput struct {
+	// Only these kinds; all if absent.
+	Kinds []registry.Kind `json:"kinds,omitempty"`
+	// A rule: see docs/search.md.
+	Where *string `json:"where,omitempty"`
+	// Only what is in the sub-tree below this path.
+	Under *string `json:"under,omitempty"`
+	// Whether the group of `under` itself is meant too.
+	IncludeSelf bool `json:"includeSelf"`
+	// Only objects of these templates.
+	Templates []string `json:"templates,omitempty"`
+	// Whether to find out only what would be deleted.
+	Rehearse bool `json:"rehearse"`
+	// From a rehearsal: refuses with CONFLICT if the search no longer finds the same objects.
+	Token *string `json:"token,omitempty"`
+}
+
+// What `deleteMatching` did.
+type DeleteMatchingPayload struct {
+	// How many objects the search finds.
+	Matched int `json:"matched"`
+	// How many were deleted: none in a rehearsal.
+	Deleted int `json:"deleted"`
+	// Stands for the objects that were found: give it to the call after the rehearsal.
+	Token string `json:"token"`
+}
+
 // Which measure type to delete.
 type DeleteMeasureTypeInput struct {
 	// Its name.
@@ -395,6 +423,16 @@ type LinkDeviceInput struct {
 type LinkDevicePayload struct {
 	// The new link.
 	Link *registry.Link `json:"link"`
+}
+
+// What to change of each object that a search finds.
+type MatchingPatchInput struct {
+	// Attributes to set; null clears one, absent ones stay.
+	Attributes map[string]any `json:"attributes,omitempty"`
+	// The new state, of devices and assets.
+	State *registry.State `json:"state,omitempty"`
+	// The description; null clears it.
+	Description graphql.Omittable[*string] `json:"description,omitempty"`
 }
 
 // A measure that a device or an asset has values of.
@@ -611,6 +649,31 @@ type RelationsInput struct {
 	Assets []string `json:"assets,omitempty"`
 }
 
+// A page of what a search found, and what is known of all of it.
+type SearchConnection struct {
+	// The objects with their cursors and scores.
+	Edges []*SearchEdge `json:"edges"`
+	// The objects.
+	Nodes []registry.Related `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many the search finds in all.
+	TotalCount int `json:"totalCount"`
+	// How many objects have each value of a field, the most frequent first. Ask for several by aliases: they are counted together.
+	Facets  []*registry.Facet `json:"facets"`
+	Counted registry.Facets   `json:"-"`
+}
+
+// One object that a search found.
+type SearchEdge struct {
+	// Where the object lies in the order of the search.
+	Cursor string `json:"cursor"`
+	// The object.
+	Node registry.Related `json:"node"`
+	// How well it fits the words of `text`; null if the order is not by that.
+	Score *float64 `json:"score,omitempty"`
+}
+
 // What can be followed as it happens.
 type Subscription struct {
 }
@@ -771,6 +834,36 @@ type UpdateGroupInput struct {
 type UpdateGroupPayload struct {
 	// The group as it is now.
 	Group *registry.Group `json:"group"`
+}
+
+// What to change: `where`, `under` or `templates` has to say of what.
+type UpdateMatchingInput struct {
+	// Only these kinds; all if absent.
+	Kinds []registry.Kind `json:"kinds,omitempty"`
+	// A rule: see docs/search.md.
+	Where *string `json:"where,omitempty"`
+	// Only what is in the sub-tree below this path.
+	Under *string `json:"under,omitempty"`
+	// Whether the group of `under` itself is meant too.
+	IncludeSelf bool `json:"includeSelf"`
+	// Only objects of these templates.
+	Templates []string `json:"templates,omitempty"`
+	// What to change of each.
+	Patch *MatchingPatchInput `json:"patch"`
+	// Whether to find out only how many would be changed.
+	Rehearse bool `json:"rehearse"`
+	// From a rehearsal: refuses with CONFLICT if the search no longer finds the same objects.
+	Token *string `json:"token,omitempty"`
+}
+
+// What `updateMatching` did.
+type UpdateMatchingPayload struct {
+	// How many objects the search finds.
+	Matched int `json:"matched"`
+	// How many were changed: none in a rehearsal.
+	Updated int `json:"updated"`
+	// Stands for the objects that were found: give it to the call after the rehearsal.
+	Token string `json:"token"`
 }
 
 // What to change of a policy. Name it by `id` or by `reference`.

@@ -593,6 +593,22 @@ func (ec *executionContext) marshalNRelated2githubᚗcomᚋholonᚑregistryᚋho
 	return ec._Related(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNRelated2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelatedᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.Related) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNRelated2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelated(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNRelation2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelationᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Relation) graphql.Marshaler {
 	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)

@@ -36,6 +36,7 @@ type ResolverRoot interface {
 	PolicyReach() PolicyReachResolver
 	Query() QueryResolver
 	Relation() RelationResolver
+	SearchConnection() SearchConnectionResolver
 	Subscription() SubscriptionResolver
 	Template() TemplateResolver
 	TwinChange() TwinChangeResolver
@@ -216,6 +217,12 @@ type ComplexityRoot struct {
 		DeletedID func(childComplexity int) int
 	}
 
+	DeleteMatchingPayload struct {
+		Deleted func(childComplexity int) int
+		Matched func(childComplexity int) int
+		Token   func(childComplexity int) int
+	}
+
 	DeleteMeasureTypePayload struct {
 		DeletedID func(childComplexity int) int
 	}
@@ -276,6 +283,13 @@ type ComplexityRoot struct {
 		Path   func(childComplexity int) int
 	}
 
+	Facet struct {
+		Count func(childComplexity int) int
+		From  func(childComplexity int) int
+		To    func(childComplexity int) int
+		Value func(childComplexity int) int
+	}
+
 	Group struct {
 		Ancestors         func(childComplexity int) int
 		AttributesNamed   func(childComplexity int, names []string) int
@@ -285,7 +299,7 @@ type ComplexityRoot struct {
 		Depth             func(childComplexity int) int
 		Description       func(childComplexity int) int
 		ID                func(childComplexity int) int
-		Members           func(childComplexity int, kind *registry.Kind, relation *string, deep bool, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Members           func(childComplexity int, kind *registry.Kind, relation *string, deep bool, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
 		Name              func(childComplexity int) int
 		Parent            func(childComplexity int) int
 		Path              func(childComplexity int) int
@@ -399,6 +413,7 @@ type ComplexityRoot struct {
 		DeleteDevice      func(childComplexity int, input DeleteDeviceInput) int
 		DeleteDevices     func(childComplexity int, input DeleteDevicesInput) int
 		DeleteGroup       func(childComplexity int, input DeleteGroupInput) int
+		DeleteMatching    func(childComplexity int, input DeleteMatchingInput) int
 		DeleteMeasureType func(childComplexity int, input DeleteMeasureTypeInput) int
 		DeletePolicy      func(childComplexity int, input DeletePolicyInput) int
 		DeleteTemplate    func(childComplexity int, input DeleteTemplateInput) int
@@ -414,6 +429,7 @@ type ComplexityRoot struct {
 		UpdateDevice      func(childComplexity int, input UpdateDeviceInput) int
 		UpdateDevices     func(childComplexity int, input UpdateDevicesInput) int
 		UpdateGroup       func(childComplexity int, input UpdateGroupInput) int
+		UpdateMatching    func(childComplexity int, input UpdateMatchingInput) int
 		UpdatePolicy      func(childComplexity int, input UpdatePolicyInput) int
 		UpdateTemplate    func(childComplexity int, input UpdateTemplateInput) int
 	}
@@ -469,13 +485,13 @@ type ComplexityRoot struct {
 
 	Query struct {
 		Asset             func(childComplexity int, reference string) int
-		Assets            func(childComplexity int, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Assets            func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
 		Changes           func(childComplexity int, kinds []registry.ObjectKind, object *registry.ID, key *string, actor *registry.ID, under *string, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		DeadLetters       func(childComplexity int, reason *registry.DeadLetterReason, first *int, after *string, last *int, before *string) int
 		Device            func(childComplexity int, reference string) int
-		Devices           func(childComplexity int, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Devices           func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
 		Group             func(childComplexity int, path string) int
-		Groups            func(childComplexity int, under *string, template *string, paths []string, first *int, after *string, last *int, before *string) int
+		Groups            func(childComplexity int, under *string, template *string, paths []string, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
 		InheritedPolicies func(childComplexity int, groups []string, typeArg *string) int
 		MeasureType       func(childComplexity int, name string) int
 		MeasureTypes      func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -483,6 +499,7 @@ type ComplexityRoot struct {
 		Nodes             func(childComplexity int, ids []registry.ID) int
 		Policies          func(childComplexity int, typeArg *string, first *int, after *string, last *int, before *string) int
 		Policy            func(childComplexity int, reference string) int
+		Search            func(childComplexity int, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
 		Template          func(childComplexity int, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) int
 		Templates         func(childComplexity int, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) int
 		Twin              func(childComplexity int, id registry.ID) int
@@ -519,6 +536,25 @@ type ComplexityRoot struct {
 		Value    func(childComplexity int) int
 	}
 
+	SearchConnection struct {
+		Edges      func(childComplexity int) int
+		Facets     func(childComplexity int, field string, ranges []*registry.FloatRange, first int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	SearchEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+		Score  func(childComplexity int) int
+	}
+
+	SearchIndex struct {
+		Name  func(childComplexity int) int
+		State func(childComplexity int) int
+	}
+
 	Series struct {
 		Generation func(childComplexity int) int
 		ID         func(childComplexity int) int
@@ -533,25 +569,26 @@ type ComplexityRoot struct {
 	}
 
 	Template struct {
-		Changes     func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
-		Components  func(childComplexity int) int
-		CreatedAt   func(childComplexity int) int
-		Current     func(childComplexity int) int
-		Description func(childComplexity int) int
-		ID          func(childComplexity int) int
-		Kind        func(childComplexity int) int
-		Measures    func(childComplexity int) int
-		Name        func(childComplexity int) int
-		ObjectCount func(childComplexity int) int
-		Open        func(childComplexity int) int
-		Properties  func(childComplexity int) int
-		PublishedAt func(childComplexity int) int
-		Relations   func(childComplexity int) int
-		Required    func(childComplexity int) int
-		Searched    func(childComplexity int) int
-		Status      func(childComplexity int) int
-		Version     func(childComplexity int) int
-		Versions    func(childComplexity int) int
+		Changes       func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
+		Components    func(childComplexity int) int
+		CreatedAt     func(childComplexity int) int
+		Current       func(childComplexity int) int
+		Description   func(childComplexity int) int
+		ID            func(childComplexity int) int
+		Kind          func(childComplexity int) int
+		Measures      func(childComplexity int) int
+		Name          func(childComplexity int) int
+		ObjectCount   func(childComplexity int) int
+		Open          func(childComplexity int) int
+		Properties    func(childComplexity int) int
+		PublishedAt   func(childComplexity int) int
+		Relations     func(childComplexity int) int
+		Required      func(childComplexity int) int
+		SearchIndexes func(childComplexity int) int
+		Searched      func(childComplexity int) int
+		Status        func(childComplexity int) int
+		Version       func(childComplexity int) int
+		Versions      func(childComplexity int) int
 	}
 
 	TemplateConnection struct {
@@ -604,6 +641,12 @@ type ComplexityRoot struct {
 
 	UpdateGroupPayload struct {
 		Group func(childComplexity int) int
+	}
+
+	UpdateMatchingPayload struct {
+		Matched func(childComplexity int) int
+		Token   func(childComplexity int) int
+		Updated func(childComplexity int) int
 	}
 
 	UpdatePolicyPayload struct {
@@ -1290,6 +1333,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeleteGroupPayload.DeletedID(childComplexity), true
 
+	case "DeleteMatchingPayload.deleted":
+		if e.ComplexityRoot.DeleteMatchingPayload.Deleted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteMatchingPayload.Deleted(childComplexity), true
+	case "DeleteMatchingPayload.matched":
+		if e.ComplexityRoot.DeleteMatchingPayload.Matched == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteMatchingPayload.Matched(childComplexity), true
+	case "DeleteMatchingPayload.token":
+		if e.ComplexityRoot.DeleteMatchingPayload.Token == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteMatchingPayload.Token(childComplexity), true
+
 	case "DeleteMeasureTypePayload.deletedId":
 		if e.ComplexityRoot.DeleteMeasureTypePayload.DeletedID == nil {
 			break
@@ -1569,6 +1631,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Difference.Path(childComplexity), true
 
+	case "Facet.count":
+		if e.ComplexityRoot.Facet.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Facet.Count(childComplexity), true
+	case "Facet.from":
+		if e.ComplexityRoot.Facet.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Facet.From(childComplexity), true
+	case "Facet.to":
+		if e.ComplexityRoot.Facet.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Facet.To(childComplexity), true
+	case "Facet.value":
+		if e.ComplexityRoot.Facet.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Facet.Value(childComplexity), true
+
 	case "Group.ancestors":
 		if e.ComplexityRoot.Group.Ancestors == nil {
 			break
@@ -1642,7 +1729,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Group.Members(childComplexity, args["kind"].(*registry.Kind), args["relation"].(*string), args["deep"].(bool), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Group.Members(childComplexity, args["kind"].(*registry.Kind), args["relation"].(*string), args["deep"].(bool), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Group.name":
 		if e.ComplexityRoot.Group.Name == nil {
 			break
@@ -2151,6 +2238,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteGroup(childComplexity, args["input"].(DeleteGroupInput)), true
+	case "Mutation.deleteMatching":
+		if e.ComplexityRoot.Mutation.DeleteMatching == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteMatching_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteMatching(childComplexity, args["input"].(DeleteMatchingInput)), true
 	case "Mutation.deleteMeasureType":
 		if e.ComplexityRoot.Mutation.DeleteMeasureType == nil {
 			break
@@ -2316,6 +2414,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateGroup(childComplexity, args["input"].(UpdateGroupInput)), true
+	case "Mutation.updateMatching":
+		if e.ComplexityRoot.Mutation.UpdateMatching == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateMatching_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateMatching(childComplexity, args["input"].(UpdateMatchingInput)), true
 	case "Mutation.updatePolicy":
 		if e.ComplexityRoot.Mutation.UpdatePolicy == nil {
 			break
@@ -2540,7 +2649,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Assets(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Assets(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.changes":
 		if e.ComplexityRoot.Query.Changes == nil {
 			break
@@ -2584,7 +2693,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Devices(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Devices(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.group":
 		if e.ComplexityRoot.Query.Group == nil {
 			break
@@ -2606,7 +2715,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["paths"].([]string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["paths"].([]string), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.inheritedPolicies":
 		if e.ComplexityRoot.Query.InheritedPolicies == nil {
 			break
@@ -2685,6 +2794,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Policy(childComplexity, args["reference"].(string)), true
+	case "Query.search":
+		if e.ComplexityRoot.Query.Search == nil {
+			break
+		}
+
+		args, err := ec.field_Query_search_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Search(childComplexity, args["kinds"].([]registry.Kind), args["where"].(*string), args["under"].(*string), args["includeSelf"].(bool), args["includeLinked"].(bool), args["templates"].([]string), args["text"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.template":
 		if e.ComplexityRoot.Query.Template == nil {
 			break
@@ -2819,6 +2939,74 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Samples.Value(childComplexity), true
+
+	case "SearchConnection.edges":
+		if e.ComplexityRoot.SearchConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchConnection.Edges(childComplexity), true
+	case "SearchConnection.facets":
+		if e.ComplexityRoot.SearchConnection.Facets == nil {
+			break
+		}
+
+		args, err := ec.field_SearchConnection_facets_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.SearchConnection.Facets(childComplexity, args["field"].(string), args["ranges"].([]*registry.FloatRange), args["first"].(int)), true
+	case "SearchConnection.nodes":
+		if e.ComplexityRoot.SearchConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchConnection.Nodes(childComplexity), true
+	case "SearchConnection.pageInfo":
+		if e.ComplexityRoot.SearchConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchConnection.PageInfo(childComplexity), true
+	case "SearchConnection.totalCount":
+		if e.ComplexityRoot.SearchConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchConnection.TotalCount(childComplexity), true
+
+	case "SearchEdge.cursor":
+		if e.ComplexityRoot.SearchEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchEdge.Cursor(childComplexity), true
+	case "SearchEdge.node":
+		if e.ComplexityRoot.SearchEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchEdge.Node(childComplexity), true
+	case "SearchEdge.score":
+		if e.ComplexityRoot.SearchEdge.Score == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchEdge.Score(childComplexity), true
+
+	case "SearchIndex.name":
+		if e.ComplexityRoot.SearchIndex.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchIndex.Name(childComplexity), true
+	case "SearchIndex.state":
+		if e.ComplexityRoot.SearchIndex.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchIndex.State(childComplexity), true
 
 	case "Series.generation":
 		if e.ComplexityRoot.Series.Generation == nil {
@@ -2964,6 +3152,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Required(childComplexity), true
+	case "Template.searchIndexes":
+		if e.ComplexityRoot.Template.SearchIndexes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.SearchIndexes(childComplexity), true
 	case "Template.searched":
 		if e.ComplexityRoot.Template.Searched == nil {
 			break
@@ -3131,6 +3325,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdateGroupPayload.Group(childComplexity), true
 
+	case "UpdateMatchingPayload.matched":
+		if e.ComplexityRoot.UpdateMatchingPayload.Matched == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateMatchingPayload.Matched(childComplexity), true
+	case "UpdateMatchingPayload.token":
+		if e.ComplexityRoot.UpdateMatchingPayload.Token == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateMatchingPayload.Token(childComplexity), true
+	case "UpdateMatchingPayload.updated":
+		if e.ComplexityRoot.UpdateMatchingPayload.Updated == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateMatchingPayload.Updated(childComplexity), true
+
 	case "UpdatePolicyPayload.policy":
 		if e.ComplexityRoot.UpdatePolicyPayload.Policy == nil {
 			break
@@ -3198,14 +3411,18 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteDeviceInput,
 		ec.unmarshalInputDeleteDevicesInput,
 		ec.unmarshalInputDeleteGroupInput,
+		ec.unmarshalInputDeleteMatchingInput,
 		ec.unmarshalInputDeleteMeasureTypeInput,
 		ec.unmarshalInputDeletePolicyInput,
 		ec.unmarshalInputDeleteTemplateInput,
+		ec.unmarshalInputFloatRangeInput,
 		ec.unmarshalInputLinkDeviceInput,
+		ec.unmarshalInputMatchingPatchInput,
 		ec.unmarshalInputMeasureDeclarationInput,
 		ec.unmarshalInputMeasureMappingInput,
 		ec.unmarshalInputMoveGroupInput,
 		ec.unmarshalInputObjectRef,
+		ec.unmarshalInputOrderBy,
 		ec.unmarshalInputPublishTemplateInput,
 		ec.unmarshalInputReadingInput,
 		ec.unmarshalInputRecordReadingsInput,
@@ -3219,6 +3436,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateDeviceInput,
 		ec.unmarshalInputUpdateDevicesInput,
 		ec.unmarshalInputUpdateGroupInput,
+		ec.unmarshalInputUpdateMatchingInput,
 		ec.unmarshalInputUpdatePolicyInput,
 		ec.unmarshalInputUpdateTemplateInput,
 	)
@@ -3327,6 +3545,10 @@ var sources = []*ast.Source{
     template: String
     """Only assets in this state."""
     state: State
+    """Only those that a rule is true of, such as ` + "`" + `attributes.floor >= 3` + "`" + `: see docs/search.md."""
+    where: String
+    """What to order by; by default by key."""
+    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -3801,6 +4023,10 @@ type ChangeEdge {
     template: String
     """Only devices in this state."""
     state: State
+    """Only those that a rule is true of, such as ` + "`" + `attributes.floor >= 3` + "`" + `: see docs/search.md."""
+    where: String
+    """What to order by; by default by key."""
+    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -4089,6 +4315,10 @@ input DeleteDevicesInput {
     template: String
     """Only these groups, by path, at most 1,000; those that do not exist are left out."""
     paths: [String!]
+    """Only those that a rule is true of, such as ` + "`" + `attributes.floor >= 3` + "`" + `: see docs/search.md."""
+    where: String
+    """What to order by; by default by key."""
+    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -4168,6 +4398,10 @@ type Group implements Node {
     template: String
     """Only members in this state."""
     state: State
+    """Only those that a rule is true of, such as ` + "`" + `attributes.floor >= 3` + "`" + `: see docs/search.md."""
+    where: String
+    """What to order by; by default by key."""
+    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -4912,6 +5146,196 @@ scalar Duration
 """The value of a measure: a number, a boolean or a text."""
 scalar MeasureValue
 `, BuiltIn: false},
+	{Name: "../../schema/search.graphqls", Input: `extend type Query {
+  """
+  Groups, devices and assets together, by a rule, by place and by words. In the order of ` + "`" + `orderBy` + "`" + `, else of the score if ` + "`" + `text` + "`" + ` is given, and at last by kind and key.
+  """
+  search(
+    """Only these kinds; all if absent."""
+    kinds: [Kind!]
+    """A rule, such as ` + "`" + `state == 'active' and attributes.floor >= 3` + "`" + `: see docs/search.md."""
+    where: String
+    """Only what is in the sub-tree below this path: also components and parts of what is there."""
+    under: String
+    """Whether the group of ` + "`" + `under` + "`" + ` itself is meant too."""
+    includeSelf: Boolean! = false
+    """Whether devices are meant too that are linked now with an asset in the sub-tree."""
+    includeLinked: Boolean! = false
+    """Only objects of these templates."""
+    templates: [String!]
+    """
+    Words that all have to occur, as a word or as its beginning, in a reference, a path, a name, a description or a text among the attributes. What was written in the last seconds may be missing.
+    """
+    text: String
+    """What to order by."""
+    orderBy: [OrderBy!]
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): SearchConnection!
+}
+
+extend type Mutation {
+  """Deletes everything that a search finds, at most 10,000 objects: all of it, or nothing. Devices and assets go before groups, the deepest groups first; a group that still holds what the search does not find refuses everything."""
+  deleteMatching(
+    """What to delete."""
+    input: DeleteMatchingInput!
+  ): DeleteMatchingPayload!
+  """Changes everything that a search finds, at most 10,000 objects: all of it, or nothing."""
+  updateMatching(
+    """What to change."""
+    input: UpdateMatchingInput!
+  ): UpdateMatchingPayload!
+}
+
+"""A field that a list is ordered by. Objects without it come last, whichever way."""
+input OrderBy {
+  """A built-in field such as ` + "`" + `createdAt` + "`" + `, or an attribute such as ` + "`" + `attributes.size` + "`" + `."""
+  field: String!
+  """Which way."""
+  direction: SortDirection! = ASC
+}
+
+"""A page of what a search found, and what is known of all of it."""
+type SearchConnection {
+  """The objects with their cursors and scores."""
+  edges: [SearchEdge!]!
+  """The objects."""
+  nodes: [Related!]!
+  """Where the page lies."""
+  pageInfo: PageInfo!
+  """How many the search finds in all."""
+  totalCount: Int!
+  """How many objects have each value of a field, the most frequent first. Ask for several by aliases: they are counted together."""
+  facets(
+    """A built-in field or an attribute, of the objects, or of those that up to three relations lead to: ` + "`" + `state` + "`" + `, ` + "`" + `attributes.colour` + "`" + `, ` + "`" + `relations.located_at.path` + "`" + `, ` + "`" + `groups.name` + "`" + `."""
+    field: String!
+    """Counts numbers by these ranges, in their order, rather than by value."""
+    ranges: [FloatRangeInput!]
+    """How many values at most: up to 1,000."""
+    first: Int! = 100
+  ): [Facet!]!
+}
+
+"""One object that a search found."""
+type SearchEdge {
+  """Where the object lies in the order of the search."""
+  cursor: String!
+  """The object."""
+  node: Related!
+  """How well it fits the words of ` + "`" + `text` + "`" + `; null if the order is not by that."""
+  score: Float
+}
+
+"""A value of a field, or a range, and how many objects have it."""
+type Facet {
+  """The value: a text, a number or true or false; null for a range."""
+  value: JSON
+  """Where the range begins; null if it is open, or for a value."""
+  from: Float
+  """Where the range ends; null if it is open, or for a value."""
+  to: Float
+  """How many objects have it. An object counts once for each value that it has."""
+  count: Int!
+}
+
+"""A range of numbers; an end that is absent is open."""
+input FloatRangeInput {
+  """Where it begins, included."""
+  from: Float
+  """Where it ends, not included."""
+  to: Float
+}
+
+"""What to delete: ` + "`" + `where` + "`" + `, ` + "`" + `under` + "`" + ` or ` + "`" + `templates` + "`" + ` has to say."""
+input DeleteMatchingInput {
+  """Only these kinds; all if absent."""
+  kinds: [Kind!]
+  """A rule: see docs/search.md."""
+  where: String
+  """Only what is in the sub-tree below this path."""
+  under: String
+  """Whether the group of ` + "`" + `under` + "`" + ` itself is meant too."""
+  includeSelf: Boolean! = false
+  """Only objects of these templates."""
+  templates: [String!]
+  """Whether to find out only what would be deleted."""
+  rehearse: Boolean! = false
+  """From a rehearsal: refuses with CONFLICT if the search no longer finds the same objects."""
+  token: String
+}
+
+"""What ` + "`" + `deleteMatching` + "`" + ` did."""
+type DeleteMatchingPayload {
+  """How many objects the search finds."""
+  matched: Int!
+  """How many were deleted: none in a rehearsal."""
+  deleted: Int!
+  """Stands for the objects that were found: give it to the call after the rehearsal."""
+  token: String!
+}
+
+"""What to change: ` + "`" + `where` + "`" + `, ` + "`" + `under` + "`" + ` or ` + "`" + `templates` + "`" + ` has to say of what."""
+input UpdateMatchingInput {
+  """Only these kinds; all if absent."""
+  kinds: [Kind!]
+  """A rule: see docs/search.md."""
+  where: String
+  """Only what is in the sub-tree below this path."""
+  under: String
+  """Whether the group of ` + "`" + `under` + "`" + ` itself is meant too."""
+  includeSelf: Boolean! = false
+  """Only objects of these templates."""
+  templates: [String!]
+  """What to change of each."""
+  patch: MatchingPatchInput!
+  """Whether to find out only how many would be changed."""
+  rehearse: Boolean! = false
+  """From a rehearsal: refuses with CONFLICT if the search no longer finds the same objects."""
+  token: String
+}
+
+"""What to change of each object that a search finds."""
+input MatchingPatchInput {
+  """Attributes to set; null clears one, absent ones stay."""
+  attributes: JSONObject
+  """The new state, of devices and assets."""
+  state: State
+  """The description; null clears it."""
+  description: String
+}
+
+"""What ` + "`" + `updateMatching` + "`" + ` did."""
+type UpdateMatchingPayload {
+  """How many objects the search finds."""
+  matched: Int!
+  """How many were changed: none in a rehearsal."""
+  updated: Int!
+  """Stands for the objects that were found: give it to the call after the rehearsal."""
+  token: String!
+}
+
+"""The index of a property that a template declares searched."""
+type SearchIndex {
+  """The property."""
+  name: String!
+  """How far the index is."""
+  state: SearchIndexState!
+}
+
+"""How far an index is."""
+enum SearchIndexState {
+  """It is being made: until it is there, searches by the property walk through at most 20,000 objects."""
+  BUILDING
+  """Searches use it."""
+  ONLINE
+}
+`, BuiltIn: false},
 	{Name: "../../schema/template.graphqls", Input: `extend type Query {
   """A template by kind and name; the newest published version unless another is asked for."""
   template(
@@ -5028,6 +5452,8 @@ type Template implements Node {
   components: [String!]!
   """The properties that searches go by: for these there is an index."""
   searched: [String!]!
+  """How far the indexes of what is searched are."""
+  searchIndexes: [SearchIndex!]!
   """Whether the template takes any attribute, relation and measure: true for the built-in ones."""
   open: Boolean!
   """When the template was made."""
@@ -5926,6 +6352,18 @@ func (ec *executionContext) childFields_DeleteGroupPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type DeleteGroupPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteMatchingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "matched":
+		return ec.fieldContext_DeleteMatchingPayload_matched(ctx, field)
+	case "deleted":
+		return ec.fieldContext_DeleteMatchingPayload_deleted(ctx, field)
+	case "token":
+		return ec.fieldContext_DeleteMatchingPayload_token(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteMatchingPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DeleteMeasureTypePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "deletedId":
@@ -6044,6 +6482,20 @@ func (ec *executionContext) childFields_Difference(ctx context.Context, field gr
 		return ec.fieldContext_Difference_after(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Difference", field.Name)
+}
+
+func (ec *executionContext) childFields_Facet(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "value":
+		return ec.fieldContext_Facet_value(ctx, field)
+	case "from":
+		return ec.fieldContext_Facet_from(ctx, field)
+	case "to":
+		return ec.fieldContext_Facet_to(ctx, field)
+	case "count":
+		return ec.fieldContext_Facet_count(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Facet", field.Name)
 }
 
 func (ec *executionContext) childFields_Group(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6422,6 +6874,44 @@ func (ec *executionContext) childFields_Samples(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Samples", field.Name)
 }
 
+func (ec *executionContext) childFields_SearchConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_SearchConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_SearchConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_SearchConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_SearchConnection_totalCount(ctx, field)
+	case "facets":
+		return ec.fieldContext_SearchConnection_facets(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SearchConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_SearchEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_SearchEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_SearchEdge_node(ctx, field)
+	case "score":
+		return ec.fieldContext_SearchEdge_score(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SearchEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_SearchIndex(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_SearchIndex_name(ctx, field)
+	case "state":
+		return ec.fieldContext_SearchIndex_state(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SearchIndex", field.Name)
+}
+
 func (ec *executionContext) childFields_Series(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -6472,6 +6962,8 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_components(ctx, field)
 	case "searched":
 		return ec.fieldContext_Template_searched(ctx, field)
+	case "searchIndexes":
+		return ec.fieldContext_Template_searchIndexes(ctx, field)
 	case "open":
 		return ec.fieldContext_Template_open(ctx, field)
 	case "createdAt":
@@ -6586,6 +7078,18 @@ func (ec *executionContext) childFields_UpdateGroupPayload(ctx context.Context, 
 		return ec.fieldContext_UpdateGroupPayload_group(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateGroupPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateMatchingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "matched":
+		return ec.fieldContext_UpdateMatchingPayload_matched(ctx, field)
+	case "updated":
+		return ec.fieldContext_UpdateMatchingPayload_updated(ctx, field)
+	case "token":
+		return ec.fieldContext_UpdateMatchingPayload_token(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateMatchingPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdatePolicyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

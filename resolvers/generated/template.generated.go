@@ -22,6 +22,8 @@ type TemplateResolver interface {
 	Versions(ctx context.Context, obj *registry.Template) ([]*registry.Template, error)
 	ObjectCount(ctx context.Context, obj *registry.Template) (int, error)
 
+	SearchIndexes(ctx context.Context, obj *registry.Template) ([]*registry.SearchIndex, error)
+
 	Changes(ctx context.Context, obj *registry.Template, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) (*ChangeConnection, error)
 }
 
@@ -1203,6 +1205,38 @@ func (ec *executionContext) _Template_searched(ctx context.Context, field graphq
 }
 func (ec *executionContext) fieldContext_Template_searched(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Template", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Template_searchIndexes(ctx context.Context, field graphql.CollectedField, obj *registry.Template) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Template_searchIndexes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Template().SearchIndexes(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*registry.SearchIndex) graphql.Marshaler {
+			return ec.marshalNSearchIndex2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSearchIndexᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Template_searchIndexes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Template",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SearchIndex(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Template_open(ctx context.Context, field graphql.CollectedField, obj *registry.Template) (ret graphql.Marshaler) {
@@ -2668,6 +2702,44 @@ func (ec *executionContext) _Template(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "searchIndexes":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Template_searchIndexes(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "open":
 			out.Values[i] = ec._Template_open(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
