@@ -33,6 +33,9 @@ type bulk struct {
 	// name is that of the change, list that of the input's list.
 	name, list string
 	items      int
+	// order has the places in the input of the items, which are done in another
+	// order; nil where they are done as they come.
+	order []int
 	// weight is what an item costs beside itself, for instance its relations.
 	weight func(i int) int
 	// work does the items from one to before another and sets their outcomes. It
@@ -73,7 +76,7 @@ func (s *Store) together(ctx context.Context, scope registry.Scope, b bulk) ([]o
 			}
 			from = to
 		}
-		return refusal(b.list, out)
+		return refusal(b.list, b.asGiven(out))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.name, err)
@@ -117,6 +120,18 @@ func (s *Store) runPart(ctx context.Context, scope registry.Scope, b bulk, from,
 	for i := from; i < to; i++ {
 		out[i] = outcome{err: fmt.Errorf("%s: %w", b.name, err)}
 	}
+}
+
+// asGiven puts outcomes into the order of the input.
+func (b bulk) asGiven(out []outcome) []outcome {
+	if b.order == nil {
+		return out
+	}
+	given := make([]outcome, len(out))
+	for i, place := range b.order {
+		given[place] = out[i]
+	}
+	return given
 }
 
 // part returns where the part that begins at an item ends.

@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/holon-registry/holon/registry"
@@ -31,6 +32,25 @@ func (s *Store) CreateGroup(ctx context.Context, scope registry.Scope, n registr
 		return nil, err
 	}
 	return created.(*registry.Group), nil
+}
+
+// CreateGroups makes groups. A parent may stand anywhere in the list: groups are
+// made from the top down. If it is not atomic, what is wrong with one stops no
+// other but those below it.
+func (s *Store) CreateGroups(ctx context.Context, scope registry.Scope, groups []registry.NewGroup, atomic bool) (*registry.Bulk, error) {
+	key := func(i int) string { return join(cleanPath(groups[i].Parent), groups[i].Name) }
+	order := make([]int, len(groups))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return strings.Count(key(a), "/") - strings.Count(key(b), "/") })
+	things := make([]newThing, len(groups))
+	for i, place := range order {
+		things[i] = newGroupThing(groups[place])
+	}
+	b := s.making(scope, registry.KindGroup, "groups", things)
+	b.order = order
+	return s.bulk(ctx, scope, b, atomic, key)
 }
 
 // newGroupThing says how a group is made.

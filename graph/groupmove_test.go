@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -241,4 +242,63 @@ func TestGroupsByPaths(t *testing.T) {
 	}
 	_, err = w.ListGroups(t.Context(), w.scope, registry.Filter{Keys: []string{"/a"}, Under: "/"}, registry.PageRequest{Size: 10})
 	violates(t, err, "under", "exclusive")
+}
+
+func TestCreateGroups(t *testing.T) {
+	w := newWorld(t)
+	w.groups("/taken")
+	in := []registry.NewGroup{
+		{Parent: "/a/b", Name: "c"}, {Parent: "/a/", Name: "b"}, {Name: "a", Description: new("top")}, {Name: "TAKEN"},
+		{Parent: "/ghost", Name: "x"}, {Parent: "/ghost/x", Name: "y"}, {Name: "a/b"}, {Parent: "/A", Name: "B"},
+		{Parent: "/taken", Name: "in", Relations: []registry.NewRelation{{Name: "near", To: []registry.Ref{group("/a")}}}},
+	}
+	got, err := w.CreateGroups(t.Context(), w.scope, in, true)
+	refused(t, err, registry.CodeConflict, "groups[3]")
+	e, _ := errors.AsType[*registry.Error](err)
+	var wrong []string
+	for _, v := range e.Violations {
+		wrong = append(wrong, v.Path+" "+v.Rule)
+	}
+	if diff := cmp.Diff([]string{"groups[3] conflict", "groups[4].parent unknown", "groups[5].parent unknown", "groups[6].name format", "groups[7] conflict"}, wrong); diff != "" {
+		t.Errorf("violations (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"/taken 1"}, w.tree()); got != nil || diff != "" {
+		t.Errorf("after a refusal (-want +got):\n%s", diff)
+	}
+	if got, err = w.CreateGroups(t.Context(), w.scope, in, false); err != nil {
+		t.Fatal(err)
+	}
+	var outcomes []string
+	for i, r := range got.Results {
+		text := r.Key
+		if r.Error != nil {
+			text += " " + string(r.Error.Code)
+		} else if g := r.Object.(*registry.Group); g.Path != r.Key || r.Index != i {
+			t.Errorf("item %d is %+v", i, r)
+		}
+		outcomes = append(outcomes, text)
+	}
+	want := []string{"/a/b/c", "/a/b", "/a", "/TAKEN CONFLICT", "/ghost/x INVALID", "/ghost/x/y INVALID", "/a/b INVALID", "/A/B CONFLICT", "/taken/in"}
+	if diff := cmp.Diff(want, outcomes); diff != "" || got.Succeeded != 4 || got.Failed != 5 || got.Total != 9 {
+		t.Errorf("%+v (-want +got):\n%s", got, diff)
+	}
+	if diff := cmp.Diff([]string{"/a 1", "/a/b 2", "/a/b/c 3", "/taken 1", "/taken/in 2"}, w.tree()); diff != "" {
+		t.Errorf("groups (-want +got):\n%s", diff)
+	}
+	// More than a transaction holds, the last first.
+	var many []registry.NewGroup
+	for i := range 700 {
+		many = append(many, registry.NewGroup{Parent: fmt.Sprintf("/many/%d", i/100), Name: fmt.Sprint(i)})
+	}
+	for i := range 7 {
+		many = append(many, registry.NewGroup{Parent: "/many", Name: fmt.Sprint(i)})
+	}
+	many = append(many, registry.NewGroup{Name: "many"})
+	slices.Reverse(many[:300])
+	if got, err = w.CreateGroups(t.Context(), w.scope, many, false); err != nil || got.Succeeded != len(many) {
+		t.Errorf("%d of %d were made: %v", got.Succeeded, len(many), err)
+	}
+	if n := len(w.tree()); n != 5+len(many) {
+		t.Errorf("%d groups", n)
+	}
 }

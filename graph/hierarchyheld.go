@@ -72,9 +72,16 @@ func (h *hierarchies) current(entry *heldHierarchy) *hierarchy {
 	return entry.now
 }
 
-// put replaces what an entry holds, and lets go of what was not used for the
-// longest time if there is too much.
+// put replaces what an entry holds by what is newer, and lets go of what was
+// not used for the longest time if there is too much.
 func (h *hierarchies) put(entry *heldHierarchy, now *hierarchy) {
+	if before := h.current(entry); before == nil || before.structure < now.structure {
+		h.replace(entry, now)
+	}
+}
+
+// replace is put, whichever is newer.
+func (h *hierarchies) replace(entry *heldHierarchy, now *hierarchy) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.held[entry.account] != entry {
@@ -190,6 +197,32 @@ func (s *Store) readHierarchy(ctx context.Context, scope registry.Scope, entry *
 		return now, nil
 	}
 	return s.readUnderLock(ctx, scope, entry)
+}
+
+// hierarchyIn returns the hierarchy as it is in a change that has changed
+// nothing yet. It does not wait for the entry's turn: who has it may be waiting
+// for this change to end.
+func (s *Store) hierarchyIn(ctx context.Context, tx *transaction) (*hierarchy, error) {
+	entry, held := s.hierarchies.of(tx.scope.Account)
+	if held != nil && held.structure == tx.structure {
+		return held, nil
+	}
+	if held != nil && held.structure < tx.structure && tx.structure-held.structure <= maxCatchUp {
+		got, _, err := one(ctx, tx, hierarchyGlance, params{"known": held.structure, "mostNews": maxCatchUp}, glancedOf)
+		if err != nil {
+			return nil, err
+		}
+		if caught, err := held.after(got.news); err == nil && caught.structure == tx.structure {
+			s.hierarchies.put(entry, caught)
+			return caught, nil
+		}
+	}
+	read, err := readAll(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	s.hierarchies.put(entry, read)
+	return read, nil
 }
 
 // take waits for the entry's turn.

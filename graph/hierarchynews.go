@@ -9,10 +9,10 @@ import (
 )
 
 // glance goes before a query that is decided on the hierarchy. What it finds
-// stays in scope as structure and news.
+// stays in scope as position, structure and news.
 const glance = `
 	MATCH (j:Journal {account: $account})
-	WITH j.structure AS structure
+	WITH j.position AS position, j.structure AS structure
 	CALL (structure) {
 		MATCH (c:Change)
 		WHERE c.account = $account AND c.structure > $known AND c.structure <= structure

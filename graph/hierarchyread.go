@@ -36,23 +36,29 @@ func (s *Store) readUnderLock(ctx context.Context, scope registry.Scope, entry *
 		if err := tx.begin(ctx); err != nil {
 			return err
 		}
-		d := newDraft()
-		d.structure = tx.structure
-		if err := readGroups(ctx, tx, d); err != nil {
-			return err
-		}
-		if err := readPolicies(ctx, tx, d); err != nil {
-			return err
-		}
 		var err error
-		read, err = d.finish()
+		read, err = readAll(ctx, tx)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the hierarchy: %w", err)
 	}
-	s.hierarchies.put(entry, read)
+	s.hierarchies.replace(entry, read)
 	return read, nil
+}
+
+// readAll reads the account's groups and policies in a transaction that has its
+// journal's lock.
+func readAll(ctx context.Context, tx *transaction) (*hierarchy, error) {
+	d := newDraft()
+	d.structure = tx.structure
+	if err := readGroups(ctx, tx, d); err != nil {
+		return nil, err
+	}
+	if err := readPolicies(ctx, tx, d); err != nil {
+		return nil, err
+	}
+	return d.finish()
 }
 
 func readGroups(ctx context.Context, tx *transaction, d *draft) error {

@@ -71,6 +71,7 @@ func (s *Store) bulk(ctx context.Context, scope registry.Scope, b bulk, atomic b
 	} else {
 		out = s.apart(ctx, scope, b)
 	}
+	out = b.asGiven(out)
 	result := &registry.Bulk{Results: make([]registry.BulkResult, len(out)), Total: len(out)}
 	for i, item := range out {
 		result.Results[i] = registry.BulkResult{Index: i, Key: key(i), Object: item.thing}

@@ -53,6 +53,13 @@ func (r *Resolver) deleteTwins(ctx context.Context, kind registry.Kind, ids []re
 	return result, err
 }
 
+func newGroup(in *generated.CreateGroupInput) registry.NewGroup {
+	return registry.NewGroup{
+		Parent: in.Parent, Name: in.Name, Description: in.Description,
+		Template: deref(in.Template), Attributes: in.Attributes, Relations: newRelations(in.Relations),
+	}
+}
+
 func newDevice(in generated.CreateDeviceInput) registry.NewTwin {
 	return registry.NewTwin{
 		Reference: in.Reference, Description: in.Description, State: in.State,

@@ -52,6 +52,7 @@ func complexity() generated.ComplexityRoot {
 	q.Nodes = func(child int, ids []registry.ID) int { return 1 + len(ids)*max(child, 1) }
 
 	m := &root.Mutation
+	m.CreateGroups = func(child int, in generated.CreateGroupsInput) int { return bulkCost(child, len(in.Groups)) }
 	m.CreateDevices = func(child int, in generated.CreateDevicesInput) int { return bulkCost(child, len(in.Devices)) }
 	m.CreateAssets = func(child int, in generated.CreateAssetsInput) int { return bulkCost(child, len(in.Assets)) }
 	m.UpdateDevices = func(child int, in generated.UpdateDevicesInput) int { return bulkCost(child, len(in.Devices)) }

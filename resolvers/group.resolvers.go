@@ -86,14 +86,17 @@ func (r *groupResolver) Changes(ctx context.Context, obj *registry.Group, operat
 
 // CreateGroup is the resolver for the createGroup field.
 func (r *mutationResolver) CreateGroup(ctx context.Context, input generated.CreateGroupInput) (*generated.CreateGroupPayload, error) {
-	group, err := r.Graph.CreateGroup(ctx, scopeFrom(ctx), registry.NewGroup{
-		Parent: input.Parent, Name: input.Name, Description: input.Description,
-		Template: deref(input.Template), Attributes: input.Attributes, Relations: newRelations(input.Relations),
-	})
+	group, err := r.Graph.CreateGroup(ctx, scopeFrom(ctx), newGroup(&input))
 	if err != nil {
 		return nil, err
 	}
 	return &generated.CreateGroupPayload{Group: group}, nil
+}
+
+// CreateGroups is the resolver for the createGroups field.
+func (r *mutationResolver) CreateGroups(ctx context.Context, input generated.CreateGroupsInput) (*registry.Bulk, error) {
+	result, err := r.Graph.CreateGroups(ctx, scopeFrom(ctx), each(input.Groups, newGroup), input.Atomic)
+	return done(ctx, result, err)
 }
 
 // UpdateGroup is the resolver for the updateGroup field.

@@ -59,6 +59,7 @@ var reaches = map[string][]string{
 	"publishTemplate":   {`mutation { publishTemplate(input: {id: "$Template"}) { template { id } } }`, `mutation { publishTemplate(input: {kind: DEVICE, name: "$TemplateName"}) { template { id } } }`},
 	"deleteTemplate":    {`mutation { deleteTemplate(input: {id: "$Template"}) { deletedId } }`, `mutation { deleteTemplate(input: {kind: DEVICE, name: "$TemplateName"}) { deletedId } }`},
 	"createGroup":       {`mutation { createGroup(input: {parent: "$Path", name: "x"}) { group { id } } }`, `mutation { createGroup(input: {name: "x", template: "$TemplateName"}) { group { id } } }`},
+	"createGroups":      {`mutation { createGroups(input: {groups: [{parent: "$Path", name: "x"}, {name: "y", template: "$TemplateName"}]}) { succeeded results { object { __typename } error { code message } } } }`},
 	"updateGroup":       {`mutation { updateGroup(input: {id: "$Group", description: "x"}) { group { id } } }`, `mutation { updateGroup(input: {path: "$Path", description: "x"}) { group { id } } }`},
 	"moveGroup":         {`mutation { moveGroup(input: {id: "$Group", name: "x"}) { moved } }`, `mutation { moveGroup(input: {path: "$Path", name: "x"}) { moved } }`, `mutation { moveGroup(input: {path: "/own", parent: "$Path"}) { moved } }`},
 	"deleteGroup":       {`mutation { deleteGroup(input: {id: "$Group", cascade: true}) { deletedId } }`, `mutation { deleteGroup(input: {id: "$Group"}) { deletedId } }`, `mutation { deleteGroup(input: {path: "$Path"}) { deletedId } }`},

@@ -1419,6 +1419,47 @@ func (ec *executionContext) unmarshalInputCreateGroupInput(ctx context.Context, 
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCreateGroupsInput(ctx context.Context, obj any) (CreateGroupsInput, error) {
+	var it CreateGroupsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["atomic"]; !present {
+		asMap["atomic"] = false
+	}
+
+	fieldsInOrder := [...]string{"groups", "atomic"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "groups":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("groups"))
+			data, err := ec.unmarshalNCreateGroupInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCreateGroupInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Groups = data
+		case "atomic":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("atomic"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Atomic = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputDeleteGroupInput(ctx context.Context, obj any) (DeleteGroupInput, error) {
 	var it DeleteGroupInput
 	if obj == nil {
@@ -2373,6 +2414,25 @@ func (ec *executionContext) unmarshalNCreateGroupInput2githubᚗcomᚋholonᚑre
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNCreateGroupInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCreateGroupInputᚄ(ctx context.Context, v any) ([]*CreateGroupInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*CreateGroupInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNCreateGroupInput2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCreateGroupInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNCreateGroupInput2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCreateGroupInput(ctx context.Context, v any) (*CreateGroupInput, error) {
+	res, err := ec.unmarshalInputCreateGroupInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNCreateGroupPayload2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCreateGroupPayload(ctx context.Context, sel ast.SelectionSet, v *CreateGroupPayload) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -2381,6 +2441,11 @@ func (ec *executionContext) marshalNCreateGroupPayload2ᚖgithubᚗcomᚋholon�
 		return graphql.Null
 	}
 	return ec._CreateGroupPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNCreateGroupsInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCreateGroupsInput(ctx context.Context, v any) (CreateGroupsInput, error) {
+	res, err := ec.unmarshalInputCreateGroupsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNDeleteGroupInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐDeleteGroupInput(ctx context.Context, v any) (DeleteGroupInput, error) {

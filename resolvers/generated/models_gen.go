@@ -131,6 +131,14 @@ type CreateGroupPayload struct {
 	Group *registry.Group `json:"group"`
 }
 
+// Many groups to make.
+type CreateGroupsInput struct {
+	// At most 10,000.
+	Groups []*CreateGroupInput `json:"groups"`
+	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
+	Atomic bool `json:"atomic"`
+}
+
 // What a measure type is made from.
 type CreateMeasureTypeInput struct {
 	// The name, unique in the account; not one of the built-in `number`, `boolean` and `string`.

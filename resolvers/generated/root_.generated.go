@@ -405,6 +405,7 @@ type ComplexityRoot struct {
 		CreateDevice      func(childComplexity int, input CreateDeviceInput) int
 		CreateDevices     func(childComplexity int, input CreateDevicesInput) int
 		CreateGroup       func(childComplexity int, input CreateGroupInput) int
+		CreateGroups      func(childComplexity int, input CreateGroupsInput) int
 		CreateMeasureType func(childComplexity int, input CreateMeasureTypeInput) int
 		CreatePolicy      func(childComplexity int, input CreatePolicyInput) int
 		CreateTemplate    func(childComplexity int, input CreateTemplateInput) int
@@ -2150,6 +2151,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateGroup(childComplexity, args["input"].(CreateGroupInput)), true
+	case "Mutation.createGroups":
+		if e.ComplexityRoot.Mutation.CreateGroups == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createGroups_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateGroups(childComplexity, args["input"].(CreateGroupsInput)), true
 	case "Mutation.createMeasureType":
 		if e.ComplexityRoot.Mutation.CreateMeasureType == nil {
 			break
@@ -3403,6 +3415,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateDeviceInput,
 		ec.unmarshalInputCreateDevicesInput,
 		ec.unmarshalInputCreateGroupInput,
+		ec.unmarshalInputCreateGroupsInput,
 		ec.unmarshalInputCreateMeasureTypeInput,
 		ec.unmarshalInputCreatePolicyInput,
 		ec.unmarshalInputCreateTemplateInput,
@@ -4336,6 +4349,14 @@ extend type Mutation {
     """What to make."""
     input: CreateGroupInput!
   ): CreateGroupPayload!
+  """
+  Makes up to 10,000 groups, parents and children in any order. Each item has an outcome of its own, unless the request is
+  atomic.
+  """
+  createGroups(
+    """What to make."""
+    input: CreateGroupsInput!
+  ): BulkPayload!
   """Changes a group: what is absent stays, what is null is cleared."""
   updateGroup(
     """What to change."""
@@ -4501,6 +4522,14 @@ input CreateGroupInput {
   attributes: JSONObject
   """Relations to other objects."""
   relations: [RelationsInput!]
+}
+
+"""Many groups to make."""
+input CreateGroupsInput {
+  """At most 10,000."""
+  groups: [CreateGroupInput!]!
+  """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
+  atomic: Boolean! = false
 }
 
 """What ` + "`" + `createGroup` + "`" + ` made."""

@@ -1,0 +1,190 @@
+package graph
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// A rehearsal finds out what a change would do to the policies that twins
+// inherit. It makes the change on a copy of the hierarchy in memory, reads the
+// memberships of the twins that it might concern, and decides for each set of
+// memberships what is inherited before and after. Nothing is written and nobody
+// waits (docs/adr/0016-rehearsals.md).
+
+// plan is a change as a rehearsal sees it.
+type plan struct {
+	// after is the hierarchy as it would be.
+	after *hierarchy
+	// groups and relations count what would be moved, deleted, made or ended.
+	groups, relations int
+	// The twins that might be concerned: those in groups, those that are named,
+	// with what they are the whole of, or everyone.
+	in       []registry.ID
+	twins    []registry.ID
+	everyone bool
+	// left are a twin's memberships after the change.
+	left func(candidate) []registry.ID
+}
+
+// candidate is a twin that a change might concern, with its memberships.
+type candidate struct {
+	id     registry.ID
+	key    string
+	groups []registry.ID
+}
+
+// planner makes the plan of a change, or says why the change would be refused.
+// It reads with r and writes nothing.
+type planner func(ctx context.Context, r runner, now *hierarchy) (*plan, error)
+
+// rehearse returns what a change would do. Operation names the change with all
+// that was asked for.
+func (s *Store) rehearse(ctx context.Context, scope registry.Scope, operation any, make planner) (*registry.Rehearsal, error) {
+	now, position, _, err := onHierarchy(ctx, s, scope, hierarchyGlance, params{},
+		func(f fields) int64 { return int64(f.integer("position")) }, func(int64) []registry.ID { return nil })
+	if err != nil {
+		return nil, fmt.Errorf("rehearse: %w", err)
+	}
+	out, digest, err := s.effects(ctx, s.reading(scope), now, make)
+	if err != nil {
+		return nil, fmt.Errorf("rehearse: %w", err)
+	}
+	out.Token = token{position, binding(scope, operation), digest}.text()
+	return out, nil
+}
+
+// keepToToken refuses a change, before it is made, that would not do what its
+// rehearsal said. An empty token promises nothing.
+func (s *Store) keepToToken(ctx context.Context, tx *transaction, text string, operation any, make planner) error {
+	if text == "" {
+		return nil
+	}
+	t, ok := parseToken(text)
+	switch {
+	case !ok || t.binding != binding(tx.scope, operation):
+		return registry.InvalidField("token", "token", "is not that of a rehearsal of this change")
+	case t.position == tx.position:
+		return nil
+	}
+	now, err := s.hierarchyIn(ctx, tx)
+	if err != nil {
+		return err
+	}
+	_, digest, err := s.effects(ctx, tx, now, make)
+	if err != nil {
+		return err
+	}
+	if digest != t.digest {
+		return registry.Conflict("token", "the change would not do any more what its rehearsal said: rehearse it again")
+	}
+	return nil
+}
+
+// effects decides what a change would do.
+func (s *Store) effects(ctx context.Context, r runner, now *hierarchy, make planner) (*registry.Rehearsal, digest, error) {
+	p, err := make(ctx, r, now)
+	if err != nil {
+		return nil, digest{}, err
+	}
+	out := &registry.Rehearsal{Groups: p.groups, Relations: p.relations}
+	decided := map[string]registry.Effect{}
+	err = p.each(ctx, r, now, func(c candidate) {
+		slices.Sort(c.groups)
+		left := c.groups
+		if p.left != nil {
+			left = p.left(c)
+		}
+		set := strings.Join(texts(c.groups), " ") + "|" + strings.Join(texts(left), " ")
+		effect, known := decided[set]
+		if !known {
+			effect.Gained, effect.Lost = difference(now.inherited(c.groups, nil), p.after.inherited(left, nil))
+			decided[set] = effect
+		}
+		if len(effect.Gained)+len(effect.Lost) == 0 {
+			return
+		}
+		effect.ObjectID, effect.Key = c.id, c.key
+		out.Twin = append(out.Twin, effect)
+		out.PoliciesGained += len(effect.Gained)
+		out.PoliciesLost += len(effect.Lost)
+	})
+	if err != nil {
+		return nil, digest{}, err
+	}
+	out.Twins = len(out.Twin)
+	slices.SortFunc(out.Twin, func(a, b registry.Effect) int { return strings.Compare(a.Key, b.Key) })
+	return out, digestOf(out), nil
+}
+
+// difference tells which policies are inherited after but not before, and the
+// other way around.
+func difference(before, after []*ranked) (gained, lost []*registry.Policy) {
+	without := func(all, others []*ranked) (out []*registry.Policy) {
+		for _, r := range all {
+			if !slices.ContainsFunc(others, func(o *ranked) bool { return o.policy.ID == r.policy.ID }) {
+				out = append(out, r.policy)
+			}
+		}
+		return out
+	}
+	return without(after, before), without(before, after)
+}
+
+// digest stands for all effects.
+type digest [12]byte
+
+// digestOf names policies by their references: one that is to be made has no id
+// yet.
+func digestOf(r *registry.Rehearsal) digest {
+	h := sha256.New()
+	fmt.Fprintln(h, r.Groups, r.Relations)
+	for _, e := range r.Twin {
+		fmt.Fprint(h, e.ObjectID)
+		for _, p := range e.Gained {
+			fmt.Fprintf(h, " +%q", Fold(p.Reference))
+		}
+		for _, p := range e.Lost {
+			fmt.Fprintf(h, " -%q", Fold(p.Reference))
+		}
+		fmt.Fprintln(h)
+	}
+	return digest(h.Sum(nil)[:12])
+}
+
+// binding stands for a change and the account that it is made in.
+func binding(scope registry.Scope, operation any) digest {
+	text, err := json.Marshal(operation)
+	if err != nil {
+		text = fmt.Append(nil, operation)
+	}
+	sum := sha256.Sum256(fmt.Appendf(text, " %s", scope.Account))
+	return digest(sum[:12])
+}
+
+// token is what a rehearsal gives out: where the journal was, what was
+// rehearsed, and what it would have done.
+type token struct {
+	position        int64
+	binding, digest digest
+}
+
+func (t token) text() string {
+	raw := binary.BigEndian.AppendUint64(nil, uint64(t.position)) //nolint:gosec // positions are positive
+	return base64.RawURLEncoding.EncodeToString(slices.Concat(raw, t.binding[:], t.digest[:]))
+}
+
+func parseToken(text string) (token, bool) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(raw) != 32 {
+		return token{}, false
+	}
+	return token{int64(binary.BigEndian.Uint64(raw)), digest(raw[8:20]), digest(raw[20:])}, true //nolint:gosec // whatever it is, it is compared
+}
