@@ -64,10 +64,12 @@ type burden struct {
 // ends the relations of all of them; one change is recorded for each group, the
 // deepest first.
 func (s *Store) DeleteGroup(ctx context.Context, scope registry.Scope, ref registry.Ref, d registry.GroupDeletion) (*registry.DeletedGroup, error) {
-	ref = groupRef(ref)
 	var deleted *registry.DeletedGroup
 	err := change(ctx, s, scope, "group.delete", func(ctx context.Context, tx *transaction) error {
-		group, template, err := s.groupInPlace(ctx, tx, scope, ref, d.IfVersion)
+		if err := s.keepToToken(ctx, tx, deletionOf(ref, d), s.planDeletion(scope, ref, d)); err != nil {
+			return err
+		}
+		group, template, err := s.groupInPlace(ctx, tx, scope, groupRef(ref), d.IfVersion)
 		if err != nil {
 			return err
 		}

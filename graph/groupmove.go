@@ -97,7 +97,6 @@ type newPlace struct {
 // name is taken and with LIMIT_EXCEEDED where something would lie too deep or
 // have too long a path.
 func (s *Store) MoveGroup(ctx context.Context, scope registry.Scope, ref registry.Ref, move registry.GroupMove) (*registry.MovedGroup, error) {
-	ref = groupRef(ref)
 	if move.Name != nil {
 		if violation := registry.CheckGroupName("name", *move.Name); violation != nil {
 			return nil, registry.Invalid(*violation)
@@ -105,12 +104,12 @@ func (s *Store) MoveGroup(ctx context.Context, scope registry.Scope, ref registr
 	}
 	moved := &registry.MovedGroup{}
 	err := change(ctx, s, scope, "group.move", func(ctx context.Context, tx *transaction) error {
-		before, template, err := s.groupInPlace(ctx, tx, scope, ref, move.IfVersion)
-		if err != nil {
+		if err := s.keepToToken(ctx, tx, movingOf(ref, move), s.planMove(scope, ref, move)); err != nil {
 			return err
 		}
-		if before.Depth == 0 {
-			return registry.InvalidField("path", "root", "the root group cannot be moved")
+		before, template, err := s.groupInPlace(ctx, tx, scope, groupRef(ref), move.IfVersion)
+		if err != nil {
+			return err
 		}
 		after, groups, err := placed(ctx, tx, before, move)
 		if err != nil {
@@ -158,6 +157,9 @@ func (s *Store) groupInPlace(ctx context.Context, r runner, scope registry.Scope
 // placed returns the group as it is to be, and how many groups move, or says
 // why that cannot be.
 func placed(ctx context.Context, r runner, before *registry.Group, move registry.GroupMove) (*registry.Group, int, error) {
+	if before.Depth == 0 {
+		return nil, 0, registry.InvalidField("path", "root", "the root group cannot be moved")
+	}
 	name, above := before.Name, parentPath(before.Path)
 	if move.Name != nil {
 		name = *move.Name

@@ -103,6 +103,9 @@ func (s *Store) CreatePolicy(ctx context.Context, scope registry.Scope, n regist
 	}
 	var policy *registry.Policy
 	err := change(ctx, s, scope, "policy.create", func(ctx context.Context, tx *transaction) error {
+		if err := s.keepToToken(ctx, tx, policyMaking(n), planNewPolicy(n)); err != nil {
+			return err
+		}
 		policy = &registry.Policy{
 			Object:    registry.Object{ID: newID(), Version: 1, CreatedAt: tx.at, UpdatedAt: tx.at},
 			Reference: n.Reference, Type: n.Type, Description: n.Description, Document: n.Document,
@@ -117,7 +120,7 @@ func (s *Store) CreatePolicy(ctx context.Context, scope registry.Scope, n regist
 		return applied(ctx, tx, policyCreate, params{"properties": node, "groups": texts(groups.ids), "since": tx.at.UnixMilli()}, len(groups.ids))
 	})
 	if errors.Is(err, errConstraint) {
-		return nil, registry.Conflict("reference", "policy %q exists already", n.Reference)
+		return nil, takenPolicy(n.Reference)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create policy %s: %w", n.Reference, err)
@@ -133,6 +136,10 @@ func policyProperties(p *registry.Policy, groups policyTargetList, document stri
 		"description": p.Description, "document": document, "version": p.Version, "createdAt": p.CreatedAt, "updatedAt": p.UpdatedAt,
 	})
 	return out
+}
+
+func takenPolicy(reference string) error {
+	return registry.Conflict("reference", "policy %q exists already", reference)
 }
 
 // recordPolicy notes what becomes of a policy; before or after is nil.
@@ -161,6 +168,9 @@ func applied(ctx context.Context, tx *transaction, q query, p params, groups int
 func (s *Store) DeletePolicy(ctx context.Context, scope registry.Scope, ref registry.Ref) (*registry.Policy, error) {
 	var deleted *registry.Policy
 	err := change(ctx, s, scope, "policy.delete", func(ctx context.Context, tx *transaction) (err error) {
+		if err := s.keepToToken(ctx, tx, policyDeleting(ref), planPolicyDeletion(ref)); err != nil {
+			return err
+		}
 		if deleted, err = policyToChange(ctx, tx, ref, nil); err != nil {
 			return err
 		}

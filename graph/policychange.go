@@ -13,6 +13,9 @@ import (
 func (s *Store) UpdatePolicy(ctx context.Context, scope registry.Scope, ref registry.Ref, patch registry.PolicyPatch) (*registry.Policy, error) {
 	var updated *registry.Policy
 	err := change(ctx, s, scope, "policy.update", func(ctx context.Context, tx *transaction) error {
+		if err := s.keepToToken(ctx, tx, policyChanging(ref, patch), planPolicyPatch(ref, patch)); err != nil {
+			return err
+		}
 		policy, err := policyToChange(ctx, tx, ref, patch.IfVersion)
 		if err != nil {
 			return err
@@ -32,10 +35,10 @@ func (s *Store) UpdatePolicy(ctx context.Context, scope registry.Scope, ref regi
 	return updated, nil
 }
 
-// changePolicy applies a patch to a policy and tells whether that made a
-// difference.
-func changePolicy(ctx context.Context, tx *transaction, policy *registry.Policy, patch registry.PolicyPatch) (changed bool, err error) {
-	after := registry.NewPolicy{Reference: policy.Reference, Type: policy.Type, Description: policy.Description, Document: policy.Document, AppliesTo: patch.AppliesTo}
+// patchedPolicy is what a policy would be made from after a patch, and its
+// document as text. Groups that do not exist are not noticed.
+func patchedPolicy(policy *registry.Policy, patch registry.PolicyPatch) (after registry.NewPolicy, document string, err error) {
+	after = registry.NewPolicy{Reference: policy.Reference, Type: policy.Type, Description: policy.Description, Document: policy.Document, AppliesTo: patch.AppliesTo}
 	if patch.Type != nil {
 		after.Type = *patch.Type
 	}
@@ -52,7 +55,17 @@ func changePolicy(ctx context.Context, tx *transaction, policy *registry.Policy,
 	violations := checked.Check()
 	document, wrong := documentText(after.Document)
 	if violations = append(violations, wrong...); len(violations) > 0 {
-		return false, registry.Invalid(violations...)
+		return after, "", registry.Invalid(violations...)
+	}
+	return after, document, nil
+}
+
+// changePolicy applies a patch to a policy and tells whether that made a
+// difference.
+func changePolicy(ctx context.Context, tx *transaction, policy *registry.Policy, patch registry.PolicyPatch) (changed bool, err error) {
+	after, document, err := patchedPolicy(policy, patch)
+	if err != nil {
+		return false, err
 	}
 	before := policySnapshot(policy)
 	policy.Type, policy.Description, policy.Document = after.Type, after.Description, nil
@@ -84,12 +97,12 @@ func changePolicy(ctx context.Context, tx *transaction, policy *registry.Policy,
 }
 
 // policyToChange reads a policy in a change, in which nobody else writes.
-func policyToChange(ctx context.Context, tx *transaction, ref registry.Ref, ifVersion *int) (*registry.Policy, error) {
+func policyToChange(ctx context.Context, r runner, ref registry.Ref, ifVersion *int) (*registry.Policy, error) {
 	q, p, name := policyByReference, params{"key": Fold(ref.Key)}, ref.Key
 	if ref.ID != "" {
 		q, p, name = policyToChangeByID, params{"id": string(ref.ID)}, string(ref.ID)
 	}
-	policy, ok, err := one(ctx, tx, q, p, policyOf)
+	policy, ok, err := one(ctx, r, q, p, policyOf)
 	if err != nil {
 		return nil, err
 	}

@@ -63,11 +63,11 @@ func (s *Store) rehearse(ctx context.Context, scope registry.Scope, operation an
 
 // keepToToken refuses a change, before it is made, that would not do what its
 // rehearsal said. An empty token promises nothing.
-func (s *Store) keepToToken(ctx context.Context, tx *transaction, text string, operation any, make planner) error {
-	if text == "" {
+func (s *Store) keepToToken(ctx context.Context, tx *transaction, operation any, make planner) error {
+	if tx.scope.Token == "" {
 		return nil
 	}
-	t, ok := parseToken(text)
+	t, ok := parseToken(tx.scope.Token)
 	switch {
 	case !ok || t.binding != binding(tx.scope, operation):
 		return registry.InvalidField("token", "token", "is not that of a rehearsal of this change")

@@ -158,6 +158,9 @@ func (s *Store) Relate(ctx context.Context, scope registry.Scope, from registry.
 		return nil, nil, registry.Invalid(*violation)
 	}
 	err = change(ctx, s, scope, "relation.relate", func(ctx context.Context, tx *transaction) error {
+		if err := s.keepToToken(ctx, tx, relating("relate", from, name, to), s.planRelate(scope, from, name, to)); err != nil {
+			return err
+		}
 		a, b, err := s.ends(ctx, tx, scope, from, to)
 		if err != nil {
 			return err
@@ -195,6 +198,9 @@ func (s *Store) Unrelate(ctx context.Context, scope registry.Scope, from registr
 		return nil, nil, registry.Invalid(*violation)
 	}
 	err = change(ctx, s, scope, "relation.unrelate", func(ctx context.Context, tx *transaction) error {
+		if err := s.keepToToken(ctx, tx, relating("unrelate", from, name, to), s.planUnrelate(scope, from, name, to)); err != nil {
+			return err
+		}
 		a, b, err := s.ends(ctx, tx, scope, from, to)
 		if err != nil {
 			return err
@@ -234,8 +240,8 @@ func (t *transaction) recordRelation(action string, source registry.Related, nam
 func typedText(text, name string) string { return strings.ReplaceAll(text, "TYPE", relationType(name)) }
 
 // ends finds both ends of a relation.
-func (s *Store) ends(ctx context.Context, tx *transaction, scope registry.Scope, from, to registry.Ref) (a, b target, err error) {
-	got, err := s.prepare(ctx, tx, scope, wanted{kind: registry.KindDevice, refs: []registry.Ref{from, to}})
+func (s *Store) ends(ctx context.Context, r runner, scope registry.Scope, from, to registry.Ref) (a, b target, err error) {
+	got, err := s.prepare(ctx, r, scope, wanted{kind: registry.KindDevice, refs: []registry.Ref{from, to}})
 	if err != nil {
 		return a, b, err
 	}

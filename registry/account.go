@@ -44,6 +44,9 @@ type Scope struct {
 	// AsOf is the moment that reading methods look back to; nil is now. Those that
 	// cannot look back say so.
 	AsOf *time.Time
+	// Token is that of a rehearsal: a change that was rehearsed is only made if it
+	// still does what the rehearsal said. Empty promises nothing.
+	Token string
 }
 
 // APIKey is a credential of an account. Its secret is shown once and stored
