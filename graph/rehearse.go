@@ -95,7 +95,7 @@ func (s *Store) effects(ctx context.Context, r runner, now *hierarchy, make plan
 		return nil, digest{}, err
 	}
 	out := &registry.Rehearsal{Groups: p.groups, Relations: p.relations}
-	decided := map[string]registry.Effect{}
+	decided := map[string]registry.RehearsedEffect{}
 	err = p.each(ctx, r, now, func(c candidate) {
 		slices.Sort(c.groups)
 		left := c.groups
@@ -120,7 +120,7 @@ func (s *Store) effects(ctx context.Context, r runner, now *hierarchy, make plan
 		return nil, digest{}, err
 	}
 	out.Twins = len(out.Twin)
-	slices.SortFunc(out.Twin, func(a, b registry.Effect) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(out.Twin, func(a, b registry.RehearsedEffect) int { return strings.Compare(a.Key, b.Key) })
 	return out, digestOf(out), nil
 }
 

@@ -60,8 +60,8 @@ func everyTwin(name, label string) query {
 		MATCH (n:`+label+`)
 		WHERE n.account = $account AND n.keyFold > $after
 		WITH n ORDER BY n.account, n.keyFold LIMIT $limit
-		WITH collect(n) AS all
-		RETURN all[-1].keyFold AS last, size(all) AS found, COLLECT { UNWIND all AS n RETURN `+candidateRow+` } AS twins`)
+		WITH collect(n) AS page
+		RETURN page[-1].keyFold AS last, size(page) AS found, COLLECT { UNWIND page AS n RETURN `+candidateRow+` } AS twins`)
 }
 
 // candidatePage is what a statement of a rehearsal returns.

@@ -13,11 +13,11 @@ type Rehearsal struct {
 	Groups, Relations int
 	// Twin has the effect on each of these twins: devices first, each by
 	// reference.
-	Twin []Effect
+	Twin []RehearsedEffect
 }
 
-// Effect is what a change would do to a twin.
-type Effect struct {
+// RehearsedEffect is what a change would do to a twin.
+type RehearsedEffect struct {
 	ObjectID ID
 	// Key is what effects are ordered by.
 	Key string
@@ -29,11 +29,11 @@ type Effect struct {
 const MaxRehearsed = 200_000
 
 // Page returns a part of the effects.
-func (r *Rehearsal) Page(request PageRequest) Page[Effect] {
+func (r *Rehearsal) Page(request PageRequest) Page[RehearsedEffect] {
 	from := 0
 	for from < len(r.Twin) && request.Key != "" && r.Twin[from].Key <= request.Key {
 		from++
 	}
 	to := min(from+request.Size, len(r.Twin))
-	return Page[Effect]{Items: r.Twin[from:to], HasNext: to < len(r.Twin), HasPrevious: from > 0}
+	return Page[RehearsedEffect]{Items: r.Twin[from:to], HasNext: to < len(r.Twin), HasPrevious: from > 0}
 }

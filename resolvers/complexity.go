@@ -80,6 +80,8 @@ func complexity() generated.ComplexityRoot {
 	a.Measurements, a.Samples, a.Aggregate = measurementCost, sampleCost, aggregateCost
 
 	root.Policy.AppliesTo = list
+	root.Rehearsal.Effects = func(child int, first *int, _ *string) int { return page(child, first, nil) }
+	root.RehearsedEffect.Gained, root.RehearsedEffect.Lost = list, list
 	root.Template.Versions = list
 	root.Template.SearchIndexes = list
 	g.Changes, d.Changes, a.Changes = changeCost, changeCost, changeCost

@@ -121,7 +121,12 @@ func (r *mutationResolver) MoveGroup(ctx context.Context, input generated.MoveGr
 	if err != nil {
 		return nil, err
 	}
-	moved, err := r.Graph.MoveGroup(ctx, scopeFrom(ctx), ref, registry.GroupMove{Parent: input.Parent, Name: input.Name, IfVersion: input.IfVersion})
+	move := registry.GroupMove{Parent: input.Parent, Name: input.Name, IfVersion: input.IfVersion}
+	if input.Rehearse {
+		rehearsal, err := r.Graph.RehearseMoveGroup(ctx, scopeFrom(ctx), ref, move)
+		return &generated.MoveGroupPayload{Rehearsal: rehearsal}, err
+	}
+	moved, err := r.Graph.MoveGroup(ctx, keeping(ctx, input.Token), ref, move)
 	if err != nil {
 		return nil, err
 	}
@@ -134,12 +139,17 @@ func (r *mutationResolver) DeleteGroup(ctx context.Context, input generated.Dele
 	if err != nil {
 		return nil, err
 	}
-	deleted, err := r.Graph.DeleteGroup(ctx, scopeFrom(ctx), ref, registry.GroupDeletion{Cascade: input.Cascade, IfVersion: input.IfVersion})
+	deletion := registry.GroupDeletion{Cascade: input.Cascade, IfVersion: input.IfVersion}
+	if input.Rehearse {
+		rehearsal, err := r.Graph.RehearseDeleteGroup(ctx, scopeFrom(ctx), ref, deletion)
+		return &generated.DeleteGroupPayload{Deleted: &generated.DeletedGroups{}, Rehearsal: rehearsal}, err
+	}
+	deleted, err := r.Graph.DeleteGroup(ctx, keeping(ctx, input.Token), ref, deletion)
 	if err != nil {
 		return nil, err
 	}
 	return &generated.DeleteGroupPayload{
-		DeletedID: deleted.Group.ID, Deleted: &generated.DeletedGroups{Groups: deleted.Groups, Relations: deleted.Relations},
+		DeletedID: &deleted.Group.ID, Deleted: &generated.DeletedGroups{Groups: deleted.Groups, Relations: deleted.Relations},
 	}, nil
 }
 

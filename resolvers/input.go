@@ -59,7 +59,7 @@ func patched[T any](in graphql.Omittable[*T]) registry.Optional[T] {
 	return registry.Optional[T]{Set: in.IsSet(), Value: in.Value()}
 }
 
-func (r *Resolver) updatePolicy(ctx context.Context, in generated.UpdatePolicyInput) (*registry.Policy, error) {
+func (r *Resolver) updatePolicy(ctx context.Context, in generated.UpdatePolicyInput) (*generated.UpdatePolicyPayload, error) {
 	ref, err := refOf("", in.ID, in.Reference, "reference")
 	if err != nil {
 		return nil, err
@@ -68,7 +68,12 @@ func (r *Resolver) updatePolicy(ctx context.Context, in generated.UpdatePolicyIn
 	if in.Document != nil {
 		patch.Document = registry.Some(in.Document)
 	}
-	return r.Graph.UpdatePolicy(ctx, scopeFrom(ctx), ref, patch)
+	if in.Rehearse {
+		rehearsal, err := r.Graph.RehearseUpdatePolicy(ctx, scopeFrom(ctx), ref, patch)
+		return &generated.UpdatePolicyPayload{Rehearsal: rehearsal}, err
+	}
+	policy, err := r.Graph.UpdatePolicy(ctx, keeping(ctx, in.Token), ref, patch)
+	return &generated.UpdatePolicyPayload{Policy: policy}, err
 }
 
 func filter(under, template *string, state *registry.State) registry.Filter {

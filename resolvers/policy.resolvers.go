@@ -15,23 +15,24 @@ import (
 
 // CreatePolicy is the resolver for the createPolicy field.
 func (r *mutationResolver) CreatePolicy(ctx context.Context, input generated.CreatePolicyInput) (*generated.CreatePolicyPayload, error) {
-	policy, err := r.Graph.CreatePolicy(ctx, scopeFrom(ctx), registry.NewPolicy{
+	policy := registry.NewPolicy{
 		Reference: input.Reference, Type: input.Type, Description: input.Description,
 		Document: input.Document, AppliesTo: input.AppliesTo,
-	})
+	}
+	if input.Rehearse {
+		rehearsal, err := r.Graph.RehearseCreatePolicy(ctx, scopeFrom(ctx), policy)
+		return &generated.CreatePolicyPayload{Rehearsal: rehearsal}, err
+	}
+	created, err := r.Graph.CreatePolicy(ctx, keeping(ctx, input.Token), policy)
 	if err != nil {
 		return nil, err
 	}
-	return &generated.CreatePolicyPayload{Policy: policy}, nil
+	return &generated.CreatePolicyPayload{Policy: created}, nil
 }
 
 // UpdatePolicy is the resolver for the updatePolicy field.
 func (r *mutationResolver) UpdatePolicy(ctx context.Context, input generated.UpdatePolicyInput) (*generated.UpdatePolicyPayload, error) {
-	policy, err := r.updatePolicy(ctx, input)
-	if err != nil {
-		return nil, err
-	}
-	return &generated.UpdatePolicyPayload{Policy: policy}, nil
+	return r.updatePolicy(ctx, input)
 }
 
 // DeletePolicy is the resolver for the deletePolicy field.
@@ -40,11 +41,15 @@ func (r *mutationResolver) DeletePolicy(ctx context.Context, input generated.Del
 	if err != nil {
 		return nil, err
 	}
-	policy, err := r.Graph.DeletePolicy(ctx, scopeFrom(ctx), ref)
+	if input.Rehearse {
+		rehearsal, err := r.Graph.RehearseDeletePolicy(ctx, scopeFrom(ctx), ref)
+		return &generated.DeletePolicyPayload{Rehearsal: rehearsal}, err
+	}
+	policy, err := r.Graph.DeletePolicy(ctx, keeping(ctx, input.Token), ref)
 	if err != nil {
 		return nil, err
 	}
-	return &generated.DeletePolicyPayload{DeletedID: policy.ID}, nil
+	return &generated.DeletePolicyPayload{DeletedID: &policy.ID}, nil
 }
 
 // AppliesTo is the resolver for the appliesTo field.

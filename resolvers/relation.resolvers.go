@@ -14,7 +14,11 @@ import (
 
 // Relate is the resolver for the relate field.
 func (r *mutationResolver) Relate(ctx context.Context, input generated.RelateInput) (*generated.RelatePayload, error) {
-	from, to, err := r.Graph.Relate(ctx, scopeFrom(ctx), objectRef(input.From), input.Relation, objectRef(input.To))
+	if input.Rehearse {
+		rehearsal, err := r.Graph.RehearseRelate(ctx, scopeFrom(ctx), objectRef(input.From), input.Relation, objectRef(input.To))
+		return &generated.RelatePayload{Rehearsal: rehearsal}, err
+	}
+	from, to, err := r.Graph.Relate(ctx, keeping(ctx, input.Token), objectRef(input.From), input.Relation, objectRef(input.To))
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +27,11 @@ func (r *mutationResolver) Relate(ctx context.Context, input generated.RelateInp
 
 // Unrelate is the resolver for the unrelate field.
 func (r *mutationResolver) Unrelate(ctx context.Context, input generated.UnrelateInput) (*generated.UnrelatePayload, error) {
-	from, to, err := r.Graph.Unrelate(ctx, scopeFrom(ctx), objectRef(input.From), input.Relation, objectRef(input.To))
+	if input.Rehearse {
+		rehearsal, err := r.Graph.RehearseUnrelate(ctx, scopeFrom(ctx), objectRef(input.From), input.Relation, objectRef(input.To))
+		return &generated.UnrelatePayload{Rehearsal: rehearsal}, err
+	}
+	from, to, err := r.Graph.Unrelate(ctx, keeping(ctx, input.Token), objectRef(input.From), input.Relation, objectRef(input.To))
 	if err != nil {
 		return nil, err
 	}

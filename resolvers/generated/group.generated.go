@@ -364,11 +364,11 @@ func (ec *executionContext) _DeleteGroupPayload_deletedId(ctx context.Context, f
 			return obj.DeletedID, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v registry.ID) graphql.Marshaler {
-			return ec.marshalNID2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐID(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.ID) graphql.Marshaler {
+			return ec.marshalOID2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐID(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_DeleteGroupPayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -402,6 +402,38 @@ func (ec *executionContext) fieldContext_DeleteGroupPayload_deleted(_ context.Co
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_DeletedGroups(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteGroupPayload_rehearsal(ctx context.Context, field graphql.CollectedField, obj *DeleteGroupPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteGroupPayload_rehearsal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rehearsal, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.Rehearsal) graphql.Marshaler {
+			return ec.marshalORehearsal2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRehearsal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteGroupPayload_rehearsal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteGroupPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rehearsal(ctx, field)
 		},
 	}
 	return fc, nil
@@ -1272,10 +1304,10 @@ func (ec *executionContext) _MoveGroupPayload_group(ctx context.Context, field g
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *registry.Group) graphql.Marshaler {
-			return ec.marshalNGroup2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐGroup(ctx, selections, v)
+			return ec.marshalOGroup2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐGroup(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_MoveGroupPayload_group(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -1312,6 +1344,38 @@ func (ec *executionContext) _MoveGroupPayload_moved(ctx context.Context, field g
 }
 func (ec *executionContext) fieldContext_MoveGroupPayload_moved(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MoveGroupPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _MoveGroupPayload_rehearsal(ctx context.Context, field graphql.CollectedField, obj *MoveGroupPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MoveGroupPayload_rehearsal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rehearsal, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.Rehearsal) graphql.Marshaler {
+			return ec.marshalORehearsal2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRehearsal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MoveGroupPayload_rehearsal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "MoveGroupPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rehearsal(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _UpdateGroupPayload_group(ctx context.Context, field graphql.CollectedField, obj *UpdateGroupPayload) (ret graphql.Marshaler) {
@@ -1474,8 +1538,11 @@ func (ec *executionContext) unmarshalInputDeleteGroupInput(ctx context.Context, 
 	if _, present := asMap["cascade"]; !present {
 		asMap["cascade"] = false
 	}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
 
-	fieldsInOrder := [...]string{"id", "path", "ifVersion", "cascade"}
+	fieldsInOrder := [...]string{"id", "path", "ifVersion", "cascade", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1510,6 +1577,20 @@ func (ec *executionContext) unmarshalInputDeleteGroupInput(ctx context.Context, 
 				return it, err
 			}
 			it.Cascade = data
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
 		}
 	}
 	return it, nil
@@ -1526,7 +1607,11 @@ func (ec *executionContext) unmarshalInputMoveGroupInput(ctx context.Context, ob
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "path", "parent", "name", "ifVersion"}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
+
+	fieldsInOrder := [...]string{"id", "path", "parent", "name", "ifVersion", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1568,6 +1653,20 @@ func (ec *executionContext) unmarshalInputMoveGroupInput(ctx context.Context, ob
 				return it, err
 			}
 			it.IfVersion = data
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
 		}
 	}
 	return it, nil
@@ -1698,12 +1797,17 @@ func (ec *executionContext) _DeleteGroupPayload(ctx context.Context, sel ast.Sel
 			out.Values[i] = graphql.MarshalString("DeleteGroupPayload")
 		case "deletedId":
 			out.Values[i] = ec._DeleteGroupPayload_deletedId(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "deleted":
 			out.Values[i] = ec._DeleteGroupPayload_deleted(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rehearsal":
+			out.Values[i] = ec._DeleteGroupPayload_rehearsal(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -2338,12 +2442,17 @@ func (ec *executionContext) _MoveGroupPayload(ctx context.Context, sel ast.Selec
 			out.Values[i] = graphql.MarshalString("MoveGroupPayload")
 		case "group":
 			out.Values[i] = ec._MoveGroupPayload_group(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "moved":
 			out.Values[i] = ec._MoveGroupPayload_moved(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rehearsal":
+			out.Values[i] = ec._MoveGroupPayload_rehearsal(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:

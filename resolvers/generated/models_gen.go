@@ -169,12 +169,18 @@ type CreatePolicyInput struct {
 	Document map[string]any `json:"document"`
 	// Paths of the groups that it applies to: at least one.
 	AppliesTo []string `json:"appliesTo"`
+	// Only rehearse: say what would happen, and change nothing.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `createPolicy` made.
 type CreatePolicyPayload struct {
-	// The new policy.
-	Policy *registry.Policy `json:"policy"`
+	// The new policy: null if it was only rehearsed.
+	Policy *registry.Policy `json:"policy,omitempty"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // What a template is made from.
@@ -285,14 +291,20 @@ type DeleteGroupInput struct {
 	IfVersion *int `json:"ifVersion,omitempty"`
 	// Whether to delete everything below the group too, and to end the relations of its members.
 	Cascade bool `json:"cascade"`
+	// Only rehearse: say what would happen, and change nothing.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `deleteGroup` did.
 type DeleteGroupPayload struct {
-	// The id of what was deleted.
-	DeletedID registry.ID `json:"deletedId"`
-	// How much was deleted with it.
+	// The id of what was deleted: null if the deletion was only rehearsed.
+	DeletedID *registry.ID `json:"deletedId,omitempty"`
+	// How much was deleted with it; nothing if the deletion was only rehearsed.
 	Deleted *DeletedGroups `json:"deleted"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // What to delete: `where`, `under` or `templates` has to say.
@@ -341,12 +353,18 @@ type DeletePolicyInput struct {
 	ID *registry.ID `json:"id,omitempty"`
 	// The policy's reference.
 	Reference *string `json:"reference,omitempty"`
+	// Only rehearse: say what would happen, and change nothing.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `deletePolicy` did.
 type DeletePolicyPayload struct {
-	// The id of what was deleted.
-	DeletedID registry.ID `json:"deletedId"`
+	// The id of what was deleted: null if the deletion was only rehearsed.
+	DeletedID *registry.ID `json:"deletedId,omitempty"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // Which template to delete: one version by `id`, or all versions by `kind` and `name`.
@@ -511,14 +529,20 @@ type MoveGroupInput struct {
 	Name *string `json:"name,omitempty"`
 	// Refuse with CONFLICT if the group has another version.
 	IfVersion *int `json:"ifVersion,omitempty"`
+	// Only rehearse: say what would happen, and change nothing.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `moveGroup` did.
 type MoveGroupPayload struct {
-	// The group as it is now.
-	Group *registry.Group `json:"group"`
-	// How many groups have another path now: the group and all below it, or none if it was there already.
+	// The group as it is now: null if the move was only rehearsed.
+	Group *registry.Group `json:"group,omitempty"`
+	// How many groups have another path now: the group and all below it, or none if it was there already, or if the move was only rehearsed.
 	Moved int `json:"moved"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // Where every change starts. A mutation is one transaction: all of it happens, or nothing.
@@ -613,6 +637,26 @@ type RecordReadingsPayload struct {
 	Accepted int `json:"accepted"`
 }
 
+// A page of effects.
+type RehearsedEffectConnection struct {
+	// The effects with their cursors.
+	Edges []*RehearsedEffectEdge `json:"edges"`
+	// The effects.
+	Nodes []*registry.RehearsedEffect `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in the whole list.
+	TotalCount int `json:"totalCount"`
+}
+
+// One effect in a page.
+type RehearsedEffectEdge struct {
+	// Where the effect lies in the list.
+	Cursor string `json:"cursor"`
+	// The effect.
+	Node *registry.RehearsedEffect `json:"node"`
+}
+
 // What to relate.
 type RelateInput struct {
 	// Where the relation starts.
@@ -621,14 +665,20 @@ type RelateInput struct {
 	Relation string `json:"relation"`
 	// Where it leads.
 	To *ObjectRef `json:"to"`
+	// Only rehearse: say what would happen, and change nothing.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `relate` did.
 type RelatePayload struct {
-	// The object where the relation starts.
-	From registry.Related `json:"from"`
-	// The object it leads to.
-	To registry.Related `json:"to"`
+	// The object where the relation starts: null if it was only rehearsed.
+	From registry.Related `json:"from,omitempty"`
+	// The object it leads to: null if it was only rehearsed.
+	To registry.Related `json:"to,omitempty"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // A relation that a template allows.
@@ -748,14 +798,20 @@ type UnrelateInput struct {
 	Relation string `json:"relation"`
 	// Where it leads.
 	To *ObjectRef `json:"to"`
+	// Only rehearse: say what would happen, and change nothing.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `unrelate` did.
 type UnrelatePayload struct {
-	// The object where the relation started.
-	From registry.Related `json:"from"`
-	// The object it led to.
-	To registry.Related `json:"to"`
+	// The object where the relation started: null if the end was only rehearsed.
+	From registry.Related `json:"from,omitempty"`
+	// The object it led to: null if the end was only rehearsed.
+	To registry.Related `json:"to,omitempty"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // What to change of an asset. Name it by `id` or by `reference`.
@@ -890,12 +946,18 @@ type UpdatePolicyInput struct {
 	AppliesTo []string `json:"appliesTo,omitempty"`
 	// Refuse with CONFLICT if the policy has another version.
 	IfVersion *int `json:"ifVersion,omitempty"`
+	// Only rehearse: say what would happen, and change nothing.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `updatePolicy` did.
 type UpdatePolicyPayload struct {
-	// The policy as it is now.
-	Policy *registry.Policy `json:"policy"`
+	// The policy as it is now: null if the change was only rehearsed.
+	Policy *registry.Policy `json:"policy,omitempty"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // The new definition of a template's draft. Name the template by `id`, of whichever version, or by `kind` and `name`. What

@@ -42,10 +42,10 @@ func (ec *executionContext) _RelatePayload_from(ctx context.Context, field graph
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v registry.Related) graphql.Marshaler {
-			return ec.marshalNRelated2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelated(ctx, selections, v)
+			return ec.marshalORelated2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelated(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_RelatePayload_from(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -65,14 +65,46 @@ func (ec *executionContext) _RelatePayload_to(ctx context.Context, field graphql
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v registry.Related) graphql.Marshaler {
-			return ec.marshalNRelated2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelated(ctx, selections, v)
+			return ec.marshalORelated2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelated(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_RelatePayload_to(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RelatePayload", field, false, false, errors.New("field of type Related does not have child fields"))
+}
+
+func (ec *executionContext) _RelatePayload_rehearsal(ctx context.Context, field graphql.CollectedField, obj *RelatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RelatePayload_rehearsal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rehearsal, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.Rehearsal) graphql.Marshaler {
+			return ec.marshalORehearsal2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRehearsal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RelatePayload_rehearsal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RelatePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rehearsal(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Relation_name(ctx context.Context, field graphql.CollectedField, obj *registry.Relation) (ret graphql.Marshaler) {
@@ -180,10 +212,10 @@ func (ec *executionContext) _UnrelatePayload_from(ctx context.Context, field gra
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v registry.Related) graphql.Marshaler {
-			return ec.marshalNRelated2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelated(ctx, selections, v)
+			return ec.marshalORelated2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelated(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_UnrelatePayload_from(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -203,14 +235,46 @@ func (ec *executionContext) _UnrelatePayload_to(ctx context.Context, field graph
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v registry.Related) graphql.Marshaler {
-			return ec.marshalNRelated2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelated(ctx, selections, v)
+			return ec.marshalORelated2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelated(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_UnrelatePayload_to(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UnrelatePayload", field, false, false, errors.New("field of type Related does not have child fields"))
+}
+
+func (ec *executionContext) _UnrelatePayload_rehearsal(ctx context.Context, field graphql.CollectedField, obj *UnrelatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnrelatePayload_rehearsal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rehearsal, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.Rehearsal) graphql.Marshaler {
+			return ec.marshalORehearsal2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRehearsal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UnrelatePayload_rehearsal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UnrelatePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rehearsal(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 // endregion **************************** field.gotpl *****************************
@@ -228,7 +292,11 @@ func (ec *executionContext) unmarshalInputRelateInput(ctx context.Context, obj a
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"from", "relation", "to"}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
+
+	fieldsInOrder := [...]string{"from", "relation", "to", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -256,6 +324,20 @@ func (ec *executionContext) unmarshalInputRelateInput(ctx context.Context, obj a
 				return it, err
 			}
 			it.To = data
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
 		}
 	}
 	return it, nil
@@ -323,7 +405,11 @@ func (ec *executionContext) unmarshalInputUnrelateInput(ctx context.Context, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"from", "relation", "to"}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
+
+	fieldsInOrder := [...]string{"from", "relation", "to", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -351,6 +437,20 @@ func (ec *executionContext) unmarshalInputUnrelateInput(ctx context.Context, obj
 				return it, err
 			}
 			it.To = data
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
 		}
 	}
 	return it, nil
@@ -406,12 +506,17 @@ func (ec *executionContext) _RelatePayload(ctx context.Context, sel ast.Selectio
 			out.Values[i] = graphql.MarshalString("RelatePayload")
 		case "from":
 			out.Values[i] = ec._RelatePayload_from(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "to":
 			out.Values[i] = ec._RelatePayload_to(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "rehearsal":
+			out.Values[i] = ec._RelatePayload_rehearsal(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -535,12 +640,17 @@ func (ec *executionContext) _UnrelatePayload(ctx context.Context, sel ast.Select
 			out.Values[i] = graphql.MarshalString("UnrelatePayload")
 		case "from":
 			out.Values[i] = ec._UnrelatePayload_from(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "to":
 			out.Values[i] = ec._UnrelatePayload_to(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "rehearsal":
+			out.Values[i] = ec._UnrelatePayload_rehearsal(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:

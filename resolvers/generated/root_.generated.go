@@ -35,6 +35,8 @@ type ResolverRoot interface {
 	PolicyExplanation() PolicyExplanationResolver
 	PolicyReach() PolicyReachResolver
 	Query() QueryResolver
+	Rehearsal() RehearsalResolver
+	RehearsedEffect() RehearsedEffectResolver
 	Relation() RelationResolver
 	SearchConnection() SearchConnectionResolver
 	Subscription() SubscriptionResolver
@@ -174,7 +176,8 @@ type ComplexityRoot struct {
 	}
 
 	CreatePolicyPayload struct {
-		Policy func(childComplexity int) int
+		Policy    func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	CreateTemplatePayload struct {
@@ -215,6 +218,7 @@ type ComplexityRoot struct {
 	DeleteGroupPayload struct {
 		Deleted   func(childComplexity int) int
 		DeletedID func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	DeleteMatchingPayload struct {
@@ -229,6 +233,7 @@ type ComplexityRoot struct {
 
 	DeletePolicyPayload struct {
 		DeletedID func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	DeleteTemplatePayload struct {
@@ -395,8 +400,9 @@ type ComplexityRoot struct {
 	}
 
 	MoveGroupPayload struct {
-		Group func(childComplexity int) int
-		Moved func(childComplexity int) int
+		Group     func(childComplexity int) int
+		Moved     func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	Mutation struct {
@@ -511,9 +517,38 @@ type ComplexityRoot struct {
 		Accepted func(childComplexity int) int
 	}
 
+	Rehearsal struct {
+		Effects        func(childComplexity int, first *int, after *string) int
+		Groups         func(childComplexity int) int
+		PoliciesGained func(childComplexity int) int
+		PoliciesLost   func(childComplexity int) int
+		Relations      func(childComplexity int) int
+		Token          func(childComplexity int) int
+		Twins          func(childComplexity int) int
+	}
+
+	RehearsedEffect struct {
+		Gained func(childComplexity int) int
+		Lost   func(childComplexity int) int
+		Object func(childComplexity int) int
+	}
+
+	RehearsedEffectConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	RehearsedEffectEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	RelatePayload struct {
-		From func(childComplexity int) int
-		To   func(childComplexity int) int
+		From      func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
+		To        func(childComplexity int) int
 	}
 
 	Relation struct {
@@ -628,8 +663,9 @@ type ComplexityRoot struct {
 	}
 
 	UnrelatePayload struct {
-		From func(childComplexity int) int
-		To   func(childComplexity int) int
+		From      func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
+		To        func(childComplexity int) int
 	}
 
 	UpdateAssetPayload struct {
@@ -651,7 +687,8 @@ type ComplexityRoot struct {
 	}
 
 	UpdatePolicyPayload struct {
-		Policy func(childComplexity int) int
+		Policy    func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	UpdateTemplatePayload struct {
@@ -1212,6 +1249,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreatePolicyPayload.Policy(childComplexity), true
+	case "CreatePolicyPayload.rehearsal":
+		if e.ComplexityRoot.CreatePolicyPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreatePolicyPayload.Rehearsal(childComplexity), true
 
 	case "CreateTemplatePayload.template":
 		if e.ComplexityRoot.CreateTemplatePayload.Template == nil {
@@ -1333,6 +1376,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteGroupPayload.DeletedID(childComplexity), true
+	case "DeleteGroupPayload.rehearsal":
+		if e.ComplexityRoot.DeleteGroupPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteGroupPayload.Rehearsal(childComplexity), true
 
 	case "DeleteMatchingPayload.deleted":
 		if e.ComplexityRoot.DeleteMatchingPayload.Deleted == nil {
@@ -1366,6 +1415,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeletePolicyPayload.DeletedID(childComplexity), true
+	case "DeletePolicyPayload.rehearsal":
+		if e.ComplexityRoot.DeletePolicyPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeletePolicyPayload.Rehearsal(childComplexity), true
 
 	case "DeleteTemplatePayload.deletedId":
 		if e.ComplexityRoot.DeleteTemplatePayload.DeletedID == nil {
@@ -2095,6 +2150,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MoveGroupPayload.Moved(childComplexity), true
+	case "MoveGroupPayload.rehearsal":
+		if e.ComplexityRoot.MoveGroupPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MoveGroupPayload.Rehearsal(childComplexity), true
 
 	case "Mutation.createAsset":
 		if e.ComplexityRoot.Mutation.CreateAsset == nil {
@@ -2864,12 +2925,123 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RecordReadingsPayload.Accepted(childComplexity), true
 
+	case "Rehearsal.effects":
+		if e.ComplexityRoot.Rehearsal.Effects == nil {
+			break
+		}
+
+		args, err := ec.field_Rehearsal_effects_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Rehearsal.Effects(childComplexity, args["first"].(*int), args["after"].(*string)), true
+	case "Rehearsal.groups":
+		if e.ComplexityRoot.Rehearsal.Groups == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rehearsal.Groups(childComplexity), true
+	case "Rehearsal.policiesGained":
+		if e.ComplexityRoot.Rehearsal.PoliciesGained == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rehearsal.PoliciesGained(childComplexity), true
+	case "Rehearsal.policiesLost":
+		if e.ComplexityRoot.Rehearsal.PoliciesLost == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rehearsal.PoliciesLost(childComplexity), true
+	case "Rehearsal.relations":
+		if e.ComplexityRoot.Rehearsal.Relations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rehearsal.Relations(childComplexity), true
+	case "Rehearsal.token":
+		if e.ComplexityRoot.Rehearsal.Token == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rehearsal.Token(childComplexity), true
+	case "Rehearsal.twins":
+		if e.ComplexityRoot.Rehearsal.Twins == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rehearsal.Twins(childComplexity), true
+
+	case "RehearsedEffect.gained":
+		if e.ComplexityRoot.RehearsedEffect.Gained == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffect.Gained(childComplexity), true
+	case "RehearsedEffect.lost":
+		if e.ComplexityRoot.RehearsedEffect.Lost == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffect.Lost(childComplexity), true
+	case "RehearsedEffect.object":
+		if e.ComplexityRoot.RehearsedEffect.Object == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffect.Object(childComplexity), true
+
+	case "RehearsedEffectConnection.edges":
+		if e.ComplexityRoot.RehearsedEffectConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffectConnection.Edges(childComplexity), true
+	case "RehearsedEffectConnection.nodes":
+		if e.ComplexityRoot.RehearsedEffectConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffectConnection.Nodes(childComplexity), true
+	case "RehearsedEffectConnection.pageInfo":
+		if e.ComplexityRoot.RehearsedEffectConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffectConnection.PageInfo(childComplexity), true
+	case "RehearsedEffectConnection.totalCount":
+		if e.ComplexityRoot.RehearsedEffectConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffectConnection.TotalCount(childComplexity), true
+
+	case "RehearsedEffectEdge.cursor":
+		if e.ComplexityRoot.RehearsedEffectEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffectEdge.Cursor(childComplexity), true
+	case "RehearsedEffectEdge.node":
+		if e.ComplexityRoot.RehearsedEffectEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffectEdge.Node(childComplexity), true
+
 	case "RelatePayload.from":
 		if e.ComplexityRoot.RelatePayload.From == nil {
 			break
 		}
 
 		return e.ComplexityRoot.RelatePayload.From(childComplexity), true
+	case "RelatePayload.rehearsal":
+		if e.ComplexityRoot.RelatePayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RelatePayload.Rehearsal(childComplexity), true
 	case "RelatePayload.to":
 		if e.ComplexityRoot.RelatePayload.To == nil {
 			break
@@ -3309,6 +3481,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UnrelatePayload.From(childComplexity), true
+	case "UnrelatePayload.rehearsal":
+		if e.ComplexityRoot.UnrelatePayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnrelatePayload.Rehearsal(childComplexity), true
 	case "UnrelatePayload.to":
 		if e.ComplexityRoot.UnrelatePayload.To == nil {
 			break
@@ -3362,6 +3540,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpdatePolicyPayload.Policy(childComplexity), true
+	case "UpdatePolicyPayload.rehearsal":
+		if e.ComplexityRoot.UpdatePolicyPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdatePolicyPayload.Rehearsal(childComplexity), true
 
 	case "UpdateTemplatePayload.template":
 		if e.ComplexityRoot.UpdateTemplatePayload.Template == nil {
@@ -4572,14 +4756,20 @@ input MoveGroupInput {
   name: String
   """Refuse with CONFLICT if the group has another version."""
   ifVersion: Int
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `moveGroup` + "`" + ` did."""
 type MoveGroupPayload {
-  """The group as it is now."""
-  group: Group!
-  """How many groups have another path now: the group and all below it, or none if it was there already."""
+  """The group as it is now: null if the move was only rehearsed."""
+  group: Group
+  """How many groups have another path now: the group and all below it, or none if it was there already, or if the move was only rehearsed."""
   moved: Int!
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """Which group to delete. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `path` + "`" + `."""
@@ -4592,14 +4782,20 @@ input DeleteGroupInput {
   ifVersion: Int
   """Whether to delete everything below the group too, and to end the relations of its members."""
   cascade: Boolean! = false
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `deleteGroup` + "`" + ` did."""
 type DeleteGroupPayload {
-  """The id of what was deleted."""
-  deletedId: ID!
-  """How much was deleted with it."""
+  """The id of what was deleted: null if the deletion was only rehearsed."""
+  deletedId: ID
+  """How much was deleted with it; nothing if the deletion was only rehearsed."""
   deleted: DeletedGroups!
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """How much a deletion took away."""
@@ -4931,12 +5127,18 @@ input CreatePolicyInput {
   document: JSONObject!
   """Paths of the groups that it applies to: at least one."""
   appliesTo: [String!]!
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `createPolicy` + "`" + ` made."""
 type CreatePolicyPayload {
-  """The new policy."""
-  policy: Policy!
+  """The new policy: null if it was only rehearsed."""
+  policy: Policy
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """What to change of a policy. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `reference` + "`" + `."""
@@ -4955,12 +5157,18 @@ input UpdatePolicyInput {
   appliesTo: [String!]
   """Refuse with CONFLICT if the policy has another version."""
   ifVersion: Int
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `updatePolicy` + "`" + ` did."""
 type UpdatePolicyPayload {
-  """The policy as it is now."""
-  policy: Policy!
+  """The policy as it is now: null if the change was only rehearsed."""
+  policy: Policy
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """Which policy to delete. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `reference` + "`" + `."""
@@ -4969,12 +5177,18 @@ input DeletePolicyInput {
   id: ID
   """The policy's reference."""
   reference: String
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `deletePolicy` + "`" + ` did."""
 type DeletePolicyPayload {
-  """The id of what was deleted."""
-  deletedId: ID!
+  """The id of what was deleted: null if the deletion was only rehearsed."""
+  deletedId: ID
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 `, BuiltIn: false},
 	{Name: "../../schema/reading.graphqls", Input: `extend type Query {
@@ -5084,6 +5298,62 @@ type DeadLetterEdge {
   node: DeadLetter!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/rehearsal.graphqls", Input: `"""
+What a change would do, found out without making it: which devices and assets would inherit other policies. Nothing is
+written and nobody waits. A change that concerns more than 200,000 devices and assets cannot be rehearsed.
+"""
+type Rehearsal {
+  """Given back with the change, it makes it be refused with CONFLICT if it would not do any more what is said here."""
+  token: String!
+  """How many devices and assets would inherit other policies."""
+  twins: Int!
+  """How many policies they would gain, over all of them."""
+  policiesGained: Int!
+  """How many policies they would lose, over all of them."""
+  policiesLost: Int!
+  """How many groups would be moved or deleted."""
+  groups: Int!
+  """How many relations would be made or ended."""
+  relations: Int!
+  """The effect on each of these devices and assets: devices first, each by reference."""
+  effects(
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+  ): RehearsedEffectConnection!
+}
+
+"""What a change would do to a device or an asset."""
+type RehearsedEffect {
+  """The device or the asset."""
+  object: Related!
+  """The policies that it would inherit and does not now, most specific first."""
+  gained: [Policy!]!
+  """The policies that it inherits and would not any more, most specific first."""
+  lost: [Policy!]!
+}
+
+"""A page of effects."""
+type RehearsedEffectConnection {
+  """The effects with their cursors."""
+  edges: [RehearsedEffectEdge!]!
+  """The effects."""
+  nodes: [RehearsedEffect!]!
+  """Where the page lies."""
+  pageInfo: PageInfo!
+  """How many there are in the whole list."""
+  totalCount: Int!
+}
+
+"""One effect in a page."""
+type RehearsedEffectEdge {
+  """Where the effect lies in the list."""
+  cursor: String!
+  """The effect."""
+  node: RehearsedEffect!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/relation.graphqls", Input: `extend type Mutation {
   """Relates one object to another, as their templates allow. Relating twice changes nothing."""
   relate(
@@ -5132,14 +5402,20 @@ input RelateInput {
   relation: String!
   """Where it leads."""
   to: ObjectRef!
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `relate` + "`" + ` did."""
 type RelatePayload {
-  """The object where the relation starts."""
-  from: Related!
-  """The object it leads to."""
-  to: Related!
+  """The object where the relation starts: null if it was only rehearsed."""
+  from: Related
+  """The object it leads to: null if it was only rehearsed."""
+  to: Related
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """Which relation to end."""
@@ -5150,14 +5426,20 @@ input UnrelateInput {
   relation: String!
   """Where it leads."""
   to: ObjectRef!
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `unrelate` + "`" + ` did."""
 type UnrelatePayload {
-  """The object where the relation started."""
-  from: Related!
-  """The object it led to."""
-  to: Related!
+  """The object where the relation started: null if the end was only rehearsed."""
+  from: Related
+  """The object it led to: null if the end was only rehearsed."""
+  to: Related
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 `, BuiltIn: false},
 	{Name: "../../schema/scalars.graphqls", Input: `"""A moment in UTC: RFC 3339 with milliseconds, such as ` + "`" + `2026-03-29T01:00:00.000Z` + "`" + `."""
@@ -6297,6 +6579,8 @@ func (ec *executionContext) childFields_CreatePolicyPayload(ctx context.Context,
 	switch field.Name {
 	case "policy":
 		return ec.fieldContext_CreatePolicyPayload_policy(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_CreatePolicyPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreatePolicyPayload", field.Name)
 }
@@ -6377,6 +6661,8 @@ func (ec *executionContext) childFields_DeleteGroupPayload(ctx context.Context, 
 		return ec.fieldContext_DeleteGroupPayload_deletedId(ctx, field)
 	case "deleted":
 		return ec.fieldContext_DeleteGroupPayload_deleted(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_DeleteGroupPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteGroupPayload", field.Name)
 }
@@ -6405,6 +6691,8 @@ func (ec *executionContext) childFields_DeletePolicyPayload(ctx context.Context,
 	switch field.Name {
 	case "deletedId":
 		return ec.fieldContext_DeletePolicyPayload_deletedId(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_DeletePolicyPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeletePolicyPayload", field.Name)
 }
@@ -6741,6 +7029,8 @@ func (ec *executionContext) childFields_MoveGroupPayload(ctx context.Context, fi
 		return ec.fieldContext_MoveGroupPayload_group(ctx, field)
 	case "moved":
 		return ec.fieldContext_MoveGroupPayload_moved(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_MoveGroupPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MoveGroupPayload", field.Name)
 }
@@ -6851,12 +7141,70 @@ func (ec *executionContext) childFields_RecordReadingsPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type RecordReadingsPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Rehearsal(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "token":
+		return ec.fieldContext_Rehearsal_token(ctx, field)
+	case "twins":
+		return ec.fieldContext_Rehearsal_twins(ctx, field)
+	case "policiesGained":
+		return ec.fieldContext_Rehearsal_policiesGained(ctx, field)
+	case "policiesLost":
+		return ec.fieldContext_Rehearsal_policiesLost(ctx, field)
+	case "groups":
+		return ec.fieldContext_Rehearsal_groups(ctx, field)
+	case "relations":
+		return ec.fieldContext_Rehearsal_relations(ctx, field)
+	case "effects":
+		return ec.fieldContext_Rehearsal_effects(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Rehearsal", field.Name)
+}
+
+func (ec *executionContext) childFields_RehearsedEffect(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "object":
+		return ec.fieldContext_RehearsedEffect_object(ctx, field)
+	case "gained":
+		return ec.fieldContext_RehearsedEffect_gained(ctx, field)
+	case "lost":
+		return ec.fieldContext_RehearsedEffect_lost(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RehearsedEffect", field.Name)
+}
+
+func (ec *executionContext) childFields_RehearsedEffectConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_RehearsedEffectConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_RehearsedEffectConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_RehearsedEffectConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_RehearsedEffectConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RehearsedEffectConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_RehearsedEffectEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_RehearsedEffectEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_RehearsedEffectEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RehearsedEffectEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_RelatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "from":
 		return ec.fieldContext_RelatePayload_from(ctx, field)
 	case "to":
 		return ec.fieldContext_RelatePayload_to(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_RelatePayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RelatePayload", field.Name)
 }
@@ -7081,6 +7429,8 @@ func (ec *executionContext) childFields_UnrelatePayload(ctx context.Context, fie
 		return ec.fieldContext_UnrelatePayload_from(ctx, field)
 	case "to":
 		return ec.fieldContext_UnrelatePayload_to(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_UnrelatePayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UnrelatePayload", field.Name)
 }
@@ -7125,6 +7475,8 @@ func (ec *executionContext) childFields_UpdatePolicyPayload(ctx context.Context,
 	switch field.Name {
 	case "policy":
 		return ec.fieldContext_UpdatePolicyPayload_policy(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_UpdatePolicyPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdatePolicyPayload", field.Name)
 }
