@@ -12,8 +12,8 @@ import (
 	"github.com/holon-registry/holon/registry"
 )
 
-// told is what a rehearsal says, in short.
-func told(r *registry.Rehearsal) []string {
+// inShort is what a rehearsal says, in short.
+func inShort(r *registry.Rehearsal) []string {
 	out := []string{fmt.Sprintf("%d twins +%d -%d, %d groups, %d relations", r.Twins, r.PoliciesGained, r.PoliciesLost, r.Groups, r.Relations)}
 	for _, e := range r.Twin {
 		out = append(out, fmt.Sprintf("%s +%q -%q", e.Key, referencesOf(e.Gained), referencesOf(e.Lost)))
@@ -39,7 +39,7 @@ func TestRehearsals(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 			return
 		}
-		if diff := cmp.Diff(want, told(r)); diff != "" || r.Token == "" {
+		if diff := cmp.Diff(want, inShort(r)); diff != "" || r.Token == "" {
 			t.Errorf("%s, token %q (-want +got):\n%s", what, r.Token, diff)
 		}
 	}
@@ -223,7 +223,7 @@ func TestRehearsalsByDeed(t *testing.T) {
 				want = append(want, fmt.Sprintf("1/%s +%q -%q", reference, gained, lost))
 			}
 		}
-		if diff := cmp.Diff(want, told(r)[1:]); diff != "" {
+		if diff := cmp.Diff(want, inShort(r)[1:]); diff != "" {
 			t.Errorf("step %d (-did +rehearsed):\n%s", step, diff)
 		}
 	}
