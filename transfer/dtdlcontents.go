@@ -155,7 +155,7 @@ func (c *contents) relationship(name string, o object) {
 	if target := o.text("target"); target != "" {
 		base, _, _ := strings.Cut(target, ";")
 		if known := c.dtdl.names[base]; known != "" {
-			rule.Templates = []string{known}
+			rule.Templates = c.andHeirs(base)
 		} else {
 			c.note("relationship %s leads to %s, which is not in the files: it may lead to any device", name, target)
 		}
@@ -172,6 +172,30 @@ func (c *contents) relationship(name string, o object) {
 		}
 	}
 	c.into.Relations = append(c.into.Relations, rule)
+}
+
+// andHeirs are the templates of an interface and of all that extend it, which a
+// relationship to it may lead to as well.
+func (c *contents) andHeirs(base string) []string {
+	heirs := map[string]bool{base: true}
+	for again := true; again; {
+		again = false
+		for i := range c.interfaces {
+			it := &c.interfaces[i]
+			for _, parent := range it.Object.list("extends") {
+				of, _, _ := strings.Cut(interfaceID(parent), ";")
+				if heirs[of] && !heirs[it.base] {
+					heirs[it.base], again = true, true
+				}
+			}
+		}
+	}
+	var out []string
+	for heir := range heirs {
+		out = append(out, c.dtdl.names[heir])
+	}
+	slices.Sort(out)
+	return out
 }
 
 // schema makes a JSON Schema of a DTDL schema.

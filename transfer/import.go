@@ -83,13 +83,13 @@ func (m *Importer) Import(ctx context.Context, feed Feed, sum Sum) (Sum, error) 
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if len(r.items) > 0 && (len(r.items) == batchSize || item.Err == nil && r.kind != "" && item.Record.RecordKind() != r.kind) {
+		if len(r.items) > 0 && (len(r.items) == batchSize || item.Record != nil && item.Err == nil && r.kind != "" && item.Record.RecordKind() != r.kind) {
 			if err := r.flush(); err != nil {
 				return err
 			}
 		}
 		r.items = append(r.items, item)
-		if item.Err == nil {
+		if item.Record != nil && item.Err == nil {
 			r.kind = item.Record.RecordKind()
 		}
 		return nil
