@@ -64,7 +64,11 @@ func (c *exportCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
 		for _, n := range header.Records {
 			total += n
 		}
-		fmt.Fprintf(os.Stderr, "exported %d records of account %s as of change %d\n", total, scope.AccountName, header.Position)
+		fmt.Fprintf(os.Stderr, "exported %d records of account %s", total, scope.AccountName)
+		if !c.Plain {
+			fmt.Fprintf(os.Stderr, " as of change %d", header.Position)
+		}
+		fmt.Fprintln(os.Stderr)
 	}
 	return nil
 }
