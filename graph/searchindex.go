@@ -38,6 +38,19 @@ func (i *indexSet) online(kind registry.Kind, property string) bool {
 	return property != "" && i.known[label(kind)+" "+property] == "ONLINE"
 }
 
+// has says whether there is an index of an attribute, in whatever state.
+func (i *indexSet) has(kind registry.Kind, property string) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.known[label(kind)+" "+property] != ""
+}
+
+func (i *indexSet) count() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.known)
+}
+
 // refresh reads the indexes anew if they were read some time ago.
 func (i *indexSet) refresh(ctx context.Context, s *Store) error {
 	i.mu.Lock()

@@ -84,7 +84,7 @@ func (s *Store) makeIndexes(ctx context.Context, holder string) error {
 	if err := s.indexes.read(ctx, s); err != nil {
 		return err
 	}
-	wanted = slices.DeleteFunc(wanted, func(i attributeIndex) bool { return s.indexes.known[label(i.kind)+" "+i.property] != "" })
+	wanted = slices.DeleteFunc(wanted, func(i attributeIndex) bool { return s.indexes.has(i.kind, i.property) })
 	if len(wanted) == 0 {
 		return nil
 	}
@@ -97,7 +97,7 @@ func (s *Store) makeIndexes(ctx context.Context, holder string) error {
 		return strings.Compare(string(a.kind)+a.property, string(b.kind)+b.property)
 	})
 	for _, index := range wanted {
-		if len(s.indexes.known) >= maxIndexes {
+		if s.indexes.count() >= maxIndexes {
 			return registry.LimitExceeded("the database has %d indexes of attributes: there is no room for %s", maxIndexes, index.property)
 		}
 		if err := s.makeIndex(ctx, index); err != nil {

@@ -49,6 +49,11 @@ func TestSearchedAttributes(t *testing.T) {
 			t.Errorf("%s finds %q", where, got)
 		}
 	}
+	for _, where := range []string{"attributes.probed startsWith 'x'", "attributes.probed >= 'x' and attributes.probed != nil", "attributes.probed", "attributes.probed in ['[x', 0]"} {
+		if got := w.search(registry.Search{Where: where, Kinds: s.Kinds}); len(got) != 0 {
+			t.Errorf("%s finds %q", where, got)
+		}
+	}
 	// What does not narrow still walks.
 	_, err = w.Search(w.Context(), w.scope, s, registry.PageRequest{Size: 1})
 	violates(t, err, "where", "walk")

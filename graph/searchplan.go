@@ -169,7 +169,7 @@ func (p partPlanner) from(conjuncts []rule.Conjunct) (part searchPart, walk stri
 		if len(p.search.Templates) == 1 {
 			part.prefix = "n.templateFold"
 		}
-		if len(conjuncts) > 0 || p.search.State != "" || len(p.search.OrderBy) > 0 || len(p.search.Templates) > 1 || p.search.Under != "" {
+		if len(conjuncts) > 0 || p.search.State != "" || len(p.search.OrderBy) > 0 || len(p.search.Templates) > 1 {
 			walk = part.match
 		}
 	}

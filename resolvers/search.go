@@ -181,7 +181,10 @@ func facetsAsked(ctx context.Context) []facetAsked {
 		arguments := f.ArgumentMap(variables)
 		field, _ := arguments["field"].(string)
 		asked := facetAsked{registry.FacetRequest{Field: field, First: int(numberOr(arguments["first"], 100))}, f.Alias}
-		ranges, _ := arguments["ranges"].([]any)
+		ranges, isList := arguments["ranges"].([]any)
+		if !isList && arguments["ranges"] != nil {
+			ranges = []any{arguments["ranges"]} // one stands for a list of one
+		}
 		for _, item := range ranges {
 			ends, _ := item.(map[string]any)
 			asked.Ranges = append(asked.Ranges, registry.FloatRange{From: end(ends["from"]), To: end(ends["to"])})

@@ -102,3 +102,49 @@ func TestSearchPages(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 }
+
+// TestMatching changes and deletes what a search finds, with the token of a
+// rehearsal; and counts ranges that variables name.
+func TestMatching(t *testing.T) {
+	t.Parallel()
+	client, account := newAccount(t)
+	loadDemo(t, client, account)
+	type payload struct {
+		Matched, Updated, Deleted int
+		Token                     string
+	}
+	const update = `mutation($where: String!, $rehearse: Boolean!, $token: String) {
+		updateMatching(input: {where: $where, patch: {attributes: {batteryV: 3.1}, description: "low"}, rehearse: $rehearse, token: $token}) { matched updated token } }`
+	variables := map[string]any{"where": "kind == 'device' and reference contains 'denver'", "rehearse": true}
+	rehearsed := ask[struct{ UpdateMatching payload }](t, client, update, variables).UpdateMatching
+	variables["rehearse"], variables["token"] = false, rehearsed.Token
+	done := ask[struct{ UpdateMatching payload }](t, client, update, variables).UpdateMatching
+	if rehearsed.Matched != 2 || rehearsed.Updated != 0 || done.Matched != 2 || done.Updated != 2 {
+		t.Errorf("rehearsed %+v, done %+v", rehearsed, done)
+	}
+	variables["where"] = "kind == 'device'"
+	if err := client.query(t.Context(), update, variables, nil); err == nil || !strings.HasPrefix(err.Error(), string(registry.CodeConflict)) {
+		t.Errorf("a token of another search: %v", err)
+	}
+	type facet struct {
+		Value    any
+		From, To *float64
+		Count    int
+	}
+	got := ask[struct {
+		Search struct{ Low, One, Words []facet }
+	}](t, client, `query($ranges: [FloatRangeInput!], $first: Int!) { search(kinds: [DEVICE]) {
+		low: facets(field: "attributes.batteryV", ranges: $ranges) { from to count } one: facets(field: "attributes.batteryV", ranges: {from: 3.2}) { count } words: facets(field: "description", first: $first) { value count } } }`,
+		map[string]any{"ranges": []any{map[string]any{"to": 3.2}, map[string]any{"from": 3.2, "to": 4}}, "first": 1}).Search
+	if len(got.Low) != 2 || got.Low[0].Count != 2 || got.Low[1].Count != 2 || got.Low[0].From != nil || *got.Low[1].To != 4 || len(got.One) != 1 || got.One[0].Count != 2 || len(got.Words) != 1 || got.Words[0].Value != "low" {
+		t.Errorf("facets: %+v", got)
+	}
+	deleted := ask[struct{ DeleteMatching payload }](t, client, `mutation { deleteMatching(input: {where: "description == 'low'"}) { matched deleted } }`, nil).DeleteMatching
+	if left := ask[struct{ Devices struct{ TotalCount int } }](t, client, `{ devices { totalCount } }`, nil); deleted.Deleted != 2 || left.Devices.TotalCount != 2 {
+		t.Errorf("deleted %+v, left %+v", deleted, left)
+	}
+	err := client.query(t.Context(), `mutation { deleteMatching(input: {kinds: [DEVICE]}) { deleted } }`, nil, nil)
+	if err == nil || !strings.HasPrefix(err.Error(), string(registry.CodeInvalid)) {
+		t.Errorf("without a criterion: %v", err)
+	}
+}
