@@ -120,7 +120,7 @@ func (s *Store) past(ctx context.Context, scope registry.Scope, ids []registry.I
 	found, _, err := one(ctx, s.reading(scope), pastByIDs, p, func(f fields) map[registry.ID]registry.Node {
 		out := map[registry.ID]registry.Node{}
 		for _, item := range f.maps("objects") {
-			if node := pastObject(item, scope); node != nil {
+			if node := pastObject(item); node != nil {
 				out[item.id("id")] = node
 			}
 		}
@@ -161,22 +161,20 @@ func (s *Store) pastWithKeys(ctx context.Context, scope registry.Scope, kind reg
 	if err != nil {
 		return nil, err
 	}
-	found, _, err := one(ctx, s.reading(scope), pastByKeys, p, keyedOf(scope))
+	found, _, err := one(ctx, s.reading(scope), pastByKeys, p, keyedOf)
 	if err != nil {
 		return nil, fmt.Errorf("%ss of the past: %w", strings.ToLower(string(kind)), err)
 	}
 	return found, nil
 }
 
-func keyedOf(scope registry.Scope) func(fields) []keyed {
-	return func(f fields) []keyed {
-		items := f.maps("objects")
-		out := make([]keyed, len(items))
-		for i, item := range items {
-			out[i] = keyed{item.text("key"), pastObject(item, scope)}
-		}
-		return out
+func keyedOf(f fields) []keyed {
+	items := f.maps("objects")
+	out := make([]keyed, len(items))
+	for i, item := range items {
+		out[i] = keyed{item.text("key"), pastObject(item)}
 	}
+	return out
 }
 
 // pastByReference returns the object that had a key.
@@ -196,23 +194,17 @@ func pastByReference[T registry.Node](ctx context.Context, s *Store, scope regis
 
 // pastObject reads an object from its snapshot. Where a group was is told by
 // the groups that were above it: it moves with them.
-func pastObject(f fields, scope registry.Scope) registry.Node {
+func pastObject(f fields) registry.Node {
 	node := fromSnapshot(f, registry.ObjectKind(f.text("kind")), "after")
-	switch node := node.(type) {
-	case *registry.Group:
-		node.AsOf = scope.AsOf
-		if above := f.maps("above"); len(above) > 0 {
-			node.Name, node.ParentID, node.Depth, node.Path = above[0].text("name"), above[0].id("id"), len(above), ""
-			for _, step := range above {
-				node.Path = "/" + step.text("name") + node.Path
-			}
+	group, ok := node.(*registry.Group)
+	if !ok {
+		return node
+	}
+	if above := f.maps("above"); len(above) > 0 {
+		group.Name, group.ParentID, group.Depth, group.Path = above[0].text("name"), above[0].id("id"), len(above), ""
+		for _, step := range above {
+			group.Path = "/" + step.text("name") + group.Path
 		}
-	case *registry.Device:
-		node.AsOf = scope.AsOf
-	case *registry.Asset:
-		node.AsOf = scope.AsOf
-	case *registry.Policy:
-		node.AsOf = scope.AsOf
 	}
 	return node
 }

@@ -57,7 +57,7 @@ func (s *Store) walkKeys(scope registry.Scope, kind registry.ObjectKind, backwar
 		if err != nil {
 			return nil, err
 		}
-		found, _, err := one(ctx, s.reading(scope), pastLists[way], p, keyedOf(scope))
+		found, _, err := one(ctx, s.reading(scope), pastLists[way], p, keyedOf)
 		return found, err
 	}
 }

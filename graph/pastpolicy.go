@@ -84,31 +84,28 @@ type pastPolicy struct {
 	deepest, depthSum int
 }
 
-func pastClosureOf(scope registry.Scope) func(fields) pastClosure {
-	return func(f fields) pastClosure {
-		out := pastClosure{root: f.id("root"), ways: map[registry.ID][]way{}, chains: map[registry.ID][]registry.ID{}}
-		for _, chain := range f.maps("chains") {
-			out.chains[chain.id("id")] = chain.ids("above")
-		}
-		for _, thing := range f.maps("things") {
-			ways := []way{}
-			for _, w := range thing.maps("ways") {
-				group := w.id("group")
-				ways = append(ways, way{w.text("relation"), append([]registry.ID{group}, out.chains[group]...)})
-			}
-			out.ways[thing.id("id")] = ways
-		}
-		above := out.above()
-		for _, item := range f.maps("policies") {
-			policy, _ := fromSnapshot(item, registry.ObjectPolicy, "after").(*registry.Policy)
-			policy.AsOf = scope.AsOf
-			out.policies = append(out.policies, rankedThen(policy, item.ids("groups"), above))
-		}
-		slices.SortFunc(out.policies, func(a, b pastPolicy) int {
-			return cmp.Or(b.deepest-a.deepest, b.depthSum-a.depthSum, strings.Compare(Fold(a.policy.Reference), Fold(b.policy.Reference)))
-		})
-		return out
+func pastClosureOf(f fields) pastClosure {
+	out := pastClosure{root: f.id("root"), ways: map[registry.ID][]way{}, chains: map[registry.ID][]registry.ID{}}
+	for _, chain := range f.maps("chains") {
+		out.chains[chain.id("id")] = chain.ids("above")
 	}
+	for _, thing := range f.maps("things") {
+		ways := []way{}
+		for _, w := range thing.maps("ways") {
+			group := w.id("group")
+			ways = append(ways, way{w.text("relation"), append([]registry.ID{group}, out.chains[group]...)})
+		}
+		out.ways[thing.id("id")] = ways
+	}
+	above := out.above()
+	for _, item := range f.maps("policies") {
+		policy, _ := fromSnapshot(item, registry.ObjectPolicy, "after").(*registry.Policy)
+		out.policies = append(out.policies, rankedThen(policy, item.ids("groups"), above))
+	}
+	slices.SortFunc(out.policies, func(a, b pastPolicy) int {
+		return cmp.Or(b.deepest-a.deepest, b.depthSum-a.depthSum, strings.Compare(Fold(a.policy.Reference), Fold(b.policy.Reference)))
+	})
+	return out
 }
 
 // above are the groups above each group that was met.
@@ -167,7 +164,7 @@ func (s *Store) pastClosure(ctx context.Context, scope registry.Scope, things []
 	if err != nil {
 		return pastClosure{}, err
 	}
-	closure, _, err := one(ctx, s.reading(scope), pastInherited, p, pastClosureOf(scope))
+	closure, _, err := one(ctx, s.reading(scope), pastInherited, p, pastClosureOf)
 	if err != nil {
 		return closure, fmt.Errorf("inherited policies of the past: %w", err)
 	}
@@ -238,10 +235,9 @@ func (s *Store) explainPast(ctx context.Context, scope registry.Scope, thing reg
 		return nil, fmt.Errorf("groups of policy %s: %w", reference, err)
 	}
 	slices.SortFunc(groups, func(a, b fields) int { return strings.Compare(Fold(a.text("path")), Fold(b.text("path"))) })
-	explanation := &registry.PolicyExplanation{PolicyID: policy.ID, Inherited: true, AsOf: scope.AsOf}
+	explanation := &registry.PolicyExplanation{PolicyID: policy.ID, Inherited: true}
 	for _, group := range groups {
 		reach := reached(group.id("id"), group.id("id") == closure.root, ways)
-		reach.AsOf = scope.AsOf
 		explanation.Inherited = explanation.Inherited && reach.Reached
 		explanation.Groups = append(explanation.Groups, reach)
 	}

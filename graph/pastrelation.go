@@ -63,7 +63,7 @@ func (s *Store) pastRelations(ctx context.Context, scope registry.Scope, ids []r
 	_, _, err = one(ctx, s.reading(scope), pastRelations, p, func(f fields) struct{} {
 		for _, item := range f.maps("things") {
 			known[item.id("id")] = mergeRelations(
-				pastRelationList(item, "out", registry.DirectionOut, scope), pastRelationList(item, "in", registry.DirectionIn, scope))
+				pastRelationList(item, "out", registry.DirectionOut), pastRelationList(item, "in", registry.DirectionIn))
 		}
 		return struct{}{}
 	})
@@ -73,7 +73,7 @@ func (s *Store) pastRelations(ctx context.Context, scope registry.Scope, ids []r
 	return slots(ids, known), nil
 }
 
-func pastRelationList(f fields, name string, direction registry.Direction, scope registry.Scope) []registry.Relation {
+func pastRelationList(f fields, name string, direction registry.Direction) []registry.Relation {
 	type ordered struct {
 		registry.Relation
 		key string
@@ -94,7 +94,7 @@ func pastRelationList(f fields, name string, direction registry.Direction, scope
 		}
 		inherits, _ := values[1].(bool)
 		list = append(list, ordered{registry.Relation{
-			Name: text(0), Direction: direction, Inherits: inherits, OtherID: registry.ID(text(2)), OtherKind: registry.Kind(text(3)), AsOf: scope.AsOf,
+			Name: text(0), Direction: direction, Inherits: inherits, OtherID: registry.ID(text(2)), OtherKind: registry.Kind(text(3)),
 		}, Fold(text(4))})
 	}
 	slices.SortFunc(list, func(a, b ordered) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.key, b.key)) })
@@ -142,7 +142,7 @@ func (s *Store) pastLinks(ctx context.Context, scope registry.Scope, ids []regis
 			links := []*registry.Link{}
 			for _, l := range twin.maps("links") {
 				link := linkOf(l)
-				link.AssetID, link.AsOf = l.id("asset"), scope.AsOf
+				link.AssetID = l.id("asset")
 				links = append(links, &link)
 			}
 			slices.SortFunc(links, newestLink)

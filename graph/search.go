@@ -12,6 +12,9 @@ import (
 // its score if it is for words, and at last by kind (groups, devices, assets)
 // and key.
 func (s *Store) Search(ctx context.Context, scope registry.Scope, search registry.Search, page registry.PageRequest) (registry.Page[registry.Found], error) {
+	if scope.AsOf != nil {
+		return s.searchPast(ctx, scope, search, page)
+	}
 	var none registry.Page[registry.Found]
 	plan, err := s.planSearch(ctx, s.reading(scope), scope, search)
 	if err != nil {
@@ -45,6 +48,10 @@ func (s *Store) Search(ctx context.Context, scope registry.Scope, search registr
 // Summarize counts what a search finds, in all and by the values of fields, in
 // one round trip (and those that a regular expression takes).
 func (s *Store) Summarize(ctx context.Context, scope registry.Scope, search registry.Search, facets []registry.FacetRequest) (registry.Summary, error) {
+	if scope.AsOf != nil {
+		n, err := s.countFound(ctx, scope, search)
+		return registry.Summary{Total: n}, err
+	}
 	search.OrderBy = nil
 	plan, err := s.planSearch(ctx, s.reading(scope), scope, search)
 	if err != nil {

@@ -13,8 +13,6 @@ type Link struct {
 	Since    time.Time
 	// Until is nil while the link holds.
 	Until *time.Time
-	// AsOf is the moment that the link was asked as of; nil is now.
-	AsOf *time.Time
 }
 
 // MeasureMapping maps a device's measure to an asset's.

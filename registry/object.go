@@ -30,9 +30,6 @@ type Object struct {
 	Version   int
 	CreatedAt time.Time
 	UpdatedAt time.Time
-	// AsOf is the moment that the object was asked as of; nil is now. Its edges
-	// are those of that moment.
-	AsOf *time.Time `json:"-"`
 }
 
 // Kind tells the nouns that have templates and relations apart.

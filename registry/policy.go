@@ -1,7 +1,5 @@
 package registry
 
-import "time"
-
 // Policy is a document that applies where all of its groups apply.
 type Policy struct {
 	Object
@@ -47,8 +45,6 @@ type PolicyExplanation struct {
 	// Groups has one entry for each group of the policy, in the order of their
 	// paths.
 	Groups []PolicyReach
-	// AsOf is the moment that the explanation is of; nil is now.
-	AsOf *time.Time
 }
 
 // PolicyReach says how a group that a policy applies to was reached.
@@ -64,8 +60,6 @@ type PolicyReach struct {
 	// both included; empty if it was not reached or the group is the root and
 	// the thing has no membership.
 	Via []ID
-	// AsOf is the moment that this is of; nil is now.
-	AsOf *time.Time
 }
 
 // RelationName is the relation of membership, nil where there is none.

@@ -1,7 +1,5 @@
 package registry
 
-import "time"
-
 // NewRelation names the objects that one relation leads to, or comes from.
 type NewRelation struct {
 	Name string
@@ -20,8 +18,6 @@ type Relation struct {
 	// OtherID and OtherKind say what is at the other end.
 	OtherID   ID
 	OtherKind Kind
-	// AsOf is the moment that the relation was asked as of; nil is now.
-	AsOf *time.Time
 }
 
 // Related is what a relation can lead to: a group, a device or an asset.

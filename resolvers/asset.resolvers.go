@@ -65,12 +65,12 @@ func (r *assetResolver) Measurements(ctx context.Context, obj *registry.Asset, m
 
 // Samples is the resolver for the samples field.
 func (r *assetResolver) Samples(ctx context.Context, obj *registry.Asset, measure string, from time.Time, to time.Time, limit int) (*registry.Samples, error) {
-	return r.Graph.Samples(ctx, scopeFrom(ctx), obj.ID, measure, from, to, limit)
+	return r.samples(ctx, obj.ID, measure, from, to, limit)
 }
 
 // Aggregate is the resolver for the aggregate field.
 func (r *assetResolver) Aggregate(ctx context.Context, obj *registry.Asset, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) ([]*registry.AggregatePoint, error) {
-	return r.Graph.Aggregate(ctx, scopeFrom(ctx), obj.ID, measure, from, to, every, function)
+	return r.aggregate(ctx, obj.ID, measure, from, to, every, function)
 }
 
 // Changes is the resolver for the changes field.
@@ -136,12 +136,12 @@ func (r *mutationResolver) DeleteAssets(ctx context.Context, input generated.Del
 }
 
 // Asset is the resolver for the asset field.
-func (r *queryResolver) Asset(ctx context.Context, reference string) (*registry.Asset, error) {
+func (r *queryResolver) Asset(ctx context.Context, reference string, asOf *time.Time) (*registry.Asset, error) {
 	return r.asset(ctx, reference)
 }
 
 // Assets is the resolver for the assets field.
-func (r *queryResolver) Assets(ctx context.Context, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*generated.AssetConnection, error) {
+func (r *queryResolver) Assets(ctx context.Context, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*generated.AssetConnection, error) {
 	if narrowed(where, orderBy) {
 		search := searchIn(registry.KindAsset, under, template, where, orderBy)
 		search.State = value(state)

@@ -21,14 +21,14 @@ func complexity() generated.ComplexityRoot {
 	var root generated.ComplexityRoot
 
 	q := &root.Query
-	q.Groups = func(child int, _, _ *string, _ []string, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string) int {
+	q.Groups = func(child int, _, _ *string, _ []string, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string, _ *time.Time) int {
 		return page(child, first, last)
 	}
-	q.Devices = func(child int, _, _ *string, _ *registry.State, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string) int {
+	q.Devices = func(child int, _, _ *string, _ *registry.State, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string, _ *time.Time) int {
 		return page(child, first, last)
 	}
 	q.Assets = q.Devices
-	q.Policies = func(child int, _ *string, first *int, _ *string, last *int, _ *string) int {
+	q.Policies = func(child int, _ *string, first *int, _ *string, last *int, _ *string, _ *time.Time) int {
 		return page(child, first, last)
 	}
 	q.Templates = func(child int, _ *registry.Kind, _ *registry.TemplateStatus, first *int, _ *string, last *int, _ *string) int {
@@ -48,7 +48,8 @@ func complexity() generated.ComplexityRoot {
 		// Counting reads everything that is found, however few values are returned.
 		return facetCost + max(first, 0)*child/10
 	}
-	q.InheritedPolicies = func(child int, _ []string, _ *string) int { return list(child) }
+	q.InheritedPolicies = func(child int, _ []string, _ *string, _ *time.Time) int { return list(child) }
+	q.InheritedPolicies = func(child int, _ []string, _ *string, _ *time.Time) int { return list(child) }
 	q.Nodes = func(child int, ids []registry.ID) int { return 1 + len(ids)*max(child, 1) }
 
 	m := &root.Mutation

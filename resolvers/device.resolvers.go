@@ -65,12 +65,12 @@ func (r *deviceResolver) Measurements(ctx context.Context, obj *registry.Device,
 
 // Samples is the resolver for the samples field.
 func (r *deviceResolver) Samples(ctx context.Context, obj *registry.Device, measure string, from time.Time, to time.Time, limit int) (*registry.Samples, error) {
-	return r.Graph.Samples(ctx, scopeFrom(ctx), obj.ID, measure, from, to, limit)
+	return r.samples(ctx, obj.ID, measure, from, to, limit)
 }
 
 // Aggregate is the resolver for the aggregate field.
 func (r *deviceResolver) Aggregate(ctx context.Context, obj *registry.Device, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) ([]*registry.AggregatePoint, error) {
-	return r.Graph.Aggregate(ctx, scopeFrom(ctx), obj.ID, measure, from, to, every, function)
+	return r.aggregate(ctx, obj.ID, measure, from, to, every, function)
 }
 
 // Changes is the resolver for the changes field.
@@ -136,12 +136,12 @@ func (r *mutationResolver) DeleteDevices(ctx context.Context, input generated.De
 }
 
 // Device is the resolver for the device field.
-func (r *queryResolver) Device(ctx context.Context, reference string) (*registry.Device, error) {
+func (r *queryResolver) Device(ctx context.Context, reference string, asOf *time.Time) (*registry.Device, error) {
 	return r.device(ctx, reference)
 }
 
 // Devices is the resolver for the devices field.
-func (r *queryResolver) Devices(ctx context.Context, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*generated.DeviceConnection, error) {
+func (r *queryResolver) Devices(ctx context.Context, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*generated.DeviceConnection, error) {
 	if narrowed(where, orderBy) {
 		search := searchIn(registry.KindDevice, under, template, where, orderBy)
 		search.State = value(state)

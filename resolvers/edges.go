@@ -97,7 +97,11 @@ func (r *Resolver) measurements(ctx context.Context, twin registry.ID, measure s
 	if err != nil {
 		return nil, err
 	}
-	page, err := r.Graph.Measurements(ctx, scopeFrom(ctx), twin, measure, from, to, request)
+	scope, err := presentScope(ctx)
+	if err != nil {
+		return nil, err
+	}
+	page, err := r.Graph.Measurements(ctx, scope, twin, measure, from, to, request)
 	if err != nil {
 		return nil, err
 	}
@@ -110,4 +114,22 @@ func (r *Resolver) measurements(ctx context.Context, twin registry.ID, measure s
 		return &generated.MeasurementEdge{Cursor: cursor, Node: &m}
 	})
 	return connection, nil
+}
+
+// samples reads many measurements at once.
+func (r *Resolver) samples(ctx context.Context, twin registry.ID, measure string, from, to time.Time, limit int) (*registry.Samples, error) {
+	scope, err := presentScope(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Graph.Samples(ctx, scope, twin, measure, from, to, limit)
+}
+
+// aggregate reduces measurements.
+func (r *Resolver) aggregate(ctx context.Context, twin registry.ID, measure string, from, to time.Time, every time.Duration, function registry.AggregateFunction) ([]*registry.AggregatePoint, error) {
+	scope, err := presentScope(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Graph.Aggregate(ctx, scope, twin, measure, from, to, every, function)
 }

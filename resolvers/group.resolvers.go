@@ -154,12 +154,12 @@ func (r *mutationResolver) DeleteGroup(ctx context.Context, input generated.Dele
 }
 
 // Group is the resolver for the group field.
-func (r *queryResolver) Group(ctx context.Context, path string) (*registry.Group, error) {
+func (r *queryResolver) Group(ctx context.Context, path string, asOf *time.Time) (*registry.Group, error) {
 	return r.group(ctx, path)
 }
 
 // Groups is the resolver for the groups field.
-func (r *queryResolver) Groups(ctx context.Context, under *string, template *string, paths []string, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*generated.GroupConnection, error) {
+func (r *queryResolver) Groups(ctx context.Context, under *string, template *string, paths []string, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*generated.GroupConnection, error) {
 	if narrowed(where, orderBy) {
 		if paths != nil {
 			return nil, registry.InvalidField("paths", "exclusive", "name groups by paths, or search for them, not both: in a rule write path in [...]")

@@ -11,6 +11,12 @@ import (
 // loaders load the edges of objects for one request: a page of a hundred
 // devices costs as many round trips as a page of one.
 type loaders struct {
+	resolver *Resolver
+	scope    registry.Scope
+	// past are the loaders of other moments, by the moment in milliseconds.
+	mu   sync.Mutex
+	past map[int64]*loaders
+
 	templates   *loader[registry.ID, *registry.Template]
 	uses        *loader[registry.ID, graph.TemplateUse]
 	versions    *loader[registry.ID, []*registry.Template]
@@ -63,7 +69,11 @@ func (r *Resolver) WithLoaders(ctx context.Context) context.Context {
 }
 
 func loadersFrom(ctx context.Context) *loaders {
-	return ctx.Value(loadersKey{}).(*loaders)
+	l := ctx.Value(loadersKey{}).(*loaders)
+	if moment := momentFrom(ctx); moment != nil {
+		return l.at(moment)
+	}
+	return l
 }
 
 // scoped binds a batch method of the store to the request's scope.
@@ -72,7 +82,7 @@ func scoped[V any](scope registry.Scope, batch func(context.Context, registry.Sc
 }
 
 func newLoaders(r *Resolver, scope registry.Scope) *loaders {
-	l := &loaders{}
+	l := &loaders{resolver: r, scope: scope}
 	l.templates = newLoader(scoped(scope, r.Graph.TemplatesByID), follow[*registry.Template](l))
 	l.uses = newLoader(scoped(scope, r.Graph.TemplateUses), nil)
 	l.versions = newLoader(scoped(scope, r.Graph.TemplateVersions), followLists[*registry.Template](l))
@@ -84,10 +94,18 @@ func newLoaders(r *Resolver, scope registry.Scope) *loaders {
 	l.relations = newLoader(scoped(scope, r.Graph.RelationsOf), l.followRelations)
 	l.links = newLoader(scoped(scope, r.Graph.LinksOf), l.followLinks)
 	l.live = newLoader(func(ctx context.Context, ids []registry.ID) ([][]*registry.LiveValue, error) {
+		if err := onlyNow(scope); err != nil {
+			return nil, err
+		}
 		live, err := r.Live.LiveOf(ctx, scope, ids)
 		return pointers(live), err
 	}, nil)
-	l.series = newLoader(scoped(scope, r.Graph.SeriesOf), nil)
+	l.series = newLoader(func(ctx context.Context, ids []registry.ID) ([][]*registry.Series, error) {
+		if err := onlyNow(scope); err != nil {
+			return nil, err
+		}
+		return r.Graph.SeriesOf(ctx, scope, ids)
+	}, nil)
 	l.inherited.make = func(policyType string) *loader[registry.ID, []*registry.Policy] {
 		return newLoader(func(ctx context.Context, ids []registry.ID) ([][]*registry.Policy, error) {
 			return r.Graph.InheritedPolicies(ctx, scope, ids, optional(policyType))

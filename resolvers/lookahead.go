@@ -84,6 +84,13 @@ func (l *loaders) below(ctx context.Context, name string, things []registry.Node
 // group finds a group, and the first children below it as deep as the request
 // asks for them, in one round trip.
 func (r *Resolver) group(ctx context.Context, path string) (*registry.Group, error) {
+	if momentFrom(ctx) != nil {
+		group, err := absent(r.Graph.GroupByPath(ctx, scopeFrom(ctx), path))
+		if group != nil {
+			loadersFrom(ctx).siblings(ctx, []registry.Node{group})
+		}
+		return group, err
+	}
 	op := graphql.GetOperationContext(ctx)
 	pages := childPages(op, graphql.CollectFieldsCtx(ctx, everyType))
 	sizes := make([]int, len(pages))

@@ -78,12 +78,12 @@ func (r *policyReachResolver) Via(ctx context.Context, obj *registry.PolicyReach
 }
 
 // Policy is the resolver for the policy field.
-func (r *queryResolver) Policy(ctx context.Context, reference string) (*registry.Policy, error) {
+func (r *queryResolver) Policy(ctx context.Context, reference string, asOf *time.Time) (*registry.Policy, error) {
 	return absent(r.Graph.PolicyByReference(ctx, scopeFrom(ctx), reference))
 }
 
 // Policies is the resolver for the policies field.
-func (r *queryResolver) Policies(ctx context.Context, typeArg *string, first *int, after *string, last *int, before *string) (*generated.PolicyConnection, error) {
+func (r *queryResolver) Policies(ctx context.Context, typeArg *string, first *int, after *string, last *int, before *string, asOf *time.Time) (*generated.PolicyConnection, error) {
 	page, err := registry.NewPage(first, after, last, before)
 	if err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func (r *queryResolver) Policies(ctx context.Context, typeArg *string, first *in
 }
 
 // InheritedPolicies is the resolver for the inheritedPolicies field.
-func (r *queryResolver) InheritedPolicies(ctx context.Context, groups []string, typeArg *string) ([]*registry.Policy, error) {
+func (r *queryResolver) InheritedPolicies(ctx context.Context, groups []string, typeArg *string, asOf *time.Time) ([]*registry.Policy, error) {
 	return r.Graph.PoliciesOfGroups(ctx, scopeFrom(ctx), groups, typeArg)
 }
 

@@ -47,6 +47,7 @@ func principalFrom(ctx context.Context) registry.Principal {
 func scopeFrom(ctx context.Context) registry.Scope {
 	scope := principalFrom(ctx).Scope
 	scope.Request = gqlhttp.RequestID(ctx)
+	scope.AsOf = momentFrom(ctx)
 	return scope
 }
 

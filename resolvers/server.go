@@ -50,6 +50,7 @@ func NewServer(c ServerConfig) (*gqlhttp.Server, error) {
 		},
 		Authorize:       authorize,
 		BeforeOperation: r.WithLoaders,
+		BeforeField:     beforeField,
 		Limits:          c.Limits,
 		AllowedOrigins:  c.AllowedOrigins,
 		Introspection:   c.Introspection,

@@ -491,21 +491,21 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		Asset             func(childComplexity int, reference string) int
-		Assets            func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
+		Asset             func(childComplexity int, reference string, asOf *time.Time) int
+		Assets            func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Changes           func(childComplexity int, kinds []registry.ObjectKind, object *registry.ID, key *string, actor *registry.ID, under *string, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		DeadLetters       func(childComplexity int, reason *registry.DeadLetterReason, first *int, after *string, last *int, before *string) int
-		Device            func(childComplexity int, reference string) int
-		Devices           func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
-		Group             func(childComplexity int, path string) int
-		Groups            func(childComplexity int, under *string, template *string, paths []string, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
-		InheritedPolicies func(childComplexity int, groups []string, typeArg *string) int
+		Device            func(childComplexity int, reference string, asOf *time.Time) int
+		Devices           func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
+		Group             func(childComplexity int, path string, asOf *time.Time) int
+		Groups            func(childComplexity int, under *string, template *string, paths []string, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
+		InheritedPolicies func(childComplexity int, groups []string, typeArg *string, asOf *time.Time) int
 		MeasureType       func(childComplexity int, name string) int
 		MeasureTypes      func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Node              func(childComplexity int, id registry.ID) int
 		Nodes             func(childComplexity int, ids []registry.ID) int
-		Policies          func(childComplexity int, typeArg *string, first *int, after *string, last *int, before *string) int
-		Policy            func(childComplexity int, reference string) int
+		Policies          func(childComplexity int, typeArg *string, first *int, after *string, last *int, before *string, asOf *time.Time) int
+		Policy            func(childComplexity int, reference string, asOf *time.Time) int
 		Search            func(childComplexity int, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
 		Template          func(childComplexity int, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) int
 		Templates         func(childComplexity int, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) int
@@ -2711,7 +2711,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Asset(childComplexity, args["reference"].(string)), true
+		return e.ComplexityRoot.Query.Asset(childComplexity, args["reference"].(string), args["asOf"].(*time.Time)), true
 	case "Query.assets":
 		if e.ComplexityRoot.Query.Assets == nil {
 			break
@@ -2722,7 +2722,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Assets(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Assets(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
 	case "Query.changes":
 		if e.ComplexityRoot.Query.Changes == nil {
 			break
@@ -2755,7 +2755,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Device(childComplexity, args["reference"].(string)), true
+		return e.ComplexityRoot.Query.Device(childComplexity, args["reference"].(string), args["asOf"].(*time.Time)), true
 	case "Query.devices":
 		if e.ComplexityRoot.Query.Devices == nil {
 			break
@@ -2766,7 +2766,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Devices(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Devices(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
 	case "Query.group":
 		if e.ComplexityRoot.Query.Group == nil {
 			break
@@ -2777,7 +2777,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Group(childComplexity, args["path"].(string)), true
+		return e.ComplexityRoot.Query.Group(childComplexity, args["path"].(string), args["asOf"].(*time.Time)), true
 	case "Query.groups":
 		if e.ComplexityRoot.Query.Groups == nil {
 			break
@@ -2788,7 +2788,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["paths"].([]string), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["paths"].([]string), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
 	case "Query.inheritedPolicies":
 		if e.ComplexityRoot.Query.InheritedPolicies == nil {
 			break
@@ -2799,7 +2799,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.InheritedPolicies(childComplexity, args["groups"].([]string), args["type"].(*string)), true
+		return e.ComplexityRoot.Query.InheritedPolicies(childComplexity, args["groups"].([]string), args["type"].(*string), args["asOf"].(*time.Time)), true
 
 	case "Query.measureType":
 		if e.ComplexityRoot.Query.MeasureType == nil {
@@ -2855,7 +2855,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Policies(childComplexity, args["type"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Policies(childComplexity, args["type"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
 	case "Query.policy":
 		if e.ComplexityRoot.Query.Policy == nil {
 			break
@@ -2866,7 +2866,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Policy(childComplexity, args["reference"].(string)), true
+		return e.ComplexityRoot.Query.Policy(childComplexity, args["reference"].(string), args["asOf"].(*time.Time)), true
 	case "Query.search":
 		if e.ComplexityRoot.Query.Search == nil {
 			break
@@ -3733,6 +3733,8 @@ var sources = []*ast.Source{
   asset(
     """The reference."""
     reference: String!
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): Asset
   """The account's assets, by reference."""
   assets(
@@ -3754,6 +3756,8 @@ var sources = []*ast.Source{
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): AssetConnection!
 }
 
@@ -4211,6 +4215,8 @@ type ChangeEdge {
   device(
     """The reference."""
     reference: String!
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): Device
   """The account's devices, by reference."""
   devices(
@@ -4232,6 +4238,8 @@ type ChangeEdge {
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): DeviceConnection!
 }
 
@@ -4503,6 +4511,8 @@ input DeleteDevicesInput {
   group(
     """The path, such as ` + "`" + `/site/10` + "`" + `."""
     path: String!
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): Group
   """The account's groups, by path."""
   groups(
@@ -4524,6 +4534,8 @@ input DeleteDevicesInput {
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): GroupConnection!
 }
 
@@ -4985,6 +4997,8 @@ type APIKey {
   policy(
     """The reference."""
     reference: String!
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): Policy
   """The account's policies, by reference."""
   policies(
@@ -4998,6 +5012,8 @@ type APIKey {
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): PolicyConnection!
   """The policies that a thing in all of these groups would inherit, most specific first."""
   inheritedPolicies(
@@ -5005,6 +5021,8 @@ type APIKey {
     groups: [String!]!
     """Only policies of this type."""
     type: String
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): [Policy!]!
 }
 

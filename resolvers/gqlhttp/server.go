@@ -39,6 +39,9 @@ type Config struct {
 	// resolver starts and again for each event, so that no event is answered with
 	// what was loaded for an earlier one. It may be nil.
 	BeforeOperation func(context.Context) context.Context
+	// BeforeField may change the context of a field that has arguments, for its
+	// resolver and for everything below it. It may be nil.
+	BeforeField func(ctx context.Context, arguments map[string]any) context.Context
 	// Limits are the bounds; those left at zero are the defaults.
 	Limits Limits
 	// AllowedOrigins are the origins besides the server's own host whose pages may
@@ -89,6 +92,14 @@ func New(config Config) *Server {
 	}
 	h.Use(extension.FixedComplexityLimit(limits.Complexity))
 	h.Use(accounting{limits: limits, presenter: presenter, authorize: config.Authorize, before: config.BeforeOperation, observe: config.Observe})
+	if config.BeforeField != nil {
+		h.AroundFields(func(ctx context.Context, next graphql.Resolver) (any, error) {
+			if field := graphql.GetFieldContext(ctx); len(field.Args) > 0 {
+				ctx = config.BeforeField(ctx, field.Args)
+			}
+			return next(ctx)
+		})
+	}
 	s.handler = h
 	return s
 }
