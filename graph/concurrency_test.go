@@ -122,7 +122,8 @@ func (c *crowd) act(w world, random *rand.Rand) {
 		}
 	}
 	switch registry.CodeOf(err) {
-	case registry.CodeNotFound, registry.CodeInvalid, registry.CodeConflict, registry.CodeFailedPrecondition, registry.CodeLimitExceeded:
+	case registry.CodeNotFound, registry.CodeInvalid, registry.CodeConflict, registry.CodeFailedPrecondition, registry.CodeLimitExceeded,
+		registry.CodeUnavailable: // a turn that did not come in time
 		c.refused.Add(1)
 		return
 	}

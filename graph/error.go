@@ -21,9 +21,11 @@ var errAgain = errors.New("graph: the ground moved, again")
 
 // The codes of Neo4j that mean something to a caller.
 const (
-	codeConstraint  = "Neo.ClientError.Schema.ConstraintValidationFailed"
-	codeVanished    = "Neo.ClientError.Statement.EntityNotFound"
-	codeTimedOut    = "Neo.ClientError.Transaction.TransactionTimedOut"
+	codeConstraint = "Neo.ClientError.Schema.ConstraintValidationFailed"
+	codeVanished   = "Neo.ClientError.Statement.EntityNotFound"
+	codeTimedOut   = "Neo.ClientError.Transaction.TransactionTimedOut"
+	// A lock was waited for until the time was up.
+	codeLockStopped = "Neo.ClientError.Transaction.LockClientStopped"
 	codeTimedOutToo = "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration"
 	codeTokenLimit  = "Neo.DatabaseError.Schema.TokenLimitReached"
 	codeNoDatabase  = "Neo.ClientError.Database.DatabaseNotFound"
@@ -60,7 +62,7 @@ func refused(refusal *neo4j.Neo4jError, err error) error {
 		return fmt.Errorf("%w: %w", errConstraint, err)
 	case codeTokenLimit:
 		return &registry.Error{Code: registry.CodeLimitExceeded, Message: "the graph database takes no new names of relations or attributes", Cause: err}
-	case codeTimedOut, codeTimedOutToo, codeNoDatabase:
+	case codeTimedOut, codeTimedOutToo, codeLockStopped, codeNoDatabase:
 		return registry.Unavailable("graph database", err)
 	}
 	if refusal.Classification() == "TransientError" || refusal.Category() == "Security" || refusal.Category() == "Cluster" || neo4j.IsRetryable(refusal) {

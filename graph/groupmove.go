@@ -39,7 +39,8 @@ var (
 			taken IS NOT NULL AS taken, groups, deepest, long`)
 
 	// The group's own properties come with $changes, those of the groups below
-	// follow from the names on the way down.
+	// follow from the names on the way down. They are set at once: an index that
+	// has several of them is then written once.
 	groupMove = named("group.move", `
 		MATCH (n:Entity {id: $id})
 		WHERE n.account = $account
@@ -55,9 +56,11 @@ var (
 		WITH n
 		CALL (n) {
 			MATCH way = (n)<-[:CHILD_OF*1..32]-(below:Group)
-			SET below.path = reduce(path = $changes.path, step IN relationships(way) | path + '/' + step.name),
-				below.keyFold = reduce(path = $changes.keyFold, step IN relationships(way) | path + '/' + step.nameFold),
-				below.depth = $changes.depth + length(way)
+			SET below += {
+				path: reduce(path = $changes.path, step IN relationships(way) | path + '/' + step.name),
+				keyFold: reduce(path = $changes.keyFold, step IN relationships(way) | path + '/' + step.nameFold),
+				depth: $changes.depth + length(way)
+			}
 			RETURN count(below) AS groups
 		}
 		RETURN groups + 1 AS n`)
