@@ -91,6 +91,8 @@ func (s *Store) nodeOf(f fields, scope registry.Scope) registry.Node {
 		return s.template(node, scope.Account).Template
 	case slices.Contains(labels, "Policy"):
 		return policyFrom(node, f.ids("groups"))
+	case slices.Contains(labels, "Profile"):
+		return profileOf(node)
 	case slices.Contains(labels, "MeasureType"):
 		return measureTypeOf(f)
 	case slices.Contains(labels, "DeadLetter"):

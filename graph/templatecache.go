@@ -87,3 +87,11 @@ func (t *compiledTemplate) check(attributes map[string]any) []registry.Violation
 	}
 	return t.schema.Check(attributes)
 }
+
+// checkGiven is check for attributes of which some may be given later.
+func (t *compiledTemplate) checkGiven(attributes map[string]any) []registry.Violation {
+	if t.schema == nil {
+		return nil
+	}
+	return t.schema.CheckGiven(attributes)
+}

@@ -93,6 +93,13 @@ func (s *Schema) Check(attributes map[string]any) []registry.Violation {
 			violations = append(violations, registry.Violation{Path: "attributes." + name, Rule: "required", Message: "is required by the template"})
 		}
 	}
+	return append(violations, s.CheckGiven(attributes)...)
+}
+
+// CheckGiven is Check for attributes of which some may be given later: none is
+// required.
+func (s *Schema) CheckGiven(attributes map[string]any) []registry.Violation {
+	var violations []registry.Violation
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		path, value := "attributes."+name, attributes[name]
 		compiled, ok := s.properties[name]

@@ -1,0 +1,196 @@
+package graph
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+var (
+	profileCreate = named("profile.create", `
+		CREATE (p:Profile:Entity)
+		SET p = $properties, p.account = $account`)
+
+	profileUpdate = named("profile.update", `
+		MATCH (p:Entity {id: $id})
+		WHERE p.account = $account AND p:Profile
+		SET p += $properties`)
+)
+
+// CreateProfile makes a profile of a template that has a published version. It
+// has to fit that version, but for attributes that are required.
+func (s *Store) CreateProfile(ctx context.Context, scope registry.Scope, n registry.NewProfile) (*registry.Profile, error) {
+	attributes, wrong := plainAttributes(n.Kind, n.Attributes)
+	wrong = append(n.Check(), wrong...)
+	var p *registry.Profile
+	err := change(ctx, s, scope, "profile.create", func(ctx context.Context, tx *transaction) error {
+		p = &registry.Profile{
+			Object: registry.Object{ID: newID(), Version: 1, CreatedAt: tx.at, UpdatedAt: tx.at},
+			Kind:   n.Kind, Name: n.Name, Description: n.Description, Attributes: merge(nil, attributes), Relations: registry.ProfileRelations(n.Relations),
+		}
+		template, violations, err := s.against(ctx, tx, p, n.Template, p.Relations)
+		if err != nil {
+			return err
+		}
+		if violations = slices.Concat(wrong, violations); len(violations) > 0 {
+			return registry.Invalid(violations...)
+		}
+		p.TemplateName = template.Name
+		node, err := profileProperties(p)
+		if err != nil {
+			return err
+		}
+		tx.recordProfile("created", nil, p)
+		return nothing(ctx, tx, profileCreate, params{"properties": node})
+	})
+	if errors.Is(err, errConstraint) {
+		return nil, registry.Conflict("name", "template %q has a profile %q already", n.Template, n.Name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create profile %s: %w", n.Name, err)
+	}
+	return p, nil
+}
+
+// UpdateProfile changes a profile. Objects that were made with it stay as they
+// are.
+func (s *Store) UpdateProfile(ctx context.Context, scope registry.Scope, ref registry.ProfileRef, patch registry.ProfilePatch) (*registry.Profile, error) {
+	var updated *registry.Profile
+	err := change(ctx, s, scope, "profile.update", func(ctx context.Context, tx *transaction) error {
+		before, err := s.profile(ctx, tx, ref)
+		if err != nil {
+			return err
+		}
+		if want := patch.IfVersion; want != nil && *want != before.Version {
+			return registry.Conflict("ifVersion", "the profile has version %d, not %d", before.Version, *want)
+		}
+		attributes, violations := plainAttributes(before.Kind, patch.Attributes)
+		after := *before
+		after.Attributes = merge(before.Attributes, attributes)
+		if patch.Description.Set {
+			after.Description = patch.Description.Value
+		}
+		if violation := registry.CheckDescription(after.Description); violation != nil {
+			violations = append(violations, *violation)
+		}
+		// Relations that stay as they are may name what is no longer there.
+		var given []registry.ProfileRelation
+		if patch.Relations != nil {
+			given = registry.ProfileRelations(patch.Relations)
+			after.Relations = given
+		}
+		_, wrong, err := s.against(ctx, tx, &after, after.TemplateName, given)
+		if err != nil {
+			return err
+		}
+		if violations = append(violations, wrong...); len(violations) > 0 {
+			return registry.Invalid(violations...)
+		}
+		updated = before
+		if reflect.DeepEqual(profileSnapshot(before), profileSnapshot(&after)) {
+			return nil
+		}
+		after.Version, after.UpdatedAt = before.Version+1, tx.at
+		updated = &after
+		node, err := profileProperties(updated)
+		if err != nil {
+			return err
+		}
+		tx.recordProfile("updated", before, updated)
+		return nothing(ctx, tx, profileUpdate, params{"id": string(after.ID), "properties": node})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("update profile: %w", err)
+	}
+	return updated, nil
+}
+
+// DeleteProfile deletes a profile and returns its id.
+func (s *Store) DeleteProfile(ctx context.Context, scope registry.Scope, ref registry.ProfileRef) (registry.ID, error) {
+	var deleted registry.ID
+	err := change(ctx, s, scope, "profile.delete", func(ctx context.Context, tx *transaction) error {
+		p, err := s.profile(ctx, tx, ref)
+		if err != nil {
+			return err
+		}
+		deleted = p.ID
+		tx.recordProfile("deleted", p, nil)
+		return tx.bury(ctx, p.ID)
+	})
+	if err != nil {
+		return "", fmt.Errorf("delete profile: %w", err)
+	}
+	return deleted, nil
+}
+
+// against returns the newest published version of a profile's template and
+// everything that it has against the profile. What is required may be left to
+// the objects.
+func (s *Store) against(ctx context.Context, tx *transaction, p *registry.Profile, template string, relations []registry.ProfileRelation) (*compiledTemplate, []registry.Violation, error) {
+	wantedRelations := make([]registry.NewRelation, len(relations))
+	for i, relation := range relations {
+		wantedRelations[i] = relation.NewRelation()
+	}
+	refs := refsOf(wantedRelations)
+	if len(refs) > registry.MaxRelationsAtOne {
+		return nil, nil, registry.LimitExceeded("a profile has at most %d relations", registry.MaxRelationsAtOne)
+	}
+	got, err := s.prepare(ctx, tx, tx.scope, wanted{kind: p.Kind, templates: []string{template}, refs: refs})
+	if err != nil {
+		return nil, nil, err
+	}
+	found := got.template(template)
+	if found == nil {
+		return nil, nil, unknownTemplate(p.Kind, template)
+	}
+	violations := found.checkGiven(p.Attributes)
+	_, wrong := edges(found.Template, wantedRelations, got)
+	return found, append(violations, wrong...), nil
+}
+
+// profileProperties is what a profile's node holds.
+func profileProperties(p *registry.Profile) (map[string]any, error) {
+	out := map[string]any{
+		"id": string(p.ID), "keyFold": Fold(p.Key()), "kind": string(p.Kind), "template": p.TemplateName, "templateFold": Fold(p.TemplateName),
+		"name": p.Name, "description": p.Description, "version": p.Version, "createdAt": p.CreatedAt, "updatedAt": p.UpdatedAt,
+	}
+	for name, value := range map[string]any{"attributes": p.Attributes, "relations": p.Relations} {
+		text, err := json.Marshal(value)
+		if err != nil {
+			return nil, fmt.Errorf("profile %s: %w", name, err)
+		}
+		out[name] = string(text)
+	}
+	return out, nil
+}
+
+// profileSnapshot is the snapshot of a profile.
+func profileSnapshot(p *registry.Profile) map[string]any {
+	return objectSnapshot(p.Object, map[string]any{
+		"kind": string(p.Kind), "template": p.TemplateName, "name": p.Name, "description": p.Description,
+		"attributes": p.Attributes, "relations": listed(p.Relations),
+	})
+}
+
+// recordProfile notes what becomes of a profile; before or after is nil.
+func (t *transaction) recordProfile(action string, before, after *registry.Profile) {
+	e := entry{kind: registry.ObjectProfile, operation: registry.ChangeUpdate, action: action}
+	either := after
+	if after != nil {
+		e.after = profileSnapshot(after)
+	} else {
+		either, e.operation = before, registry.ChangeDelete
+	}
+	if before != nil {
+		e.before = profileSnapshot(before)
+	} else {
+		e.operation = registry.ChangeCreate
+	}
+	e.id, e.key, e.version = either.ID, either.Key(), either.Version
+	t.record(e)
+}
