@@ -48,8 +48,8 @@ func (s *Store) Cypher(ctx context.Context, scope registry.Scope, text string, p
 	return rows, err
 }
 
-// Profile runs a text, undoes what it did, and returns how it was done.
-func (s *Store) Profile(ctx context.Context, scope registry.Scope, text string, p map[string]any) (neo4j.ProfiledPlan, error) {
+// Profiled runs a text, undoes what it did, and returns how it was done.
+func (s *Store) Profiled(ctx context.Context, scope registry.Scope, text string, p map[string]any) (neo4j.ProfiledPlan, error) {
 	session := s.session(ctx, neo4j.AccessModeWrite)
 	defer session.Close(ctx)
 	tx, err := session.BeginTransaction(ctx)

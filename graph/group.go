@@ -57,7 +57,7 @@ func (s *Store) CreateGroups(ctx context.Context, scope registry.Scope, groups [
 func newGroupThing(n registry.NewGroup) newThing {
 	parent := registry.Ref{Kind: registry.KindGroup, Key: cleanPath(n.Parent)}
 	thing := newThing{
-		kind: registry.KindGroup, key: join(parent.Key, n.Name), keyField: "name", template: n.Template,
+		kind: registry.KindGroup, key: join(parent.Key, n.Name), keyField: "name", template: n.Template, profile: n.Profile,
 		attributes: n.Attributes, relations: n.Relations, parent: &parent,
 		make: func(object registry.Object, template *registry.Template, attributes registry.Attributes, above registry.Related) (registry.Related, error) {
 			return newGroup(object, n, template, attributes, above.(*registry.Group))
@@ -88,7 +88,7 @@ func newGroup(object registry.Object, n registry.NewGroup, template *registry.Te
 // UpdateGroup changes a group.
 func (s *Store) UpdateGroup(ctx context.Context, scope registry.Scope, ref registry.Ref, patch registry.GroupPatch) (*registry.Group, error) {
 	updated, err := s.update(ctx, scope, groupRef(ref), registry.TwinPatch{
-		Description: patch.Description, Attributes: patch.Attributes, Template: patch.Template, IfVersion: patch.IfVersion,
+		Description: patch.Description, Attributes: patch.Attributes, Template: patch.Template, Profile: patch.Profile, ProfileMode: patch.ProfileMode, IfVersion: patch.IfVersion,
 	})
 	if err != nil {
 		return nil, err

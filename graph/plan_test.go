@@ -114,7 +114,7 @@ func (w world) checkSorted(q graph.Query, values func(name string) map[string]an
 			return
 		}
 	}
-	profile, err := w.Profile(w.Context(), w.scope, q.Text, p)
+	profile, err := w.Profiled(w.Context(), w.scope, q.Text, p)
 	if err != nil {
 		w.Errorf("profile %s: %v", q.Name, err)
 		return

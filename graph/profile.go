@@ -2,7 +2,9 @@ package graph
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -27,7 +29,7 @@ var (
 	profileCount = named("profile.count", profileList.match+"\nRETURN count(n) AS n")
 
 	templateNewestOf = named("template.newestOf", `
-		UNWIND $templates AS wanted
+		UNWIND $newest AS wanted
 		CALL (wanted) {
 			MATCH (t:Template)
 			WHERE t.account = $account AND t.kind = wanted.kind AND t.nameFold = wanted.nameFold AND t.version > 0 AND t.status = 'PUBLISHED'
@@ -104,7 +106,7 @@ func (s *Store) NewestTemplates(ctx context.Context, scope registry.Scope, refs 
 		wanted[i] = map[string]any{"kind": string(ref.Kind), "nameFold": Fold(ref.Name)}
 	}
 	known := make(map[templateName]*registry.Template, len(refs))
-	_, err := all(ctx, s.reading(scope), templateNewestOf, params{"templates": wanted}, func(f fields) struct{} {
+	_, err := all(ctx, s.reading(scope), templateNewestOf, params{"newest": wanted}, func(f fields) struct{} {
 		for _, item := range f.maps("templates") {
 			t := s.templateIn(scope)(item)
 			known[templateName{t.Kind, Fold(t.Name)}] = t
@@ -129,15 +131,18 @@ func profileKey(kind registry.Kind, template, name string) string {
 func profileOf(f fields) *registry.Profile {
 	p := &registry.Profile{
 		Object: objectOf(f), Kind: registry.Kind(f.text("kind")), TemplateName: f.text("template"), Name: f.text("name"),
-		Description: f.optionalText("description"), Attributes: map[string]any{},
+		Description: f.optionalText("description"),
 	}
+	// Whole numbers are to stay whole.
+	decoder := json.NewDecoder(strings.NewReader(f.text("attributes")))
+	decoder.UseNumber()
 	var attributes map[string]any
-	f.json("attributes", &attributes)
-	if plain, wrong := plainAttributes(p.Kind, attributes); len(wrong) == 0 {
-		p.Attributes = plain
-	} else {
-		f.failed("profile %s is broken: %s", p.ID, wrong[0].Message)
+	err := decoder.Decode(&attributes)
+	plain, wrong := plainAttributes(p.Kind, attributes)
+	if err != nil || len(wrong) > 0 {
+		f.failed("profile %s is broken", p.ID)
 	}
+	p.Attributes = plain
 	f.json("relations", &p.Relations)
 	return p
 }

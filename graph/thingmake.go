@@ -42,6 +42,12 @@ type newThing struct {
 	template   string
 	attributes registry.Attributes
 	relations  []registry.NewRelation
+	// profile is the name of a profile of the template, empty for none. Given are
+	// the attributes with the nulls that say what is not to come from there; lacks
+	// is the error for a profile that does not exist.
+	profile string
+	given   registry.Attributes
+	lacks   error
 	// parent is for groups.
 	parent *registry.Ref
 	// wrong is what was found without looking into the database.
@@ -52,7 +58,7 @@ type newThing struct {
 // plain makes the attributes plain and notes what is wrong with them.
 func (n *newThing) plain() {
 	attributes, wrong := plainAttributes(n.kind, n.attributes)
-	n.attributes = merge(nil, attributes) // a null says that there is none
+	n.given, n.attributes = attributes, merge(nil, attributes) // a null says that there is none
 	n.wrong = append(n.wrong, wrong...)
 	if n.template == "" {
 		n.template = registry.OpenTemplate
@@ -115,6 +121,10 @@ type madeThing struct {
 
 // makePart checks things, each on its own, and writes those that are right.
 func (s *Store) makePart(ctx context.Context, tx *transaction, scope registry.Scope, things []newThing, out []outcome) error {
+	things, err := s.withProfiles(ctx, tx, things)
+	if err != nil {
+		return err
+	}
 	w := wanted{kind: things[0].kind}
 	for i := range things {
 		n := &things[i]
@@ -148,6 +158,9 @@ func (n *newThing) check(tx *transaction, got *prepared) (madeThing, error) {
 	template := got.template(n.template)
 	if template == nil {
 		return madeThing{}, unknownTemplate(n.kind, n.template)
+	}
+	if n.lacks != nil {
+		return madeThing{}, n.lacks
 	}
 	found, violations := edges(template.Template, n.relations, got)
 	violations = slices.Concat(n.wrong, template.check(n.attributes), violations)

@@ -53,6 +53,8 @@ var (
 type patchedThing struct {
 	ref   registry.Ref
 	patch registry.TwinPatch
+	// profile is the one that the patch names, nil if it does not exist.
+	profile *registry.Profile
 	// wrong is what was found without looking into the database.
 	wrong []registry.Violation
 }
@@ -99,6 +101,10 @@ type changed struct {
 
 // changePart checks changes, each on its own, and writes those that are right.
 func (s *Store) changePart(ctx context.Context, tx *transaction, scope registry.Scope, kind registry.Kind, things []patchedThing, out []outcome) error {
+	things, err := s.patchesWithProfiles(ctx, tx, kind, things)
+	if err != nil {
+		return err
+	}
 	w := wanted{kind: kind}
 	for i := range things {
 		w.refs = append(w.refs, things[i].ref)
@@ -138,6 +144,9 @@ func (s *Store) changeOne(ctx context.Context, tx *transaction, scope registry.S
 	if want := p.patch.IfVersion; want != nil && *want != object.Version {
 		return nil, registry.Conflict("ifVersion", "the %s has version %d, not %d", noun(kind), object.Version, *want)
 	}
+	if name := p.patch.Profile; name != nil && p.profile == nil {
+		return nil, registry.NotFound("profile", *name)
+	}
 	template, action, violations := before.template, "updated", slices.Clone(p.wrong)
 	if p.patch.Template != nil {
 		if template = got.template(*p.patch.Template); template == nil {
@@ -152,7 +161,7 @@ func (s *Store) changeOne(ctx context.Context, tx *transaction, scope registry.S
 			violations = append(violations, wrong...)
 		}
 	}
-	attributes := merge(attributesIn(before.thing), p.patch.Attributes)
+	attributes := p.attributes(attributesIn(before.thing))
 	if violations = append(violations, template.check(attributes)...); len(violations) > 0 {
 		return nil, registry.Invalid(violations...)
 	}

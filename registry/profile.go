@@ -24,8 +24,8 @@ type Profile struct {
 // IsNode marks a profile as a GraphQL Node.
 func (*Profile) IsNode() {}
 
-// Template names the profile's template.
-func (p *Profile) Template() TemplateRef { return TemplateRef{Kind: p.Kind, Name: p.TemplateName} }
+// TemplateRef names the profile's template.
+func (p *Profile) TemplateRef() TemplateRef { return TemplateRef{Kind: p.Kind, Name: p.TemplateName} }
 
 // ProfileRelation is a relation that objects get, by the keys of the objects at
 // the other end.

@@ -98,7 +98,9 @@ type NewGroup struct {
 	Name        string
 	Description *string
 	// Template is a name; "" is the open template.
-	Template   string
+	Template string
+	// Profile is the name of one of the template's profiles, or "".
+	Profile    string
 	Attributes Attributes
 	Relations  []NewRelation
 }
@@ -109,6 +111,10 @@ type GroupPatch struct {
 	Attributes  Attributes
 	// Template moves the group to the published template of that name.
 	Template *string
+	// Profile is the name of one of the template's profiles, which the mode says
+	// what to do with; empty it is FILL_UNSET.
+	Profile     *string
+	ProfileMode ProfileMode
 	// IfVersion refuses the change with CONFLICT when the version differs.
 	IfVersion *int
 }
@@ -120,7 +126,9 @@ type NewTwin struct {
 	// State is ACTIVE if empty.
 	State State
 	// Template is a name; "" is the open template.
-	Template   string
+	Template string
+	// Profile is the name of one of the template's profiles, or "".
+	Profile    string
 	Attributes Attributes
 	Relations  []NewRelation
 }
@@ -132,6 +140,10 @@ type TwinPatch struct {
 	Attributes  Attributes
 	// Template moves the twin to the published template of that name.
 	Template *string
+	// Profile is the name of one of the template's profiles, which the mode says
+	// what to do with; empty it is FILL_UNSET.
+	Profile     *string
+	ProfileMode ProfileMode
 	// IfVersion refuses the change with CONFLICT when the version differs.
 	IfVersion *int
 }

@@ -63,14 +63,14 @@ func newGroup(in *generated.CreateGroupInput) registry.NewGroup {
 func newDevice(in generated.CreateDeviceInput) registry.NewTwin {
 	return registry.NewTwin{
 		Reference: in.Reference, Description: in.Description, State: in.State,
-		Template: deref(in.Template), Attributes: in.Attributes, Relations: newRelations(in.Relations),
+		Template: deref(in.Template), Profile: deref(in.Profile), Attributes: in.Attributes, Relations: newRelations(in.Relations),
 	}
 }
 
 func newAsset(in generated.CreateAssetInput) registry.NewTwin {
 	return registry.NewTwin{
 		Reference: in.Reference, Description: in.Description, State: in.State,
-		Template: deref(in.Template), Attributes: in.Attributes, Relations: newRelations(in.Relations),
+		Template: deref(in.Template), Profile: deref(in.Profile), Attributes: in.Attributes, Relations: newRelations(in.Relations),
 	}
 }
 
@@ -78,6 +78,7 @@ func deviceEdit(in generated.UpdateDeviceInput) (registry.TwinEdit, error) {
 	ref, err := refOf(registry.KindDevice, in.ID, in.Reference, "reference")
 	return registry.TwinEdit{Ref: ref, Patch: registry.TwinPatch{
 		Description: patched(in.Description), State: in.State, Attributes: in.Attributes, Template: in.Template, IfVersion: in.IfVersion,
+		Profile: in.Profile, ProfileMode: in.ProfileMode,
 	}}, err
 }
 
@@ -85,5 +86,6 @@ func assetEdit(in generated.UpdateAssetInput) (registry.TwinEdit, error) {
 	ref, err := refOf(registry.KindAsset, in.ID, in.Reference, "reference")
 	return registry.TwinEdit{Ref: ref, Patch: registry.TwinPatch{
 		Description: patched(in.Description), State: in.State, Attributes: in.Attributes, Template: in.Template, IfVersion: in.IfVersion,
+		Profile: in.Profile, ProfileMode: in.ProfileMode,
 	}}, err
 }

@@ -34,6 +34,9 @@ func complexity() generated.ComplexityRoot {
 	q.Templates = func(child int, _ *registry.Kind, _ *registry.TemplateStatus, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
+	q.Profiles = func(child int, _ *registry.Kind, _ *string, first *int, _ *string, last *int, _ *string) int {
+		return page(child, first, last)
+	}
 	q.MeasureTypes = func(child int, first *int, _ *string, last *int, _ *string) int { return page(child, first, last) }
 	q.DeadLetters = func(child int, _ *registry.DeadLetterReason, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)

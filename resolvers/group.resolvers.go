@@ -107,7 +107,7 @@ func (r *mutationResolver) UpdateGroup(ctx context.Context, input generated.Upda
 	}
 	group, err := r.Graph.UpdateGroup(ctx, scopeFrom(ctx), ref, registry.GroupPatch{
 		Description: patched(input.Description), Attributes: input.Attributes,
-		Template: input.Template, IfVersion: input.IfVersion,
+		Template: input.Template, Profile: input.Profile, ProfileMode: input.ProfileMode, IfVersion: input.IfVersion,
 	})
 	if err != nil {
 		return nil, err

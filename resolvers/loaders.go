@@ -18,6 +18,7 @@ type loaders struct {
 	past map[int64]*loaders
 
 	templates   *loader[registry.ID, *registry.Template]
+	newest      *loader[registry.TemplateRef, *registry.Template]
 	uses        *loader[registry.ID, graph.TemplateUse]
 	versions    *loader[registry.ID, []*registry.Template]
 	groups      *loader[registry.ID, *registry.Group]
@@ -84,6 +85,9 @@ func scoped[V any](scope registry.Scope, batch func(context.Context, registry.Sc
 func newLoaders(r *Resolver, scope registry.Scope) *loaders {
 	l := &loaders{resolver: r, scope: scope}
 	l.templates = newLoader(scoped(scope, r.Graph.TemplatesByID), follow[*registry.Template](l))
+	l.newest = newLoader(func(ctx context.Context, refs []registry.TemplateRef) ([]*registry.Template, error) {
+		return r.Graph.NewestTemplates(ctx, scope, refs)
+	}, follow[*registry.Template](l))
 	l.uses = newLoader(scoped(scope, r.Graph.TemplateUses), nil)
 	l.versions = newLoader(scoped(scope, r.Graph.TemplateVersions), followLists[*registry.Template](l))
 	l.groups = newLoader(scoped(scope, r.Graph.GroupsByID), follow[*registry.Group](l))

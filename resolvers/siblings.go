@@ -47,6 +47,9 @@ func (l *loaders) expect(op *graphql.OperationContext, field graphql.CollectedFi
 	id := thing.NodeID()
 	switch field.Name {
 	case "template":
+		if p, ok := thing.(*registry.Profile); ok {
+			l.newest.Expect(p.TemplateRef())
+		}
 		if template := templateOf(thing); template != "" {
 			l.templates.Expect(template)
 		}
@@ -198,6 +201,8 @@ func isNil(node registry.Node) bool {
 	case *registry.Policy:
 		return node == nil
 	case *registry.Template:
+		return node == nil
+	case *registry.Profile:
 		return node == nil
 	}
 	return false

@@ -15,8 +15,8 @@ import (
 // foreign are the things of one account by which another tries to reach over
 // the border.
 type foreign struct {
-	Account, Group, Device, Asset, Template, Policy, Key     string // ids
-	Path, DeviceRef, AssetRef, TemplateName, PolicyRef, Type string // keys
+	Account, Group, Device, Asset, Template, Policy, Key              string // ids
+	Path, DeviceRef, AssetRef, TemplateName, PolicyRef, Type, Profile string // keys
 }
 
 // absentThings are things that exist nowhere.
@@ -24,7 +24,7 @@ func absentThings() foreign {
 	id := func(n int) string { return fmt.Sprintf("01990000-0000-7000-8000-%012d", n) }
 	return foreign{
 		Account: id(1), Group: id(2), Device: id(3), Asset: id(4), Template: id(5), Policy: id(6), Key: id(7),
-		Path: "/nowhere", DeviceRef: "no-device", AssetRef: "no-asset", TemplateName: "no_template", PolicyRef: "no-policy", Type: "no_type",
+		Path: "/nowhere", DeviceRef: "no-device", AssetRef: "no-asset", TemplateName: "no_template", PolicyRef: "no-policy", Type: "no_type", Profile: "no-profile",
 	}
 }
 
@@ -58,6 +58,11 @@ var reaches = map[string][]string{
 	"updateTemplate":    {`mutation { updateTemplate(input: {id: "$Template", description: "x"}) { template { id } } }`, `mutation { updateTemplate(input: {kind: DEVICE, name: "$TemplateName", description: "x"}) { template { id } } }`},
 	"publishTemplate":   {`mutation { publishTemplate(input: {id: "$Template"}) { template { id } } }`, `mutation { publishTemplate(input: {kind: DEVICE, name: "$TemplateName"}) { template { id } } }`},
 	"deleteTemplate":    {`mutation { deleteTemplate(input: {id: "$Template"}) { deletedId } }`, `mutation { deleteTemplate(input: {kind: DEVICE, name: "$TemplateName"}) { deletedId } }`},
+	"profile":           {`{ profile(kind: DEVICE, template: "$TemplateName", name: "$Profile") { id } }`},
+	"profiles":          {`{ profiles(kind: DEVICE, template: "$TemplateName") { totalCount nodes { id } } }`},
+	"createProfile":     {`mutation { createProfile(input: {kind: DEVICE, template: "$TemplateName", name: "x"}) { profile { id } } }`, `mutation { createProfile(input: {kind: DEVICE, template: "open", name: "x", relations: [{name: "located_at", groups: ["$Path"]}]}) { profile { id } } }`},
+	"updateProfile":     {`mutation { updateProfile(input: {kind: DEVICE, template: "$TemplateName", name: "$Profile", description: "x"}) { profile { id } } }`, `mutation { updateProfile(input: {id: "$Policy", description: "x"}) { profile { id } } }`},
+	"deleteProfile":     {`mutation { deleteProfile(input: {kind: DEVICE, template: "$TemplateName", name: "$Profile"}) { deletedId } }`},
 	"createGroup":       {`mutation { createGroup(input: {parent: "$Path", name: "x"}) { group { id } } }`, `mutation { createGroup(input: {name: "x", template: "$TemplateName"}) { group { id } } }`},
 	"createGroups":      {`mutation { createGroups(input: {groups: [{parent: "$Path", name: "x"}, {name: "y", template: "$TemplateName"}]}) { succeeded results { object { __typename } error { code message } } } }`},
 	"updateGroup":       {`mutation { updateGroup(input: {id: "$Group", description: "x"}) { group { id } } }`, `mutation { updateGroup(input: {path: "$Path", description: "x"}) { group { id } } }`},
@@ -93,6 +98,7 @@ func TestBorder(t *testing.T) {
 	t.Parallel()
 	owner, account := newAccount(t)
 	d := loadDemo(t, owner, account)
+	ask[any](t, owner, `mutation { createProfile(input: {kind: DEVICE, template: "climate_sensor", name: "usual"}) { profile { id } } }`, nil)
 	readings := demoReadingsAt(d.now().UTC().Truncate(time.Millisecond))
 	if err := d.sendHTTP(t.Context(), readings); err != nil {
 		t.Fatal(err)
@@ -131,6 +137,7 @@ const snapshot = `{
 	policies { nodes { id reference version appliesTo { path } } }
 	templates { nodes { id name status } }
 	measureTypes { nodes { id name } }
+	profiles { nodes { id name version } }
 	deadLetters { totalCount }
 }`
 
@@ -156,7 +163,7 @@ func thingsOf(t *testing.T, owner apiClient) foreign {
 		Account: found.Viewer.Account.ID, Key: found.Viewer.Key.ID, Group: found.Group.ID, Device: found.Device.ID,
 		Asset: found.Asset.ID, Template: found.Template.ID, Policy: found.Policy.ID,
 		Path: found.Group.Path, DeviceRef: found.Device.Reference, AssetRef: found.Asset.Reference,
-		TemplateName: found.Template.Name, PolicyRef: found.Policy.Reference, Type: found.MeasureType.Name,
+		TemplateName: found.Template.Name, PolicyRef: found.Policy.Reference, Type: found.MeasureType.Name, Profile: "usual",
 	}
 }
 

@@ -1386,7 +1386,7 @@ func (ec *executionContext) unmarshalInputCreateDeviceInput(ctx context.Context,
 		asMap["state"] = "ACTIVE"
 	}
 
-	fieldsInOrder := [...]string{"reference", "description", "state", "template", "attributes", "relations"}
+	fieldsInOrder := [...]string{"reference", "description", "state", "template", "profile", "attributes", "relations"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1421,6 +1421,13 @@ func (ec *executionContext) unmarshalInputCreateDeviceInput(ctx context.Context,
 				return it, err
 			}
 			it.Template = data
+		case "profile":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("profile"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Profile = data
 		case "attributes":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("attributes"))
 			data, err := ec.unmarshalOJSONObject2map(ctx, v)
@@ -1583,7 +1590,11 @@ func (ec *executionContext) unmarshalInputUpdateDeviceInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "reference", "description", "state", "template", "attributes", "ifVersion"}
+	if _, present := asMap["profileMode"]; !present {
+		asMap["profileMode"] = "FILL_UNSET"
+	}
+
+	fieldsInOrder := [...]string{"id", "reference", "description", "state", "template", "profile", "profileMode", "attributes", "ifVersion"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1625,6 +1636,20 @@ func (ec *executionContext) unmarshalInputUpdateDeviceInput(ctx context.Context,
 				return it, err
 			}
 			it.Template = data
+		case "profile":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("profile"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Profile = data
+		case "profileMode":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("profileMode"))
+			data, err := ec.unmarshalNProfileMode2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐProfileMode(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProfileMode = data
 		case "attributes":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("attributes"))
 			data, err := ec.unmarshalOJSONObject2map(ctx, v)

@@ -1429,7 +1429,7 @@ func (ec *executionContext) unmarshalInputCreateGroupInput(ctx context.Context, 
 		asMap["parent"] = "/"
 	}
 
-	fieldsInOrder := [...]string{"parent", "name", "description", "template", "attributes", "relations"}
+	fieldsInOrder := [...]string{"parent", "name", "description", "template", "profile", "attributes", "relations"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1464,6 +1464,13 @@ func (ec *executionContext) unmarshalInputCreateGroupInput(ctx context.Context, 
 				return it, err
 			}
 			it.Template = data
+		case "profile":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("profile"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Profile = data
 		case "attributes":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("attributes"))
 			data, err := ec.unmarshalOJSONObject2map(ctx, v)
@@ -1683,7 +1690,11 @@ func (ec *executionContext) unmarshalInputUpdateGroupInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "path", "description", "template", "attributes", "ifVersion"}
+	if _, present := asMap["profileMode"]; !present {
+		asMap["profileMode"] = "FILL_UNSET"
+	}
+
+	fieldsInOrder := [...]string{"id", "path", "description", "template", "profile", "profileMode", "attributes", "ifVersion"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1718,6 +1729,20 @@ func (ec *executionContext) unmarshalInputUpdateGroupInput(ctx context.Context, 
 				return it, err
 			}
 			it.Template = data
+		case "profile":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("profile"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Profile = data
+		case "profileMode":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("profileMode"))
+			data, err := ec.unmarshalNProfileMode2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐProfileMode(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ProfileMode = data
 		case "attributes":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("attributes"))
 			data, err := ec.unmarshalOJSONObject2map(ctx, v)

@@ -59,6 +59,8 @@ type CreateAssetInput struct {
 	State registry.State `json:"state"`
 	// The name of a published template; `open` if absent.
 	Template *string `json:"template,omitempty"`
+	// The name of one of the template's profiles: what is given here wins over it.
+	Profile *string `json:"profile,omitempty"`
 	// The attributes, as the template has them.
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// Relations to other objects.
@@ -89,6 +91,8 @@ type CreateDeviceInput struct {
 	State registry.State `json:"state"`
 	// The name of a published template; `open` if absent.
 	Template *string `json:"template,omitempty"`
+	// The name of one of the template's profiles: what is given here wins over it.
+	Profile *string `json:"profile,omitempty"`
 	// The attributes, as the template has them.
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// Relations to other objects.
@@ -119,6 +123,8 @@ type CreateGroupInput struct {
 	Description *string `json:"description,omitempty"`
 	// The name of a published template; `open` if absent.
 	Template *string `json:"template,omitempty"`
+	// The name of one of the template's profiles: what is given here wins over it.
+	Profile *string `json:"profile,omitempty"`
 	// The attributes, as the template has them.
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// Relations to other objects.
@@ -181,6 +187,28 @@ type CreatePolicyPayload struct {
 	Policy *registry.Policy `json:"policy,omitempty"`
 	// What the change would do; null unless it was only rehearsed.
 	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
+}
+
+// What a profile is made from.
+type CreateProfileInput struct {
+	// What objects of the template are.
+	Kind registry.Kind `json:"kind"`
+	// The template's name.
+	Template string `json:"template"`
+	// The profile's name: letters, digits, `_` and `-`.
+	Name string `json:"name"`
+	// What the profile is for, in words.
+	Description *string `json:"description,omitempty"`
+	// The attributes that objects are to get.
+	Attributes map[string]any `json:"attributes,omitempty"`
+	// The relations that objects are to get.
+	Relations []*RelationsInput `json:"relations,omitempty"`
+}
+
+// What `createProfile` made.
+type CreateProfilePayload struct {
+	// The new profile.
+	Profile *registry.Profile `json:"profile"`
 }
 
 // What a template is made from.
@@ -365,6 +393,24 @@ type DeletePolicyPayload struct {
 	DeletedID *registry.ID `json:"deletedId,omitempty"`
 	// What the change would do; null unless it was only rehearsed.
 	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
+}
+
+// Which profile to delete. Name it by `id`, or by `kind`, `template` and `name`.
+type DeleteProfileInput struct {
+	// The profile's id.
+	ID *registry.ID `json:"id,omitempty"`
+	// What objects of the template are.
+	Kind *registry.Kind `json:"kind,omitempty"`
+	// The template's name.
+	Template *string `json:"template,omitempty"`
+	// The profile's name.
+	Name *string `json:"name,omitempty"`
+}
+
+// What `deleteProfile` did.
+type DeleteProfilePayload struct {
+	// The id of what was deleted.
+	DeletedID registry.ID `json:"deletedId"`
 }
 
 // Which template to delete: one version by `id`, or all versions by `kind` and `name`.
@@ -591,6 +637,26 @@ type PolicyEdge struct {
 	Cursor string `json:"cursor"`
 	// The policy.
 	Node *registry.Policy `json:"node"`
+}
+
+// A page of profiles.
+type ProfileConnection struct {
+	// The profiles with their cursors.
+	Edges []*ProfileEdge `json:"edges"`
+	// The profiles.
+	Nodes []*registry.Profile `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in the whole list.
+	TotalCount int `json:"totalCount"`
+}
+
+// One profile in a page.
+type ProfileEdge struct {
+	// Where the profile lies in the list.
+	Cursor string `json:"cursor"`
+	// The profile.
+	Node *registry.Profile `json:"node"`
 }
 
 // Which template to publish. Name the draft by `id`, or by `kind` and `name`.
@@ -826,6 +892,10 @@ type UpdateAssetInput struct {
 	State *registry.State `json:"state,omitempty"`
 	// The name of a published template to move to.
 	Template *string `json:"template,omitempty"`
+	// The name of one of the template's profiles: what is given here wins over it.
+	Profile *string `json:"profile,omitempty"`
+	// What the profile does to what is there already.
+	ProfileMode registry.ProfileMode `json:"profileMode"`
 	// Attributes to set; null clears one, absent ones stay.
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// Refuse with CONFLICT if the asset has another version.
@@ -858,6 +928,10 @@ type UpdateDeviceInput struct {
 	State *registry.State `json:"state,omitempty"`
 	// The name of a published template to move to.
 	Template *string `json:"template,omitempty"`
+	// The name of one of the template's profiles: what is given here wins over it.
+	Profile *string `json:"profile,omitempty"`
+	// What the profile does to what is there already.
+	ProfileMode registry.ProfileMode `json:"profileMode"`
 	// Attributes to set; null clears one, absent ones stay.
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// Refuse with CONFLICT if the device has another version.
@@ -888,6 +962,10 @@ type UpdateGroupInput struct {
 	Description graphql.Omittable[*string] `json:"description,omitempty"`
 	// The name of a published template to move to.
 	Template *string `json:"template,omitempty"`
+	// The name of one of the template's profiles: what is given here wins over it.
+	Profile *string `json:"profile,omitempty"`
+	// What the profile does to what is there already.
+	ProfileMode registry.ProfileMode `json:"profileMode"`
 	// Attributes to set; null clears one, absent ones stay.
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// Refuse with CONFLICT if the group has another version.
@@ -958,6 +1036,32 @@ type UpdatePolicyPayload struct {
 	Policy *registry.Policy `json:"policy,omitempty"`
 	// What the change would do; null unless it was only rehearsed.
 	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
+}
+
+// What to change of a profile. Name it by `id`, or by `kind`, `template` and `name`.
+type UpdateProfileInput struct {
+	// The profile's id.
+	ID *registry.ID `json:"id,omitempty"`
+	// What objects of the template are.
+	Kind *registry.Kind `json:"kind,omitempty"`
+	// The template's name.
+	Template *string `json:"template,omitempty"`
+	// The profile's name.
+	Name *string `json:"name,omitempty"`
+	// The description; null clears it.
+	Description graphql.Omittable[*string] `json:"description,omitempty"`
+	// Attributes to set; null clears one, absent ones stay.
+	Attributes map[string]any `json:"attributes,omitempty"`
+	// The relations, which replace the old ones.
+	Relations []*RelationsInput `json:"relations,omitempty"`
+	// Refuse with CONFLICT if the profile has another version.
+	IfVersion *int `json:"ifVersion,omitempty"`
+}
+
+// What `updateProfile` did.
+type UpdateProfilePayload struct {
+	// The profile as it is now.
+	Profile *registry.Profile `json:"profile"`
 }
 
 // The new definition of a template's draft. Name the template by `id`, of whichever version, or by `kind` and `name`. What

@@ -34,11 +34,9 @@ type ResolverRoot interface {
 	Policy() PolicyResolver
 	PolicyExplanation() PolicyExplanationResolver
 	PolicyReach() PolicyReachResolver
+	Profile() ProfileResolver
 	Query() QueryResolver
-	Rehearsal() RehearsalResolver
-	RehearsedEffect() RehearsedEffectResolver
 	Relation() RelationResolver
-	SearchConnection() SearchConnectionResolver
 	Subscription() SubscriptionResolver
 	Template() TemplateResolver
 	TwinChange() TwinChangeResolver
@@ -176,8 +174,11 @@ type ComplexityRoot struct {
 	}
 
 	CreatePolicyPayload struct {
-		Policy    func(childComplexity int) int
-		Rehearsal func(childComplexity int) int
+		Policy func(childComplexity int) int
+	}
+
+	CreateProfilePayload struct {
+		Profile func(childComplexity int) int
 	}
 
 	CreateTemplatePayload struct {
@@ -218,13 +219,6 @@ type ComplexityRoot struct {
 	DeleteGroupPayload struct {
 		Deleted   func(childComplexity int) int
 		DeletedID func(childComplexity int) int
-		Rehearsal func(childComplexity int) int
-	}
-
-	DeleteMatchingPayload struct {
-		Deleted func(childComplexity int) int
-		Matched func(childComplexity int) int
-		Token   func(childComplexity int) int
 	}
 
 	DeleteMeasureTypePayload struct {
@@ -233,7 +227,10 @@ type ComplexityRoot struct {
 
 	DeletePolicyPayload struct {
 		DeletedID func(childComplexity int) int
-		Rehearsal func(childComplexity int) int
+	}
+
+	DeleteProfilePayload struct {
+		DeletedID func(childComplexity int) int
 	}
 
 	DeleteTemplatePayload struct {
@@ -288,13 +285,6 @@ type ComplexityRoot struct {
 		Path   func(childComplexity int) int
 	}
 
-	Facet struct {
-		Count func(childComplexity int) int
-		From  func(childComplexity int) int
-		To    func(childComplexity int) int
-		Value func(childComplexity int) int
-	}
-
 	Group struct {
 		Ancestors         func(childComplexity int) int
 		AttributesNamed   func(childComplexity int, names []string) int
@@ -304,7 +294,7 @@ type ComplexityRoot struct {
 		Depth             func(childComplexity int) int
 		Description       func(childComplexity int) int
 		ID                func(childComplexity int) int
-		Members           func(childComplexity int, kind *registry.Kind, relation *string, deep bool, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
+		Members           func(childComplexity int, kind *registry.Kind, relation *string, deep bool, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
 		Name              func(childComplexity int) int
 		Parent            func(childComplexity int) int
 		Path              func(childComplexity int) int
@@ -400,9 +390,8 @@ type ComplexityRoot struct {
 	}
 
 	MoveGroupPayload struct {
-		Group     func(childComplexity int) int
-		Moved     func(childComplexity int) int
-		Rehearsal func(childComplexity int) int
+		Group func(childComplexity int) int
+		Moved func(childComplexity int) int
 	}
 
 	Mutation struct {
@@ -411,18 +400,18 @@ type ComplexityRoot struct {
 		CreateDevice      func(childComplexity int, input CreateDeviceInput) int
 		CreateDevices     func(childComplexity int, input CreateDevicesInput) int
 		CreateGroup       func(childComplexity int, input CreateGroupInput) int
-		CreateGroups      func(childComplexity int, input CreateGroupsInput) int
 		CreateMeasureType func(childComplexity int, input CreateMeasureTypeInput) int
 		CreatePolicy      func(childComplexity int, input CreatePolicyInput) int
+		CreateProfile     func(childComplexity int, input CreateProfileInput) int
 		CreateTemplate    func(childComplexity int, input CreateTemplateInput) int
 		DeleteAsset       func(childComplexity int, input DeleteAssetInput) int
 		DeleteAssets      func(childComplexity int, input DeleteAssetsInput) int
 		DeleteDevice      func(childComplexity int, input DeleteDeviceInput) int
 		DeleteDevices     func(childComplexity int, input DeleteDevicesInput) int
 		DeleteGroup       func(childComplexity int, input DeleteGroupInput) int
-		DeleteMatching    func(childComplexity int, input DeleteMatchingInput) int
 		DeleteMeasureType func(childComplexity int, input DeleteMeasureTypeInput) int
 		DeletePolicy      func(childComplexity int, input DeletePolicyInput) int
+		DeleteProfile     func(childComplexity int, input DeleteProfileInput) int
 		DeleteTemplate    func(childComplexity int, input DeleteTemplateInput) int
 		LinkDevice        func(childComplexity int, input LinkDeviceInput) int
 		MoveGroup         func(childComplexity int, input MoveGroupInput) int
@@ -436,8 +425,8 @@ type ComplexityRoot struct {
 		UpdateDevice      func(childComplexity int, input UpdateDeviceInput) int
 		UpdateDevices     func(childComplexity int, input UpdateDevicesInput) int
 		UpdateGroup       func(childComplexity int, input UpdateGroupInput) int
-		UpdateMatching    func(childComplexity int, input UpdateMatchingInput) int
 		UpdatePolicy      func(childComplexity int, input UpdatePolicyInput) int
+		UpdateProfile     func(childComplexity int, input UpdateProfileInput) int
 		UpdateTemplate    func(childComplexity int, input UpdateTemplateInput) int
 	}
 
@@ -486,27 +475,62 @@ type ComplexityRoot struct {
 		Via          func(childComplexity int) int
 	}
 
+	Profile struct {
+		Attributes  func(childComplexity int) int
+		Changes     func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
+		CreatedAt   func(childComplexity int) int
+		Description func(childComplexity int) int
+		ID          func(childComplexity int) int
+		Kind        func(childComplexity int) int
+		Name        func(childComplexity int) int
+		Relations   func(childComplexity int) int
+		Template    func(childComplexity int) int
+		UpdatedAt   func(childComplexity int) int
+		Version     func(childComplexity int) int
+	}
+
+	ProfileConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	ProfileEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ProfileRelation struct {
+		Assets    func(childComplexity int) int
+		Devices   func(childComplexity int) int
+		Direction func(childComplexity int) int
+		Groups    func(childComplexity int) int
+		Name      func(childComplexity int) int
+	}
+
 	PublishTemplatePayload struct {
 		Template func(childComplexity int) int
 	}
 
 	Query struct {
-		Asset             func(childComplexity int, reference string, asOf *time.Time) int
-		Assets            func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
+		Asset             func(childComplexity int, reference string) int
+		Assets            func(childComplexity int, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
 		Changes           func(childComplexity int, kinds []registry.ObjectKind, object *registry.ID, key *string, actor *registry.ID, under *string, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		DeadLetters       func(childComplexity int, reason *registry.DeadLetterReason, first *int, after *string, last *int, before *string) int
-		Device            func(childComplexity int, reference string, asOf *time.Time) int
-		Devices           func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
-		Group             func(childComplexity int, path string, asOf *time.Time) int
-		Groups            func(childComplexity int, under *string, template *string, paths []string, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
-		InheritedPolicies func(childComplexity int, groups []string, typeArg *string, asOf *time.Time) int
+		Device            func(childComplexity int, reference string) int
+		Devices           func(childComplexity int, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Group             func(childComplexity int, path string) int
+		Groups            func(childComplexity int, under *string, template *string, paths []string, first *int, after *string, last *int, before *string) int
+		InheritedPolicies func(childComplexity int, groups []string, typeArg *string) int
 		MeasureType       func(childComplexity int, name string) int
 		MeasureTypes      func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Node              func(childComplexity int, id registry.ID) int
 		Nodes             func(childComplexity int, ids []registry.ID) int
-		Policies          func(childComplexity int, typeArg *string, first *int, after *string, last *int, before *string, asOf *time.Time) int
-		Policy            func(childComplexity int, reference string, asOf *time.Time) int
-		Search            func(childComplexity int, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
+		Policies          func(childComplexity int, typeArg *string, first *int, after *string, last *int, before *string) int
+		Policy            func(childComplexity int, reference string) int
+		Profile           func(childComplexity int, kind registry.Kind, template string, name string) int
+		Profiles          func(childComplexity int, kind *registry.Kind, template *string, first *int, after *string, last *int, before *string) int
 		Template          func(childComplexity int, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) int
 		Templates         func(childComplexity int, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) int
 		Twin              func(childComplexity int, id registry.ID) int
@@ -517,38 +541,9 @@ type ComplexityRoot struct {
 		Accepted func(childComplexity int) int
 	}
 
-	Rehearsal struct {
-		Effects        func(childComplexity int, first *int, after *string) int
-		Groups         func(childComplexity int) int
-		PoliciesGained func(childComplexity int) int
-		PoliciesLost   func(childComplexity int) int
-		Relations      func(childComplexity int) int
-		Token          func(childComplexity int) int
-		Twins          func(childComplexity int) int
-	}
-
-	RehearsedEffect struct {
-		Gained func(childComplexity int) int
-		Lost   func(childComplexity int) int
-		Object func(childComplexity int) int
-	}
-
-	RehearsedEffectConnection struct {
-		Edges      func(childComplexity int) int
-		Nodes      func(childComplexity int) int
-		PageInfo   func(childComplexity int) int
-		TotalCount func(childComplexity int) int
-	}
-
-	RehearsedEffectEdge struct {
-		Cursor func(childComplexity int) int
-		Node   func(childComplexity int) int
-	}
-
 	RelatePayload struct {
-		From      func(childComplexity int) int
-		Rehearsal func(childComplexity int) int
-		To        func(childComplexity int) int
+		From func(childComplexity int) int
+		To   func(childComplexity int) int
 	}
 
 	Relation struct {
@@ -572,25 +567,6 @@ type ComplexityRoot struct {
 		Value    func(childComplexity int) int
 	}
 
-	SearchConnection struct {
-		Edges      func(childComplexity int) int
-		Facets     func(childComplexity int, field string, ranges []*registry.FloatRange, first int) int
-		Nodes      func(childComplexity int) int
-		PageInfo   func(childComplexity int) int
-		TotalCount func(childComplexity int) int
-	}
-
-	SearchEdge struct {
-		Cursor func(childComplexity int) int
-		Node   func(childComplexity int) int
-		Score  func(childComplexity int) int
-	}
-
-	SearchIndex struct {
-		Name  func(childComplexity int) int
-		State func(childComplexity int) int
-	}
-
 	Series struct {
 		Generation func(childComplexity int) int
 		ID         func(childComplexity int) int
@@ -605,26 +581,25 @@ type ComplexityRoot struct {
 	}
 
 	Template struct {
-		Changes       func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
-		Components    func(childComplexity int) int
-		CreatedAt     func(childComplexity int) int
-		Current       func(childComplexity int) int
-		Description   func(childComplexity int) int
-		ID            func(childComplexity int) int
-		Kind          func(childComplexity int) int
-		Measures      func(childComplexity int) int
-		Name          func(childComplexity int) int
-		ObjectCount   func(childComplexity int) int
-		Open          func(childComplexity int) int
-		Properties    func(childComplexity int) int
-		PublishedAt   func(childComplexity int) int
-		Relations     func(childComplexity int) int
-		Required      func(childComplexity int) int
-		SearchIndexes func(childComplexity int) int
-		Searched      func(childComplexity int) int
-		Status        func(childComplexity int) int
-		Version       func(childComplexity int) int
-		Versions      func(childComplexity int) int
+		Changes     func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
+		Components  func(childComplexity int) int
+		CreatedAt   func(childComplexity int) int
+		Current     func(childComplexity int) int
+		Description func(childComplexity int) int
+		ID          func(childComplexity int) int
+		Kind        func(childComplexity int) int
+		Measures    func(childComplexity int) int
+		Name        func(childComplexity int) int
+		ObjectCount func(childComplexity int) int
+		Open        func(childComplexity int) int
+		Properties  func(childComplexity int) int
+		PublishedAt func(childComplexity int) int
+		Relations   func(childComplexity int) int
+		Required    func(childComplexity int) int
+		Searched    func(childComplexity int) int
+		Status      func(childComplexity int) int
+		Version     func(childComplexity int) int
+		Versions    func(childComplexity int) int
 	}
 
 	TemplateConnection struct {
@@ -663,9 +638,8 @@ type ComplexityRoot struct {
 	}
 
 	UnrelatePayload struct {
-		From      func(childComplexity int) int
-		Rehearsal func(childComplexity int) int
-		To        func(childComplexity int) int
+		From func(childComplexity int) int
+		To   func(childComplexity int) int
 	}
 
 	UpdateAssetPayload struct {
@@ -680,15 +654,12 @@ type ComplexityRoot struct {
 		Group func(childComplexity int) int
 	}
 
-	UpdateMatchingPayload struct {
-		Matched func(childComplexity int) int
-		Token   func(childComplexity int) int
-		Updated func(childComplexity int) int
+	UpdatePolicyPayload struct {
+		Policy func(childComplexity int) int
 	}
 
-	UpdatePolicyPayload struct {
-		Policy    func(childComplexity int) int
-		Rehearsal func(childComplexity int) int
+	UpdateProfilePayload struct {
+		Profile func(childComplexity int) int
 	}
 
 	UpdateTemplatePayload struct {
@@ -1249,12 +1220,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreatePolicyPayload.Policy(childComplexity), true
-	case "CreatePolicyPayload.rehearsal":
-		if e.ComplexityRoot.CreatePolicyPayload.Rehearsal == nil {
+
+	case "CreateProfilePayload.profile":
+		if e.ComplexityRoot.CreateProfilePayload.Profile == nil {
 			break
 		}
 
-		return e.ComplexityRoot.CreatePolicyPayload.Rehearsal(childComplexity), true
+		return e.ComplexityRoot.CreateProfilePayload.Profile(childComplexity), true
 
 	case "CreateTemplatePayload.template":
 		if e.ComplexityRoot.CreateTemplatePayload.Template == nil {
@@ -1376,31 +1348,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteGroupPayload.DeletedID(childComplexity), true
-	case "DeleteGroupPayload.rehearsal":
-		if e.ComplexityRoot.DeleteGroupPayload.Rehearsal == nil {
-			break
-		}
-
-		return e.ComplexityRoot.DeleteGroupPayload.Rehearsal(childComplexity), true
-
-	case "DeleteMatchingPayload.deleted":
-		if e.ComplexityRoot.DeleteMatchingPayload.Deleted == nil {
-			break
-		}
-
-		return e.ComplexityRoot.DeleteMatchingPayload.Deleted(childComplexity), true
-	case "DeleteMatchingPayload.matched":
-		if e.ComplexityRoot.DeleteMatchingPayload.Matched == nil {
-			break
-		}
-
-		return e.ComplexityRoot.DeleteMatchingPayload.Matched(childComplexity), true
-	case "DeleteMatchingPayload.token":
-		if e.ComplexityRoot.DeleteMatchingPayload.Token == nil {
-			break
-		}
-
-		return e.ComplexityRoot.DeleteMatchingPayload.Token(childComplexity), true
 
 	case "DeleteMeasureTypePayload.deletedId":
 		if e.ComplexityRoot.DeleteMeasureTypePayload.DeletedID == nil {
@@ -1415,12 +1362,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeletePolicyPayload.DeletedID(childComplexity), true
-	case "DeletePolicyPayload.rehearsal":
-		if e.ComplexityRoot.DeletePolicyPayload.Rehearsal == nil {
+
+	case "DeleteProfilePayload.deletedId":
+		if e.ComplexityRoot.DeleteProfilePayload.DeletedID == nil {
 			break
 		}
 
-		return e.ComplexityRoot.DeletePolicyPayload.Rehearsal(childComplexity), true
+		return e.ComplexityRoot.DeleteProfilePayload.DeletedID(childComplexity), true
 
 	case "DeleteTemplatePayload.deletedId":
 		if e.ComplexityRoot.DeleteTemplatePayload.DeletedID == nil {
@@ -1687,31 +1635,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Difference.Path(childComplexity), true
 
-	case "Facet.count":
-		if e.ComplexityRoot.Facet.Count == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Facet.Count(childComplexity), true
-	case "Facet.from":
-		if e.ComplexityRoot.Facet.From == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Facet.From(childComplexity), true
-	case "Facet.to":
-		if e.ComplexityRoot.Facet.To == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Facet.To(childComplexity), true
-	case "Facet.value":
-		if e.ComplexityRoot.Facet.Value == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Facet.Value(childComplexity), true
-
 	case "Group.ancestors":
 		if e.ComplexityRoot.Group.Ancestors == nil {
 			break
@@ -1785,7 +1708,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Group.Members(childComplexity, args["kind"].(*registry.Kind), args["relation"].(*string), args["deep"].(bool), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Group.Members(childComplexity, args["kind"].(*registry.Kind), args["relation"].(*string), args["deep"].(bool), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Group.name":
 		if e.ComplexityRoot.Group.Name == nil {
 			break
@@ -2150,12 +2073,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MoveGroupPayload.Moved(childComplexity), true
-	case "MoveGroupPayload.rehearsal":
-		if e.ComplexityRoot.MoveGroupPayload.Rehearsal == nil {
-			break
-		}
-
-		return e.ComplexityRoot.MoveGroupPayload.Rehearsal(childComplexity), true
 
 	case "Mutation.createAsset":
 		if e.ComplexityRoot.Mutation.CreateAsset == nil {
@@ -2212,17 +2129,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateGroup(childComplexity, args["input"].(CreateGroupInput)), true
-	case "Mutation.createGroups":
-		if e.ComplexityRoot.Mutation.CreateGroups == nil {
-			break
-		}
-
-		args, err := ec.field_Mutation_createGroups_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Mutation.CreateGroups(childComplexity, args["input"].(CreateGroupsInput)), true
 	case "Mutation.createMeasureType":
 		if e.ComplexityRoot.Mutation.CreateMeasureType == nil {
 			break
@@ -2245,6 +2151,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreatePolicy(childComplexity, args["input"].(CreatePolicyInput)), true
+	case "Mutation.createProfile":
+		if e.ComplexityRoot.Mutation.CreateProfile == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createProfile_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateProfile(childComplexity, args["input"].(CreateProfileInput)), true
 	case "Mutation.createTemplate":
 		if e.ComplexityRoot.Mutation.CreateTemplate == nil {
 			break
@@ -2311,17 +2228,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteGroup(childComplexity, args["input"].(DeleteGroupInput)), true
-	case "Mutation.deleteMatching":
-		if e.ComplexityRoot.Mutation.DeleteMatching == nil {
-			break
-		}
-
-		args, err := ec.field_Mutation_deleteMatching_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Mutation.DeleteMatching(childComplexity, args["input"].(DeleteMatchingInput)), true
 	case "Mutation.deleteMeasureType":
 		if e.ComplexityRoot.Mutation.DeleteMeasureType == nil {
 			break
@@ -2344,6 +2250,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeletePolicy(childComplexity, args["input"].(DeletePolicyInput)), true
+	case "Mutation.deleteProfile":
+		if e.ComplexityRoot.Mutation.DeleteProfile == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteProfile_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteProfile(childComplexity, args["input"].(DeleteProfileInput)), true
 	case "Mutation.deleteTemplate":
 		if e.ComplexityRoot.Mutation.DeleteTemplate == nil {
 			break
@@ -2487,17 +2404,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateGroup(childComplexity, args["input"].(UpdateGroupInput)), true
-	case "Mutation.updateMatching":
-		if e.ComplexityRoot.Mutation.UpdateMatching == nil {
-			break
-		}
-
-		args, err := ec.field_Mutation_updateMatching_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Mutation.UpdateMatching(childComplexity, args["input"].(UpdateMatchingInput)), true
 	case "Mutation.updatePolicy":
 		if e.ComplexityRoot.Mutation.UpdatePolicy == nil {
 			break
@@ -2509,6 +2415,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdatePolicy(childComplexity, args["input"].(UpdatePolicyInput)), true
+	case "Mutation.updateProfile":
+		if e.ComplexityRoot.Mutation.UpdateProfile == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateProfile_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateProfile(childComplexity, args["input"].(UpdateProfileInput)), true
 	case "Mutation.updateTemplate":
 		if e.ComplexityRoot.Mutation.UpdateTemplate == nil {
 			break
@@ -2694,6 +2611,147 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PolicyReach.Via(childComplexity), true
 
+	case "Profile.attributes":
+		if e.ComplexityRoot.Profile.Attributes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Profile.Attributes(childComplexity), true
+	case "Profile.changes":
+		if e.ComplexityRoot.Profile.Changes == nil {
+			break
+		}
+
+		args, err := ec.field_Profile_changes_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Profile.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Profile.createdAt":
+		if e.ComplexityRoot.Profile.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Profile.CreatedAt(childComplexity), true
+	case "Profile.description":
+		if e.ComplexityRoot.Profile.Description == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Profile.Description(childComplexity), true
+	case "Profile.id":
+		if e.ComplexityRoot.Profile.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Profile.ID(childComplexity), true
+	case "Profile.kind":
+		if e.ComplexityRoot.Profile.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Profile.Kind(childComplexity), true
+	case "Profile.name":
+		if e.ComplexityRoot.Profile.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Profile.Name(childComplexity), true
+	case "Profile.relations":
+		if e.ComplexityRoot.Profile.Relations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Profile.Relations(childComplexity), true
+	case "Profile.template":
+		if e.ComplexityRoot.Profile.Template == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Profile.Template(childComplexity), true
+	case "Profile.updatedAt":
+		if e.ComplexityRoot.Profile.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Profile.UpdatedAt(childComplexity), true
+	case "Profile.version":
+		if e.ComplexityRoot.Profile.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Profile.Version(childComplexity), true
+
+	case "ProfileConnection.edges":
+		if e.ComplexityRoot.ProfileConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProfileConnection.Edges(childComplexity), true
+	case "ProfileConnection.nodes":
+		if e.ComplexityRoot.ProfileConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProfileConnection.Nodes(childComplexity), true
+	case "ProfileConnection.pageInfo":
+		if e.ComplexityRoot.ProfileConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProfileConnection.PageInfo(childComplexity), true
+	case "ProfileConnection.totalCount":
+		if e.ComplexityRoot.ProfileConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProfileConnection.TotalCount(childComplexity), true
+
+	case "ProfileEdge.cursor":
+		if e.ComplexityRoot.ProfileEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProfileEdge.Cursor(childComplexity), true
+	case "ProfileEdge.node":
+		if e.ComplexityRoot.ProfileEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProfileEdge.Node(childComplexity), true
+
+	case "ProfileRelation.assets":
+		if e.ComplexityRoot.ProfileRelation.Assets == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProfileRelation.Assets(childComplexity), true
+	case "ProfileRelation.devices":
+		if e.ComplexityRoot.ProfileRelation.Devices == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProfileRelation.Devices(childComplexity), true
+	case "ProfileRelation.direction":
+		if e.ComplexityRoot.ProfileRelation.Direction == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProfileRelation.Direction(childComplexity), true
+	case "ProfileRelation.groups":
+		if e.ComplexityRoot.ProfileRelation.Groups == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProfileRelation.Groups(childComplexity), true
+	case "ProfileRelation.name":
+		if e.ComplexityRoot.ProfileRelation.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProfileRelation.Name(childComplexity), true
+
 	case "PublishTemplatePayload.template":
 		if e.ComplexityRoot.PublishTemplatePayload.Template == nil {
 			break
@@ -2711,7 +2769,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Asset(childComplexity, args["reference"].(string), args["asOf"].(*time.Time)), true
+		return e.ComplexityRoot.Query.Asset(childComplexity, args["reference"].(string)), true
 	case "Query.assets":
 		if e.ComplexityRoot.Query.Assets == nil {
 			break
@@ -2722,7 +2780,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Assets(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
+		return e.ComplexityRoot.Query.Assets(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.changes":
 		if e.ComplexityRoot.Query.Changes == nil {
 			break
@@ -2755,7 +2813,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Device(childComplexity, args["reference"].(string), args["asOf"].(*time.Time)), true
+		return e.ComplexityRoot.Query.Device(childComplexity, args["reference"].(string)), true
 	case "Query.devices":
 		if e.ComplexityRoot.Query.Devices == nil {
 			break
@@ -2766,7 +2824,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Devices(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
+		return e.ComplexityRoot.Query.Devices(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.group":
 		if e.ComplexityRoot.Query.Group == nil {
 			break
@@ -2777,7 +2835,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Group(childComplexity, args["path"].(string), args["asOf"].(*time.Time)), true
+		return e.ComplexityRoot.Query.Group(childComplexity, args["path"].(string)), true
 	case "Query.groups":
 		if e.ComplexityRoot.Query.Groups == nil {
 			break
@@ -2788,7 +2846,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["paths"].([]string), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
+		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["paths"].([]string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.inheritedPolicies":
 		if e.ComplexityRoot.Query.InheritedPolicies == nil {
 			break
@@ -2799,7 +2857,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.InheritedPolicies(childComplexity, args["groups"].([]string), args["type"].(*string), args["asOf"].(*time.Time)), true
+		return e.ComplexityRoot.Query.InheritedPolicies(childComplexity, args["groups"].([]string), args["type"].(*string)), true
 
 	case "Query.measureType":
 		if e.ComplexityRoot.Query.MeasureType == nil {
@@ -2855,7 +2913,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Policies(childComplexity, args["type"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
+		return e.ComplexityRoot.Query.Policies(childComplexity, args["type"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.policy":
 		if e.ComplexityRoot.Query.Policy == nil {
 			break
@@ -2866,18 +2924,29 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Policy(childComplexity, args["reference"].(string), args["asOf"].(*time.Time)), true
-	case "Query.search":
-		if e.ComplexityRoot.Query.Search == nil {
+		return e.ComplexityRoot.Query.Policy(childComplexity, args["reference"].(string)), true
+	case "Query.profile":
+		if e.ComplexityRoot.Query.Profile == nil {
 			break
 		}
 
-		args, err := ec.field_Query_search_args(ctx, rawArgs)
+		args, err := ec.field_Query_profile_args(ctx, rawArgs)
 		if err != nil {
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Search(childComplexity, args["kinds"].([]registry.Kind), args["where"].(*string), args["under"].(*string), args["includeSelf"].(bool), args["includeLinked"].(bool), args["templates"].([]string), args["text"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Profile(childComplexity, args["kind"].(registry.Kind), args["template"].(string), args["name"].(string)), true
+	case "Query.profiles":
+		if e.ComplexityRoot.Query.Profiles == nil {
+			break
+		}
+
+		args, err := ec.field_Query_profiles_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Profiles(childComplexity, args["kind"].(*registry.Kind), args["template"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.template":
 		if e.ComplexityRoot.Query.Template == nil {
 			break
@@ -2925,123 +2994,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RecordReadingsPayload.Accepted(childComplexity), true
 
-	case "Rehearsal.effects":
-		if e.ComplexityRoot.Rehearsal.Effects == nil {
-			break
-		}
-
-		args, err := ec.field_Rehearsal_effects_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Rehearsal.Effects(childComplexity, args["first"].(*int), args["after"].(*string)), true
-	case "Rehearsal.groups":
-		if e.ComplexityRoot.Rehearsal.Groups == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Rehearsal.Groups(childComplexity), true
-	case "Rehearsal.policiesGained":
-		if e.ComplexityRoot.Rehearsal.PoliciesGained == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Rehearsal.PoliciesGained(childComplexity), true
-	case "Rehearsal.policiesLost":
-		if e.ComplexityRoot.Rehearsal.PoliciesLost == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Rehearsal.PoliciesLost(childComplexity), true
-	case "Rehearsal.relations":
-		if e.ComplexityRoot.Rehearsal.Relations == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Rehearsal.Relations(childComplexity), true
-	case "Rehearsal.token":
-		if e.ComplexityRoot.Rehearsal.Token == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Rehearsal.Token(childComplexity), true
-	case "Rehearsal.twins":
-		if e.ComplexityRoot.Rehearsal.Twins == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Rehearsal.Twins(childComplexity), true
-
-	case "RehearsedEffect.gained":
-		if e.ComplexityRoot.RehearsedEffect.Gained == nil {
-			break
-		}
-
-		return e.ComplexityRoot.RehearsedEffect.Gained(childComplexity), true
-	case "RehearsedEffect.lost":
-		if e.ComplexityRoot.RehearsedEffect.Lost == nil {
-			break
-		}
-
-		return e.ComplexityRoot.RehearsedEffect.Lost(childComplexity), true
-	case "RehearsedEffect.object":
-		if e.ComplexityRoot.RehearsedEffect.Object == nil {
-			break
-		}
-
-		return e.ComplexityRoot.RehearsedEffect.Object(childComplexity), true
-
-	case "RehearsedEffectConnection.edges":
-		if e.ComplexityRoot.RehearsedEffectConnection.Edges == nil {
-			break
-		}
-
-		return e.ComplexityRoot.RehearsedEffectConnection.Edges(childComplexity), true
-	case "RehearsedEffectConnection.nodes":
-		if e.ComplexityRoot.RehearsedEffectConnection.Nodes == nil {
-			break
-		}
-
-		return e.ComplexityRoot.RehearsedEffectConnection.Nodes(childComplexity), true
-	case "RehearsedEffectConnection.pageInfo":
-		if e.ComplexityRoot.RehearsedEffectConnection.PageInfo == nil {
-			break
-		}
-
-		return e.ComplexityRoot.RehearsedEffectConnection.PageInfo(childComplexity), true
-	case "RehearsedEffectConnection.totalCount":
-		if e.ComplexityRoot.RehearsedEffectConnection.TotalCount == nil {
-			break
-		}
-
-		return e.ComplexityRoot.RehearsedEffectConnection.TotalCount(childComplexity), true
-
-	case "RehearsedEffectEdge.cursor":
-		if e.ComplexityRoot.RehearsedEffectEdge.Cursor == nil {
-			break
-		}
-
-		return e.ComplexityRoot.RehearsedEffectEdge.Cursor(childComplexity), true
-	case "RehearsedEffectEdge.node":
-		if e.ComplexityRoot.RehearsedEffectEdge.Node == nil {
-			break
-		}
-
-		return e.ComplexityRoot.RehearsedEffectEdge.Node(childComplexity), true
-
 	case "RelatePayload.from":
 		if e.ComplexityRoot.RelatePayload.From == nil {
 			break
 		}
 
 		return e.ComplexityRoot.RelatePayload.From(childComplexity), true
-	case "RelatePayload.rehearsal":
-		if e.ComplexityRoot.RelatePayload.Rehearsal == nil {
-			break
-		}
-
-		return e.ComplexityRoot.RelatePayload.Rehearsal(childComplexity), true
 	case "RelatePayload.to":
 		if e.ComplexityRoot.RelatePayload.To == nil {
 			break
@@ -3123,74 +3081,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Samples.Value(childComplexity), true
-
-	case "SearchConnection.edges":
-		if e.ComplexityRoot.SearchConnection.Edges == nil {
-			break
-		}
-
-		return e.ComplexityRoot.SearchConnection.Edges(childComplexity), true
-	case "SearchConnection.facets":
-		if e.ComplexityRoot.SearchConnection.Facets == nil {
-			break
-		}
-
-		args, err := ec.field_SearchConnection_facets_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.SearchConnection.Facets(childComplexity, args["field"].(string), args["ranges"].([]*registry.FloatRange), args["first"].(int)), true
-	case "SearchConnection.nodes":
-		if e.ComplexityRoot.SearchConnection.Nodes == nil {
-			break
-		}
-
-		return e.ComplexityRoot.SearchConnection.Nodes(childComplexity), true
-	case "SearchConnection.pageInfo":
-		if e.ComplexityRoot.SearchConnection.PageInfo == nil {
-			break
-		}
-
-		return e.ComplexityRoot.SearchConnection.PageInfo(childComplexity), true
-	case "SearchConnection.totalCount":
-		if e.ComplexityRoot.SearchConnection.TotalCount == nil {
-			break
-		}
-
-		return e.ComplexityRoot.SearchConnection.TotalCount(childComplexity), true
-
-	case "SearchEdge.cursor":
-		if e.ComplexityRoot.SearchEdge.Cursor == nil {
-			break
-		}
-
-		return e.ComplexityRoot.SearchEdge.Cursor(childComplexity), true
-	case "SearchEdge.node":
-		if e.ComplexityRoot.SearchEdge.Node == nil {
-			break
-		}
-
-		return e.ComplexityRoot.SearchEdge.Node(childComplexity), true
-	case "SearchEdge.score":
-		if e.ComplexityRoot.SearchEdge.Score == nil {
-			break
-		}
-
-		return e.ComplexityRoot.SearchEdge.Score(childComplexity), true
-
-	case "SearchIndex.name":
-		if e.ComplexityRoot.SearchIndex.Name == nil {
-			break
-		}
-
-		return e.ComplexityRoot.SearchIndex.Name(childComplexity), true
-	case "SearchIndex.state":
-		if e.ComplexityRoot.SearchIndex.State == nil {
-			break
-		}
-
-		return e.ComplexityRoot.SearchIndex.State(childComplexity), true
 
 	case "Series.generation":
 		if e.ComplexityRoot.Series.Generation == nil {
@@ -3336,12 +3226,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Required(childComplexity), true
-	case "Template.searchIndexes":
-		if e.ComplexityRoot.Template.SearchIndexes == nil {
-			break
-		}
-
-		return e.ComplexityRoot.Template.SearchIndexes(childComplexity), true
 	case "Template.searched":
 		if e.ComplexityRoot.Template.Searched == nil {
 			break
@@ -3481,12 +3365,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UnrelatePayload.From(childComplexity), true
-	case "UnrelatePayload.rehearsal":
-		if e.ComplexityRoot.UnrelatePayload.Rehearsal == nil {
-			break
-		}
-
-		return e.ComplexityRoot.UnrelatePayload.Rehearsal(childComplexity), true
 	case "UnrelatePayload.to":
 		if e.ComplexityRoot.UnrelatePayload.To == nil {
 			break
@@ -3515,37 +3393,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdateGroupPayload.Group(childComplexity), true
 
-	case "UpdateMatchingPayload.matched":
-		if e.ComplexityRoot.UpdateMatchingPayload.Matched == nil {
-			break
-		}
-
-		return e.ComplexityRoot.UpdateMatchingPayload.Matched(childComplexity), true
-	case "UpdateMatchingPayload.token":
-		if e.ComplexityRoot.UpdateMatchingPayload.Token == nil {
-			break
-		}
-
-		return e.ComplexityRoot.UpdateMatchingPayload.Token(childComplexity), true
-	case "UpdateMatchingPayload.updated":
-		if e.ComplexityRoot.UpdateMatchingPayload.Updated == nil {
-			break
-		}
-
-		return e.ComplexityRoot.UpdateMatchingPayload.Updated(childComplexity), true
-
 	case "UpdatePolicyPayload.policy":
 		if e.ComplexityRoot.UpdatePolicyPayload.Policy == nil {
 			break
 		}
 
 		return e.ComplexityRoot.UpdatePolicyPayload.Policy(childComplexity), true
-	case "UpdatePolicyPayload.rehearsal":
-		if e.ComplexityRoot.UpdatePolicyPayload.Rehearsal == nil {
+
+	case "UpdateProfilePayload.profile":
+		if e.ComplexityRoot.UpdateProfilePayload.Profile == nil {
 			break
 		}
 
-		return e.ComplexityRoot.UpdatePolicyPayload.Rehearsal(childComplexity), true
+		return e.ComplexityRoot.UpdateProfilePayload.Profile(childComplexity), true
 
 	case "UpdateTemplatePayload.template":
 		if e.ComplexityRoot.UpdateTemplatePayload.Template == nil {
@@ -3599,27 +3459,24 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateDeviceInput,
 		ec.unmarshalInputCreateDevicesInput,
 		ec.unmarshalInputCreateGroupInput,
-		ec.unmarshalInputCreateGroupsInput,
 		ec.unmarshalInputCreateMeasureTypeInput,
 		ec.unmarshalInputCreatePolicyInput,
+		ec.unmarshalInputCreateProfileInput,
 		ec.unmarshalInputCreateTemplateInput,
 		ec.unmarshalInputDeleteAssetInput,
 		ec.unmarshalInputDeleteAssetsInput,
 		ec.unmarshalInputDeleteDeviceInput,
 		ec.unmarshalInputDeleteDevicesInput,
 		ec.unmarshalInputDeleteGroupInput,
-		ec.unmarshalInputDeleteMatchingInput,
 		ec.unmarshalInputDeleteMeasureTypeInput,
 		ec.unmarshalInputDeletePolicyInput,
+		ec.unmarshalInputDeleteProfileInput,
 		ec.unmarshalInputDeleteTemplateInput,
-		ec.unmarshalInputFloatRangeInput,
 		ec.unmarshalInputLinkDeviceInput,
-		ec.unmarshalInputMatchingPatchInput,
 		ec.unmarshalInputMeasureDeclarationInput,
 		ec.unmarshalInputMeasureMappingInput,
 		ec.unmarshalInputMoveGroupInput,
 		ec.unmarshalInputObjectRef,
-		ec.unmarshalInputOrderBy,
 		ec.unmarshalInputPublishTemplateInput,
 		ec.unmarshalInputReadingInput,
 		ec.unmarshalInputRecordReadingsInput,
@@ -3633,8 +3490,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateDeviceInput,
 		ec.unmarshalInputUpdateDevicesInput,
 		ec.unmarshalInputUpdateGroupInput,
-		ec.unmarshalInputUpdateMatchingInput,
 		ec.unmarshalInputUpdatePolicyInput,
+		ec.unmarshalInputUpdateProfileInput,
 		ec.unmarshalInputUpdateTemplateInput,
 	)
 	first := true
@@ -3733,8 +3590,6 @@ var sources = []*ast.Source{
   asset(
     """The reference."""
     reference: String!
-    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
-    asOf: DateTime
   ): Asset
   """The account's assets, by reference."""
   assets(
@@ -3744,10 +3599,6 @@ var sources = []*ast.Source{
     template: String
     """Only assets in this state."""
     state: State
-    """Only those that a rule is true of, such as ` + "`" + `attributes.floor >= 3` + "`" + `: see docs/search.md."""
-    where: String
-    """What to order by; by default by key."""
-    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -3756,8 +3607,6 @@ var sources = []*ast.Source{
     last: Int
     """Only what comes before this cursor."""
     before: String
-    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
-    asOf: DateTime
   ): AssetConnection!
 }
 
@@ -3948,6 +3797,8 @@ input CreateAssetInput {
   state: State! = ACTIVE
   """The name of a published template; ` + "`" + `open` + "`" + ` if absent."""
   template: String
+  """The name of one of the template's profiles: what is given here wins over it."""
+  profile: String
   """The attributes, as the template has them."""
   attributes: JSONObject
   """Relations to other objects."""
@@ -3972,6 +3823,10 @@ input UpdateAssetInput {
   state: State
   """The name of a published template to move to."""
   template: String
+  """The name of one of the template's profiles: what is given here wins over it."""
+  profile: String
+  """What the profile does to what is there already."""
+  profileMode: ProfileMode! = FILL_UNSET
   """Attributes to set; null clears one, absent ones stay."""
   attributes: JSONObject
   """Refuse with CONFLICT if the asset has another version."""
@@ -4215,8 +4070,6 @@ type ChangeEdge {
   device(
     """The reference."""
     reference: String!
-    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
-    asOf: DateTime
   ): Device
   """The account's devices, by reference."""
   devices(
@@ -4226,10 +4079,6 @@ type ChangeEdge {
     template: String
     """Only devices in this state."""
     state: State
-    """Only those that a rule is true of, such as ` + "`" + `attributes.floor >= 3` + "`" + `: see docs/search.md."""
-    where: String
-    """What to order by; by default by key."""
-    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -4238,8 +4087,6 @@ type ChangeEdge {
     last: Int
     """Only what comes before this cursor."""
     before: String
-    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
-    asOf: DateTime
   ): DeviceConnection!
 }
 
@@ -4430,6 +4277,8 @@ input CreateDeviceInput {
   state: State! = ACTIVE
   """The name of a published template; ` + "`" + `open` + "`" + ` if absent."""
   template: String
+  """The name of one of the template's profiles: what is given here wins over it."""
+  profile: String
   """The attributes, as the template has them."""
   attributes: JSONObject
   """Relations to other objects."""
@@ -4454,6 +4303,10 @@ input UpdateDeviceInput {
   state: State
   """The name of a published template to move to."""
   template: String
+  """The name of one of the template's profiles: what is given here wins over it."""
+  profile: String
+  """What the profile does to what is there already."""
+  profileMode: ProfileMode! = FILL_UNSET
   """Attributes to set; null clears one, absent ones stay."""
   attributes: JSONObject
   """Refuse with CONFLICT if the device has another version."""
@@ -4511,8 +4364,6 @@ input DeleteDevicesInput {
   group(
     """The path, such as ` + "`" + `/site/10` + "`" + `."""
     path: String!
-    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
-    asOf: DateTime
   ): Group
   """The account's groups, by path."""
   groups(
@@ -4522,10 +4373,6 @@ input DeleteDevicesInput {
     template: String
     """Only these groups, by path, at most 1,000; those that do not exist are left out."""
     paths: [String!]
-    """Only those that a rule is true of, such as ` + "`" + `attributes.floor >= 3` + "`" + `: see docs/search.md."""
-    where: String
-    """What to order by; by default by key."""
-    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -4534,8 +4381,6 @@ input DeleteDevicesInput {
     last: Int
     """Only what comes before this cursor."""
     before: String
-    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
-    asOf: DateTime
   ): GroupConnection!
 }
 
@@ -4545,14 +4390,6 @@ extend type Mutation {
     """What to make."""
     input: CreateGroupInput!
   ): CreateGroupPayload!
-  """
-  Makes up to 10,000 groups, parents and children in any order. Each item has an outcome of its own, unless the request is
-  atomic.
-  """
-  createGroups(
-    """What to make."""
-    input: CreateGroupsInput!
-  ): BulkPayload!
   """Changes a group: what is absent stays, what is null is cleared."""
   updateGroup(
     """What to change."""
@@ -4615,10 +4452,6 @@ type Group implements Node {
     template: String
     """Only members in this state."""
     state: State
-    """Only those that a rule is true of, such as ` + "`" + `attributes.floor >= 3` + "`" + `: see docs/search.md."""
-    where: String
-    """What to order by; by default by key."""
-    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -4714,18 +4547,12 @@ input CreateGroupInput {
   description: String
   """The name of a published template; ` + "`" + `open` + "`" + ` if absent."""
   template: String
+  """The name of one of the template's profiles: what is given here wins over it."""
+  profile: String
   """The attributes, as the template has them."""
   attributes: JSONObject
   """Relations to other objects."""
   relations: [RelationsInput!]
-}
-
-"""Many groups to make."""
-input CreateGroupsInput {
-  """At most 10,000."""
-  groups: [CreateGroupInput!]!
-  """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
-  atomic: Boolean! = false
 }
 
 """What ` + "`" + `createGroup` + "`" + ` made."""
@@ -4744,6 +4571,10 @@ input UpdateGroupInput {
   description: String
   """The name of a published template to move to."""
   template: String
+  """The name of one of the template's profiles: what is given here wins over it."""
+  profile: String
+  """What the profile does to what is there already."""
+  profileMode: ProfileMode! = FILL_UNSET
   """Attributes to set; null clears one, absent ones stay."""
   attributes: JSONObject
   """Refuse with CONFLICT if the group has another version."""
@@ -4768,20 +4599,14 @@ input MoveGroupInput {
   name: String
   """Refuse with CONFLICT if the group has another version."""
   ifVersion: Int
-  """Only rehearse: say what would happen, and change nothing."""
-  rehearse: Boolean! = false
-  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
-  token: String
 }
 
 """What ` + "`" + `moveGroup` + "`" + ` did."""
 type MoveGroupPayload {
-  """The group as it is now: null if the move was only rehearsed."""
-  group: Group
-  """How many groups have another path now: the group and all below it, or none if it was there already, or if the move was only rehearsed."""
+  """The group as it is now."""
+  group: Group!
+  """How many groups have another path now: the group and all below it, or none if it was there already."""
   moved: Int!
-  """What the change would do; null unless it was only rehearsed."""
-  rehearsal: Rehearsal
 }
 
 """Which group to delete. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `path` + "`" + `."""
@@ -4794,20 +4619,14 @@ input DeleteGroupInput {
   ifVersion: Int
   """Whether to delete everything below the group too, and to end the relations of its members."""
   cascade: Boolean! = false
-  """Only rehearse: say what would happen, and change nothing."""
-  rehearse: Boolean! = false
-  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
-  token: String
 }
 
 """What ` + "`" + `deleteGroup` + "`" + ` did."""
 type DeleteGroupPayload {
-  """The id of what was deleted: null if the deletion was only rehearsed."""
-  deletedId: ID
-  """How much was deleted with it; nothing if the deletion was only rehearsed."""
+  """The id of what was deleted."""
+  deletedId: ID!
+  """How much was deleted with it."""
   deleted: DeletedGroups!
-  """What the change would do; null unless it was only rehearsed."""
-  rehearsal: Rehearsal
 }
 
 """How much a deletion took away."""
@@ -4997,8 +4816,6 @@ type APIKey {
   policy(
     """The reference."""
     reference: String!
-    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
-    asOf: DateTime
   ): Policy
   """The account's policies, by reference."""
   policies(
@@ -5012,8 +4829,6 @@ type APIKey {
     last: Int
     """Only what comes before this cursor."""
     before: String
-    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
-    asOf: DateTime
   ): PolicyConnection!
   """The policies that a thing in all of these groups would inherit, most specific first."""
   inheritedPolicies(
@@ -5021,8 +4836,6 @@ type APIKey {
     groups: [String!]!
     """Only policies of this type."""
     type: String
-    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
-    asOf: DateTime
   ): [Policy!]!
 }
 
@@ -5145,18 +4958,12 @@ input CreatePolicyInput {
   document: JSONObject!
   """Paths of the groups that it applies to: at least one."""
   appliesTo: [String!]!
-  """Only rehearse: say what would happen, and change nothing."""
-  rehearse: Boolean! = false
-  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
-  token: String
 }
 
 """What ` + "`" + `createPolicy` + "`" + ` made."""
 type CreatePolicyPayload {
-  """The new policy: null if it was only rehearsed."""
-  policy: Policy
-  """What the change would do; null unless it was only rehearsed."""
-  rehearsal: Rehearsal
+  """The new policy."""
+  policy: Policy!
 }
 
 """What to change of a policy. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `reference` + "`" + `."""
@@ -5175,18 +4982,12 @@ input UpdatePolicyInput {
   appliesTo: [String!]
   """Refuse with CONFLICT if the policy has another version."""
   ifVersion: Int
-  """Only rehearse: say what would happen, and change nothing."""
-  rehearse: Boolean! = false
-  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
-  token: String
 }
 
 """What ` + "`" + `updatePolicy` + "`" + ` did."""
 type UpdatePolicyPayload {
-  """The policy as it is now: null if the change was only rehearsed."""
-  policy: Policy
-  """What the change would do; null unless it was only rehearsed."""
-  rehearsal: Rehearsal
+  """The policy as it is now."""
+  policy: Policy!
 }
 
 """Which policy to delete. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `reference` + "`" + `."""
@@ -5195,18 +4996,214 @@ input DeletePolicyInput {
   id: ID
   """The policy's reference."""
   reference: String
-  """Only rehearse: say what would happen, and change nothing."""
-  rehearse: Boolean! = false
-  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
-  token: String
 }
 
 """What ` + "`" + `deletePolicy` + "`" + ` did."""
 type DeletePolicyPayload {
-  """The id of what was deleted: null if the deletion was only rehearsed."""
-  deletedId: ID
-  """What the change would do; null unless it was only rehearsed."""
-  rehearsal: Rehearsal
+  """The id of what was deleted."""
+  deletedId: ID!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/profile.graphqls", Input: `extend type Query {
+  """A profile by its template and name."""
+  profile(
+    """What the template is for."""
+    kind: Kind!
+    """The template's name."""
+    template: String!
+    """The profile's name."""
+    name: String!
+  ): Profile
+  """The account's profiles, by kind, template and name."""
+  profiles(
+    """Only profiles of templates of this kind."""
+    kind: Kind
+    """Only profiles of the templates of this name."""
+    template: String
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): ProfileConnection!
+}
+
+extend type Mutation {
+  """Makes a profile of a template that has a published version."""
+  createProfile(
+    """What to make."""
+    input: CreateProfileInput!
+  ): CreateProfilePayload!
+  """Changes a profile. Objects that were made with it stay as they are."""
+  updateProfile(
+    """What to change."""
+    input: UpdateProfileInput!
+  ): UpdateProfilePayload!
+  """Deletes a profile. Objects that were made with it stay as they are."""
+  deleteProfile(
+    """What to delete."""
+    input: DeleteProfileInput!
+  ): DeleteProfilePayload!
+}
+
+"""
+Attributes and relations with which objects of a template can be made: they are copied when an object names the profile,
+and no link is kept. A profile fits its template's newest published version, but for attributes that are required.
+"""
+type Profile implements Node {
+  """The global, opaque id."""
+  id: ID!
+  """What objects of the template are."""
+  kind: Kind!
+  """The newest published version of the profile's template."""
+  template: Template!
+  """The name, unique among the template's profiles."""
+  name: String!
+  """What the profile is for, in words."""
+  description: String
+  """The attributes that objects get."""
+  attributes: JSONObject!
+  """The relations that objects get."""
+  relations: [ProfileRelation!]!
+  """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
+  version: Int!
+  """When the profile was made."""
+  createdAt: DateTime!
+  """When the profile was last changed."""
+  updatedAt: DateTime!
+  """What happened to the profile: its changes, newest first."""
+  changes(
+    """Only changes that did this."""
+    operation: ChangeOperation
+    """Only changes at this moment or later."""
+    from: DateTime
+    """Only changes at this moment or earlier."""
+    to: DateTime
+    """Newest or oldest first."""
+    direction: SortDirection! = DESC
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): ChangeConnection!
+}
+
+"""A relation that objects get by a profile, by the keys of what is at the other end."""
+type ProfileRelation {
+  """The relation's name."""
+  name: String!
+  """Whether it leads to the others or comes from them."""
+  direction: Direction!
+  """Paths of groups."""
+  groups: [String!]!
+  """References of devices."""
+  devices: [String!]!
+  """References of assets."""
+  assets: [String!]!
+}
+
+"""What a profile does to an object that is there already."""
+enum ProfileMode {
+  """Gives it the attributes that it does not have, and adds the relations."""
+  FILL_UNSET
+  """
+  Replaces its attributes by the profile's, and its relations by the profile's: of those directions, to those kinds of
+  objects, that the profile has any of.
+  """
+  OVERWRITE
+}
+
+"""A page of profiles."""
+type ProfileConnection {
+  """The profiles with their cursors."""
+  edges: [ProfileEdge!]!
+  """The profiles."""
+  nodes: [Profile!]!
+  """Where the page lies."""
+  pageInfo: PageInfo!
+  """How many there are in the whole list."""
+  totalCount: Int!
+}
+
+"""One profile in a page."""
+type ProfileEdge {
+  """Where the profile lies in the list."""
+  cursor: String!
+  """The profile."""
+  node: Profile!
+}
+
+"""What a profile is made from."""
+input CreateProfileInput {
+  """What objects of the template are."""
+  kind: Kind!
+  """The template's name."""
+  template: String!
+  """The profile's name: letters, digits, ` + "`" + `_` + "`" + ` and ` + "`" + `-` + "`" + `."""
+  name: String!
+  """What the profile is for, in words."""
+  description: String
+  """The attributes that objects are to get."""
+  attributes: JSONObject
+  """The relations that objects are to get."""
+  relations: [RelationsInput!]
+}
+
+"""What ` + "`" + `createProfile` + "`" + ` made."""
+type CreateProfilePayload {
+  """The new profile."""
+  profile: Profile!
+}
+
+"""What to change of a profile. Name it by ` + "`" + `id` + "`" + `, or by ` + "`" + `kind` + "`" + `, ` + "`" + `template` + "`" + ` and ` + "`" + `name` + "`" + `."""
+input UpdateProfileInput {
+  """The profile's id."""
+  id: ID
+  """What objects of the template are."""
+  kind: Kind
+  """The template's name."""
+  template: String
+  """The profile's name."""
+  name: String
+  """The description; null clears it."""
+  description: String
+  """Attributes to set; null clears one, absent ones stay."""
+  attributes: JSONObject
+  """The relations, which replace the old ones."""
+  relations: [RelationsInput!]
+  """Refuse with CONFLICT if the profile has another version."""
+  ifVersion: Int
+}
+
+"""What ` + "`" + `updateProfile` + "`" + ` did."""
+type UpdateProfilePayload {
+  """The profile as it is now."""
+  profile: Profile!
+}
+
+"""Which profile to delete. Name it by ` + "`" + `id` + "`" + `, or by ` + "`" + `kind` + "`" + `, ` + "`" + `template` + "`" + ` and ` + "`" + `name` + "`" + `."""
+input DeleteProfileInput {
+  """The profile's id."""
+  id: ID
+  """What objects of the template are."""
+  kind: Kind
+  """The template's name."""
+  template: String
+  """The profile's name."""
+  name: String
+}
+
+"""What ` + "`" + `deleteProfile` + "`" + ` did."""
+type DeleteProfilePayload {
+  """The id of what was deleted."""
+  deletedId: ID!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/reading.graphqls", Input: `extend type Query {
@@ -5316,62 +5313,6 @@ type DeadLetterEdge {
   node: DeadLetter!
 }
 `, BuiltIn: false},
-	{Name: "../../schema/rehearsal.graphqls", Input: `"""
-What a change would do, found out without making it: which devices and assets would inherit other policies. Nothing is
-written and nobody waits. A change that concerns more than 200,000 devices and assets cannot be rehearsed.
-"""
-type Rehearsal {
-  """Given back with the change, it makes it be refused with CONFLICT if it would not do any more what is said here."""
-  token: String!
-  """How many devices and assets would inherit other policies."""
-  twins: Int!
-  """How many policies they would gain, over all of them."""
-  policiesGained: Int!
-  """How many policies they would lose, over all of them."""
-  policiesLost: Int!
-  """How many groups would be moved or deleted."""
-  groups: Int!
-  """How many relations would be made or ended."""
-  relations: Int!
-  """The effect on each of these devices and assets: devices first, each by reference."""
-  effects(
-    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
-    first: Int
-    """Only what follows this cursor."""
-    after: String
-  ): RehearsedEffectConnection!
-}
-
-"""What a change would do to a device or an asset."""
-type RehearsedEffect {
-  """The device or the asset."""
-  object: Related!
-  """The policies that it would inherit and does not now, most specific first."""
-  gained: [Policy!]!
-  """The policies that it inherits and would not any more, most specific first."""
-  lost: [Policy!]!
-}
-
-"""A page of effects."""
-type RehearsedEffectConnection {
-  """The effects with their cursors."""
-  edges: [RehearsedEffectEdge!]!
-  """The effects."""
-  nodes: [RehearsedEffect!]!
-  """Where the page lies."""
-  pageInfo: PageInfo!
-  """How many there are in the whole list."""
-  totalCount: Int!
-}
-
-"""One effect in a page."""
-type RehearsedEffectEdge {
-  """Where the effect lies in the list."""
-  cursor: String!
-  """The effect."""
-  node: RehearsedEffect!
-}
-`, BuiltIn: false},
 	{Name: "../../schema/relation.graphqls", Input: `extend type Mutation {
   """Relates one object to another, as their templates allow. Relating twice changes nothing."""
   relate(
@@ -5420,20 +5361,14 @@ input RelateInput {
   relation: String!
   """Where it leads."""
   to: ObjectRef!
-  """Only rehearse: say what would happen, and change nothing."""
-  rehearse: Boolean! = false
-  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
-  token: String
 }
 
 """What ` + "`" + `relate` + "`" + ` did."""
 type RelatePayload {
-  """The object where the relation starts: null if it was only rehearsed."""
-  from: Related
-  """The object it leads to: null if it was only rehearsed."""
-  to: Related
-  """What the change would do; null unless it was only rehearsed."""
-  rehearsal: Rehearsal
+  """The object where the relation starts."""
+  from: Related!
+  """The object it leads to."""
+  to: Related!
 }
 
 """Which relation to end."""
@@ -5444,20 +5379,14 @@ input UnrelateInput {
   relation: String!
   """Where it leads."""
   to: ObjectRef!
-  """Only rehearse: say what would happen, and change nothing."""
-  rehearse: Boolean! = false
-  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
-  token: String
 }
 
 """What ` + "`" + `unrelate` + "`" + ` did."""
 type UnrelatePayload {
-  """The object where the relation started: null if the end was only rehearsed."""
-  from: Related
-  """The object it led to: null if the end was only rehearsed."""
-  to: Related
-  """What the change would do; null unless it was only rehearsed."""
-  rehearsal: Rehearsal
+  """The object where the relation started."""
+  from: Related!
+  """The object it led to."""
+  to: Related!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/scalars.graphqls", Input: `"""A moment in UTC: RFC 3339 with milliseconds, such as ` + "`" + `2026-03-29T01:00:00.000Z` + "`" + `."""
@@ -5474,196 +5403,6 @@ scalar Duration
 
 """The value of a measure: a number, a boolean or a text."""
 scalar MeasureValue
-`, BuiltIn: false},
-	{Name: "../../schema/search.graphqls", Input: `extend type Query {
-  """
-  Groups, devices and assets together, by a rule, by place and by words. In the order of ` + "`" + `orderBy` + "`" + `, else of the score if ` + "`" + `text` + "`" + ` is given, and at last by kind and key.
-  """
-  search(
-    """Only these kinds; all if absent."""
-    kinds: [Kind!]
-    """A rule, such as ` + "`" + `state == 'active' and attributes.floor >= 3` + "`" + `: see docs/search.md."""
-    where: String
-    """Only what is in the sub-tree below this path: also components and parts of what is there."""
-    under: String
-    """Whether the group of ` + "`" + `under` + "`" + ` itself is meant too."""
-    includeSelf: Boolean! = false
-    """Whether devices are meant too that are linked now with an asset in the sub-tree."""
-    includeLinked: Boolean! = false
-    """Only objects of these templates."""
-    templates: [String!]
-    """
-    Words that all have to occur, as a word or as its beginning, in a reference, a path, a name, a description or a text among the attributes. What was written in the last seconds may be missing.
-    """
-    text: String
-    """What to order by."""
-    orderBy: [OrderBy!]
-    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
-    first: Int
-    """Only what follows this cursor."""
-    after: String
-    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
-    last: Int
-    """Only what comes before this cursor."""
-    before: String
-  ): SearchConnection!
-}
-
-extend type Mutation {
-  """Deletes everything that a search finds, at most 10,000 objects: all of it, or nothing. Devices and assets go before groups, the deepest groups first; a group that still holds what the search does not find refuses everything."""
-  deleteMatching(
-    """What to delete."""
-    input: DeleteMatchingInput!
-  ): DeleteMatchingPayload!
-  """Changes everything that a search finds, at most 10,000 objects: all of it, or nothing."""
-  updateMatching(
-    """What to change."""
-    input: UpdateMatchingInput!
-  ): UpdateMatchingPayload!
-}
-
-"""A field that a list is ordered by. Objects without it come last, whichever way."""
-input OrderBy {
-  """A built-in field such as ` + "`" + `createdAt` + "`" + `, or an attribute such as ` + "`" + `attributes.size` + "`" + `."""
-  field: String!
-  """Which way."""
-  direction: SortDirection! = ASC
-}
-
-"""A page of what a search found, and what is known of all of it."""
-type SearchConnection {
-  """The objects with their cursors and scores."""
-  edges: [SearchEdge!]!
-  """The objects."""
-  nodes: [Related!]!
-  """Where the page lies."""
-  pageInfo: PageInfo!
-  """How many the search finds in all."""
-  totalCount: Int!
-  """How many objects have each value of a field, the most frequent first. Ask for several by aliases: they are counted together."""
-  facets(
-    """A built-in field or an attribute, of the objects, or of those that up to three relations lead to: ` + "`" + `state` + "`" + `, ` + "`" + `attributes.colour` + "`" + `, ` + "`" + `relations.located_at.path` + "`" + `, ` + "`" + `groups.name` + "`" + `."""
-    field: String!
-    """Counts numbers by these ranges, in their order, rather than by value."""
-    ranges: [FloatRangeInput!]
-    """How many values at most: up to 1,000."""
-    first: Int! = 100
-  ): [Facet!]!
-}
-
-"""One object that a search found."""
-type SearchEdge {
-  """Where the object lies in the order of the search."""
-  cursor: String!
-  """The object."""
-  node: Related!
-  """How well it fits the words of ` + "`" + `text` + "`" + `; null if the order is not by that."""
-  score: Float
-}
-
-"""A value of a field, or a range, and how many objects have it."""
-type Facet {
-  """The value: a text, a number or true or false; null for a range."""
-  value: JSON
-  """Where the range begins; null if it is open, or for a value."""
-  from: Float
-  """Where the range ends; null if it is open, or for a value."""
-  to: Float
-  """How many objects have it. An object counts once for each value that it has."""
-  count: Int!
-}
-
-"""A range of numbers; an end that is absent is open."""
-input FloatRangeInput {
-  """Where it begins, included."""
-  from: Float
-  """Where it ends, not included."""
-  to: Float
-}
-
-"""What to delete: ` + "`" + `where` + "`" + `, ` + "`" + `under` + "`" + ` or ` + "`" + `templates` + "`" + ` has to say."""
-input DeleteMatchingInput {
-  """Only these kinds; all if absent."""
-  kinds: [Kind!]
-  """A rule: see docs/search.md."""
-  where: String
-  """Only what is in the sub-tree below this path."""
-  under: String
-  """Whether the group of ` + "`" + `under` + "`" + ` itself is meant too."""
-  includeSelf: Boolean! = false
-  """Only objects of these templates."""
-  templates: [String!]
-  """Whether to find out only what would be deleted."""
-  rehearse: Boolean! = false
-  """From a rehearsal: refuses with CONFLICT if the search no longer finds the same objects."""
-  token: String
-}
-
-"""What ` + "`" + `deleteMatching` + "`" + ` did."""
-type DeleteMatchingPayload {
-  """How many objects the search finds."""
-  matched: Int!
-  """How many were deleted: none in a rehearsal."""
-  deleted: Int!
-  """Stands for the objects that were found: give it to the call after the rehearsal."""
-  token: String!
-}
-
-"""What to change: ` + "`" + `where` + "`" + `, ` + "`" + `under` + "`" + ` or ` + "`" + `templates` + "`" + ` has to say of what."""
-input UpdateMatchingInput {
-  """Only these kinds; all if absent."""
-  kinds: [Kind!]
-  """A rule: see docs/search.md."""
-  where: String
-  """Only what is in the sub-tree below this path."""
-  under: String
-  """Whether the group of ` + "`" + `under` + "`" + ` itself is meant too."""
-  includeSelf: Boolean! = false
-  """Only objects of these templates."""
-  templates: [String!]
-  """What to change of each."""
-  patch: MatchingPatchInput!
-  """Whether to find out only how many would be changed."""
-  rehearse: Boolean! = false
-  """From a rehearsal: refuses with CONFLICT if the search no longer finds the same objects."""
-  token: String
-}
-
-"""What to change of each object that a search finds."""
-input MatchingPatchInput {
-  """Attributes to set; null clears one, absent ones stay."""
-  attributes: JSONObject
-  """The new state, of devices and assets."""
-  state: State
-  """The description; null clears it."""
-  description: String
-}
-
-"""What ` + "`" + `updateMatching` + "`" + ` did."""
-type UpdateMatchingPayload {
-  """How many objects the search finds."""
-  matched: Int!
-  """How many were changed: none in a rehearsal."""
-  updated: Int!
-  """Stands for the objects that were found: give it to the call after the rehearsal."""
-  token: String!
-}
-
-"""The index of a property that a template declares searched."""
-type SearchIndex {
-  """The property."""
-  name: String!
-  """How far the index is."""
-  state: SearchIndexState!
-}
-
-"""How far an index is."""
-enum SearchIndexState {
-  """It is being made: until it is there, searches by the property walk through at most 20,000 objects."""
-  BUILDING
-  """Searches use it."""
-  ONLINE
-}
 `, BuiltIn: false},
 	{Name: "../../schema/template.graphqls", Input: `extend type Query {
   """A template by kind and name; the newest published version unless another is asked for."""
@@ -5781,8 +5520,6 @@ type Template implements Node {
   components: [String!]!
   """The properties that searches go by: for these there is an index."""
   searched: [String!]!
-  """How far the indexes of what is searched are."""
-  searchIndexes: [SearchIndex!]!
   """Whether the template takes any attribute, relation and measure: true for the built-in ones."""
   open: Boolean!
   """When the template was made."""
@@ -6597,10 +6334,16 @@ func (ec *executionContext) childFields_CreatePolicyPayload(ctx context.Context,
 	switch field.Name {
 	case "policy":
 		return ec.fieldContext_CreatePolicyPayload_policy(ctx, field)
-	case "rehearsal":
-		return ec.fieldContext_CreatePolicyPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreatePolicyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateProfilePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "profile":
+		return ec.fieldContext_CreateProfilePayload_profile(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateProfilePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6679,22 +6422,8 @@ func (ec *executionContext) childFields_DeleteGroupPayload(ctx context.Context, 
 		return ec.fieldContext_DeleteGroupPayload_deletedId(ctx, field)
 	case "deleted":
 		return ec.fieldContext_DeleteGroupPayload_deleted(ctx, field)
-	case "rehearsal":
-		return ec.fieldContext_DeleteGroupPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteGroupPayload", field.Name)
-}
-
-func (ec *executionContext) childFields_DeleteMatchingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "matched":
-		return ec.fieldContext_DeleteMatchingPayload_matched(ctx, field)
-	case "deleted":
-		return ec.fieldContext_DeleteMatchingPayload_deleted(ctx, field)
-	case "token":
-		return ec.fieldContext_DeleteMatchingPayload_token(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type DeleteMatchingPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteMeasureTypePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6709,10 +6438,16 @@ func (ec *executionContext) childFields_DeletePolicyPayload(ctx context.Context,
 	switch field.Name {
 	case "deletedId":
 		return ec.fieldContext_DeletePolicyPayload_deletedId(ctx, field)
-	case "rehearsal":
-		return ec.fieldContext_DeletePolicyPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeletePolicyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteProfilePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteProfilePayload_deletedId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteProfilePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6817,20 +6552,6 @@ func (ec *executionContext) childFields_Difference(ctx context.Context, field gr
 		return ec.fieldContext_Difference_after(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Difference", field.Name)
-}
-
-func (ec *executionContext) childFields_Facet(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "value":
-		return ec.fieldContext_Facet_value(ctx, field)
-	case "from":
-		return ec.fieldContext_Facet_from(ctx, field)
-	case "to":
-		return ec.fieldContext_Facet_to(ctx, field)
-	case "count":
-		return ec.fieldContext_Facet_count(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type Facet", field.Name)
 }
 
 func (ec *executionContext) childFields_Group(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7047,8 +6768,6 @@ func (ec *executionContext) childFields_MoveGroupPayload(ctx context.Context, fi
 		return ec.fieldContext_MoveGroupPayload_group(ctx, field)
 	case "moved":
 		return ec.fieldContext_MoveGroupPayload_moved(ctx, field)
-	case "rehearsal":
-		return ec.fieldContext_MoveGroupPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MoveGroupPayload", field.Name)
 }
@@ -7143,6 +6862,74 @@ func (ec *executionContext) childFields_PolicyReach(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type PolicyReach", field.Name)
 }
 
+func (ec *executionContext) childFields_Profile(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Profile_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_Profile_kind(ctx, field)
+	case "template":
+		return ec.fieldContext_Profile_template(ctx, field)
+	case "name":
+		return ec.fieldContext_Profile_name(ctx, field)
+	case "description":
+		return ec.fieldContext_Profile_description(ctx, field)
+	case "attributes":
+		return ec.fieldContext_Profile_attributes(ctx, field)
+	case "relations":
+		return ec.fieldContext_Profile_relations(ctx, field)
+	case "version":
+		return ec.fieldContext_Profile_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Profile_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Profile_updatedAt(ctx, field)
+	case "changes":
+		return ec.fieldContext_Profile_changes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Profile", field.Name)
+}
+
+func (ec *executionContext) childFields_ProfileConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ProfileConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ProfileConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ProfileConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_ProfileConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProfileConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ProfileEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ProfileEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ProfileEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProfileEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ProfileRelation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_ProfileRelation_name(ctx, field)
+	case "direction":
+		return ec.fieldContext_ProfileRelation_direction(ctx, field)
+	case "groups":
+		return ec.fieldContext_ProfileRelation_groups(ctx, field)
+	case "devices":
+		return ec.fieldContext_ProfileRelation_devices(ctx, field)
+	case "assets":
+		return ec.fieldContext_ProfileRelation_assets(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProfileRelation", field.Name)
+}
+
 func (ec *executionContext) childFields_PublishTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "template":
@@ -7159,70 +6946,12 @@ func (ec *executionContext) childFields_RecordReadingsPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type RecordReadingsPayload", field.Name)
 }
 
-func (ec *executionContext) childFields_Rehearsal(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "token":
-		return ec.fieldContext_Rehearsal_token(ctx, field)
-	case "twins":
-		return ec.fieldContext_Rehearsal_twins(ctx, field)
-	case "policiesGained":
-		return ec.fieldContext_Rehearsal_policiesGained(ctx, field)
-	case "policiesLost":
-		return ec.fieldContext_Rehearsal_policiesLost(ctx, field)
-	case "groups":
-		return ec.fieldContext_Rehearsal_groups(ctx, field)
-	case "relations":
-		return ec.fieldContext_Rehearsal_relations(ctx, field)
-	case "effects":
-		return ec.fieldContext_Rehearsal_effects(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type Rehearsal", field.Name)
-}
-
-func (ec *executionContext) childFields_RehearsedEffect(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "object":
-		return ec.fieldContext_RehearsedEffect_object(ctx, field)
-	case "gained":
-		return ec.fieldContext_RehearsedEffect_gained(ctx, field)
-	case "lost":
-		return ec.fieldContext_RehearsedEffect_lost(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type RehearsedEffect", field.Name)
-}
-
-func (ec *executionContext) childFields_RehearsedEffectConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "edges":
-		return ec.fieldContext_RehearsedEffectConnection_edges(ctx, field)
-	case "nodes":
-		return ec.fieldContext_RehearsedEffectConnection_nodes(ctx, field)
-	case "pageInfo":
-		return ec.fieldContext_RehearsedEffectConnection_pageInfo(ctx, field)
-	case "totalCount":
-		return ec.fieldContext_RehearsedEffectConnection_totalCount(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type RehearsedEffectConnection", field.Name)
-}
-
-func (ec *executionContext) childFields_RehearsedEffectEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "cursor":
-		return ec.fieldContext_RehearsedEffectEdge_cursor(ctx, field)
-	case "node":
-		return ec.fieldContext_RehearsedEffectEdge_node(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type RehearsedEffectEdge", field.Name)
-}
-
 func (ec *executionContext) childFields_RelatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "from":
 		return ec.fieldContext_RelatePayload_from(ctx, field)
 	case "to":
 		return ec.fieldContext_RelatePayload_to(ctx, field)
-	case "rehearsal":
-		return ec.fieldContext_RelatePayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RelatePayload", field.Name)
 }
@@ -7267,44 +6996,6 @@ func (ec *executionContext) childFields_Samples(ctx context.Context, field graph
 		return ec.fieldContext_Samples_nextFrom(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Samples", field.Name)
-}
-
-func (ec *executionContext) childFields_SearchConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "edges":
-		return ec.fieldContext_SearchConnection_edges(ctx, field)
-	case "nodes":
-		return ec.fieldContext_SearchConnection_nodes(ctx, field)
-	case "pageInfo":
-		return ec.fieldContext_SearchConnection_pageInfo(ctx, field)
-	case "totalCount":
-		return ec.fieldContext_SearchConnection_totalCount(ctx, field)
-	case "facets":
-		return ec.fieldContext_SearchConnection_facets(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type SearchConnection", field.Name)
-}
-
-func (ec *executionContext) childFields_SearchEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "cursor":
-		return ec.fieldContext_SearchEdge_cursor(ctx, field)
-	case "node":
-		return ec.fieldContext_SearchEdge_node(ctx, field)
-	case "score":
-		return ec.fieldContext_SearchEdge_score(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type SearchEdge", field.Name)
-}
-
-func (ec *executionContext) childFields_SearchIndex(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "name":
-		return ec.fieldContext_SearchIndex_name(ctx, field)
-	case "state":
-		return ec.fieldContext_SearchIndex_state(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type SearchIndex", field.Name)
 }
 
 func (ec *executionContext) childFields_Series(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7357,8 +7048,6 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_components(ctx, field)
 	case "searched":
 		return ec.fieldContext_Template_searched(ctx, field)
-	case "searchIndexes":
-		return ec.fieldContext_Template_searchIndexes(ctx, field)
 	case "open":
 		return ec.fieldContext_Template_open(ctx, field)
 	case "createdAt":
@@ -7447,8 +7136,6 @@ func (ec *executionContext) childFields_UnrelatePayload(ctx context.Context, fie
 		return ec.fieldContext_UnrelatePayload_from(ctx, field)
 	case "to":
 		return ec.fieldContext_UnrelatePayload_to(ctx, field)
-	case "rehearsal":
-		return ec.fieldContext_UnrelatePayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UnrelatePayload", field.Name)
 }
@@ -7477,26 +7164,20 @@ func (ec *executionContext) childFields_UpdateGroupPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type UpdateGroupPayload", field.Name)
 }
 
-func (ec *executionContext) childFields_UpdateMatchingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "matched":
-		return ec.fieldContext_UpdateMatchingPayload_matched(ctx, field)
-	case "updated":
-		return ec.fieldContext_UpdateMatchingPayload_updated(ctx, field)
-	case "token":
-		return ec.fieldContext_UpdateMatchingPayload_token(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type UpdateMatchingPayload", field.Name)
-}
-
 func (ec *executionContext) childFields_UpdatePolicyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "policy":
 		return ec.fieldContext_UpdatePolicyPayload_policy(ctx, field)
-	case "rehearsal":
-		return ec.fieldContext_UpdatePolicyPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdatePolicyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateProfilePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "profile":
+		return ec.fieldContext_UpdateProfilePayload_profile(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateProfilePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
