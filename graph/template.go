@@ -94,42 +94,61 @@ func (s *Store) Template(ctx context.Context, scope registry.Scope, kind registr
 // from memory once they have been read.
 func (s *Store) TemplatesByID(ctx context.Context, scope registry.Scope, ids []registry.ID) ([]*registry.Template, error) {
 	known := make(map[registry.ID]*registry.Template, len(ids))
-	var unknown []registry.ID
+	if err := s.learnTemplates(ctx, s.reading(scope), scope, known, ids); err != nil {
+		return nil, err
+	}
+	if scope.AsOf == nil {
+		return slots(ids, known), nil
+	}
+	var deleted []registry.ID
 	for _, id := range ids {
-		if t := s.templates.get(scope.Account, id); t != nil {
-			known[id] = t.Template
-		} else {
-			unknown = append(unknown, id)
+		if known[id] == nil {
+			deleted = append(deleted, id)
 		}
 	}
-	if len(unknown) > 0 {
-		read, _, err := one(ctx, s.reading(scope), templateByID, params{"ids": texts(unknown)}, func(f fields) []*compiledTemplate {
-			maps := f.maps("templates")
-			out := make([]*compiledTemplate, len(maps))
-			for i, node := range maps {
-				out[i] = s.template(node, scope.Account)
-			}
-			return out
-		})
-		if err != nil {
-			return nil, fmt.Errorf("templates by id: %w", err)
-		}
-		for _, t := range read {
-			known[t.ID] = t.Template
-		}
-	}
-	if scope.AsOf != nil && len(known) < len(ids) { // deleted since
-		past, err := s.past(ctx, scope, unknown)
+	if len(deleted) > 0 {
+		past, err := s.past(ctx, scope, deleted)
 		if err != nil {
 			return nil, err
 		}
 		for id, node := range past {
-			if t, ok := node.(*registry.Template); ok && known[id] == nil {
+			if t, ok := node.(*registry.Template); ok {
 				known[id] = t
 			}
 		}
 	}
 	return slots(ids, known), nil
+}
+
+// learnTemplates adds the templates that are not known yet. What does not exist
+// becomes nil.
+func (s *Store) learnTemplates(ctx context.Context, r runner, scope registry.Scope, known map[registry.ID]*registry.Template, ids []registry.ID) error {
+	var unknown []registry.ID
+	for _, id := range ids {
+		if _, ok := known[id]; ok {
+			continue
+		}
+		if t := s.templates.get(scope.Account, id); t != nil {
+			known[id] = t.Template
+			continue
+		}
+		known[id] = nil
+		unknown = append(unknown, id)
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	_, err := all(ctx, r, templateByID, params{"ids": texts(unknown)}, func(f fields) struct{} {
+		for _, node := range f.maps("templates") {
+			t := s.template(node, scope.Account)
+			known[t.ID] = t.Template
+		}
+		return struct{}{}
+	})
+	if err != nil {
+		return fmt.Errorf("templates by id: %w", err)
+	}
+	return nil
 }
 
 // TemplateFilter narrows a list of templates. Empty fields do not.

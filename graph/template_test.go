@@ -125,7 +125,7 @@ func TestTemplateRefusals(t *testing.T) {
 		"schema":           {registry.NewTemplate{Kind: kind, Name: "T", Properties: map[string]any{"a": map[string]any{"type": "colour"}}}, "properties.a.type", "anyOf"},
 		"property name":    {registry.NewTemplate{Kind: kind, Name: "T", Properties: map[string]any{"state": map[string]any{}}}, "properties.state", "reserved"},
 		"required":         {registry.NewTemplate{Kind: kind, Name: "T", Required: []string{"ghost"}}, "required[0]", "undeclared"},
-		"relation":         {registry.NewTemplate{Kind: kind, Name: "T", Relations: []registry.RelationRule{{Name: "was_here"}}}, "relations[0].name", "reserved"},
+		"relation":         {registry.NewTemplate{Kind: kind, Name: "T", Relations: []registry.RelationRule{{Name: "no-dash"}}}, "relations[0].name", "name"},
 		"relation twice":   {registry.NewTemplate{Kind: kind, Name: "T", Relations: []registry.RelationRule{{Name: "a", Kind: kind}, {Name: "a", Kind: kind}}}, "relations[1]", "unique"},
 		"measure":          {registry.NewTemplate{Kind: kind, Name: "T", Measures: []registry.MeasureDeclaration{{Name: "m", Type: "ghost"}}}, "measures[0].type", "unknown"},
 		"measure twice":    {registry.NewTemplate{Kind: kind, Name: "T", Measures: []registry.MeasureDeclaration{{Name: "m", Type: "number"}, {Name: "m", Type: "number"}}}, "measures[1].name", "unique"},

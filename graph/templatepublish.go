@@ -36,18 +36,11 @@ func missingTemplate(ref registry.TemplateRef) error {
 	return registry.NotFound("template", ref.Name)
 }
 
-// templateVersion is the version that a reference by id names; nil if there is
-// none.
-func (s *Store) templateVersion(ctx context.Context, r runner, scope registry.Scope, id registry.ID) (*registry.Template, error) {
-	t, _, err := one(ctx, r, templateHeld, params{"id": string(id)}, s.templateIn(scope))
-	return t, err
-}
-
 // newestTemplate is the newest version of a template, draft or published; nil
 // if there is none. An id may be that of any version.
 func (s *Store) newestTemplate(ctx context.Context, tx *transaction, ref registry.TemplateRef) (*registry.Template, error) {
 	if ref.ID != "" {
-		t, err := s.templateVersion(ctx, tx, tx.scope, ref.ID)
+		t, _, err := one(ctx, tx, templateHeld, params{"id": string(ref.ID)}, s.templateIn(tx.scope))
 		if err != nil || t == nil {
 			return nil, err
 		}
@@ -59,28 +52,26 @@ func (s *Store) newestTemplate(ctx context.Context, tx *transaction, ref registr
 
 // toPublish is the version that a reference names: by id any, by name the
 // draft.
-func (s *Store) toPublish(ctx context.Context, r runner, scope registry.Scope, ref registry.TemplateRef) (*registry.Template, error) {
-	var t *registry.Template
-	var err error
-	if ref.ID != "" {
-		t, err = s.templateVersion(ctx, r, scope, ref.ID)
-	} else {
-		draft := registry.TemplateDraft
-		t, _, err = one(ctx, r, templateNewest, params{"kind": string(ref.Kind), "nameFold": Fold(ref.Name), "statuses": statuses(&draft)}, s.templateIn(scope))
-		if err == nil && t == nil {
-			return nil, registry.NotFound("draft of template", ref.Name)
-		}
+func (s *Store) toPublish(ctx context.Context, r runner, scope registry.Scope, ref registry.TemplateRef) (*compiledTemplate, error) {
+	draft := registry.TemplateDraft
+	q, p := templateHeld, params{"id": string(ref.ID)}
+	missing := missingTemplate(ref)
+	if ref.ID == "" {
+		q, p = templateNewest, params{"kind": string(ref.Kind), "nameFold": Fold(ref.Name), "statuses": statuses(&draft)}
+		missing = registry.NotFound("draft of template", ref.Name)
 	}
-	if err == nil && t == nil {
-		err = missingTemplate(ref)
+	t, ok, err := one(ctx, r, q, p, func(f fields) *compiledTemplate { return s.template(f.nested("node"), scope.Account) })
+	if err == nil && !ok {
+		err = missing
 	}
 	return t, err
 }
 
 // PublishTemplate makes a draft the version that new objects get; from then on
 // it never changes. Objects of earlier versions stay with theirs. One that is
-// published stays as it is.
-func (s *Store) PublishTemplate(ctx context.Context, scope registry.Scope, ref registry.TemplateRef) (*registry.Template, error) {
+// published stays as it is. With the token of a rehearsal it is refused if it
+// would break other objects than it said.
+func (s *Store) PublishTemplate(ctx context.Context, scope registry.Scope, ref registry.TemplateRef, token string) (*registry.Template, error) {
 	var published *registry.Template
 	committed := func() {}
 	err := change(ctx, s, scope, "template.publish", func(ctx context.Context, tx *transaction) error {
@@ -88,21 +79,24 @@ func (s *Store) PublishTemplate(ctx context.Context, scope registry.Scope, ref r
 		if err != nil {
 			return err
 		}
-		published = before
+		published = before.Template
 		if before.Status == registry.TemplatePublished {
 			return nil
 		}
+		if err := s.asRehearsed(ctx, tx, token, before); err != nil {
+			return err
+		}
 		// What it names may have been deleted since it was written.
-		if _, _, err := s.prepareTemplate(ctx, tx, registry.TemplatePatch{}.Apply(before)); err != nil {
+		if _, _, err := s.prepareTemplate(ctx, tx, registry.TemplatePatch{}.Apply(published)); err != nil {
 			return err
 		}
-		if committed, err = s.claimTemplate(ctx, tx, before); err != nil {
+		if committed, err = s.claimTemplate(ctx, tx, published); err != nil {
 			return err
 		}
-		after, at := *before, tx.at
+		after, at := *published, tx.at
 		after.Status, after.PublishedAt = registry.TemplatePublished, &at
 		published = &after
-		tx.recordTemplate(registry.ChangeUpdate, "published", before, published)
+		tx.recordTemplate(registry.ChangeUpdate, "published", before.Template, published)
 		return nothing(ctx, tx, templatePublish, params{"id": string(after.ID), "now": at})
 	})
 	if err != nil {
@@ -110,6 +104,14 @@ func (s *Store) PublishTemplate(ctx context.Context, scope registry.Scope, ref r
 	}
 	committed()
 	return published, nil
+}
+
+// several counts things in words.
+func several(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // holder is one version of a template and what depends on it.
@@ -150,13 +152,13 @@ func (s *Store) DeleteTemplate(ctx context.Context, scope registry.Scope, ref re
 				}
 				continue
 			case v.objects > 0:
-				return registry.FailedPrecondition("template %q version %d is in use by %d objects", v.template.Name, v.template.Version, v.objects)
+				return registry.FailedPrecondition("template %q version %d is in use by %s", v.template.Name, v.template.Version, several(v.objects, "object"))
 			}
 			deleted = append(deleted, v.template.ID)
 			tx.recordTemplate(registry.ChangeDelete, "deleted", v.template, nil)
 		}
 		if profiles := versions[0].profiles; profiles > 0 && kept == 0 {
-			return registry.FailedPrecondition("template %q is in use by %d profiles", newest.Name, profiles)
+			return registry.FailedPrecondition("template %q is in use by %s", newest.Name, several(profiles, "profile"))
 		}
 		return tx.bury(ctx, deleted...)
 	})

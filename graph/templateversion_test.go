@@ -81,7 +81,7 @@ func TestTemplateDrafts(t *testing.T) {
 		t.Errorf("device = %+v, %v", d, err)
 	}
 	_, err = w.DeleteTemplate(t.Context(), w.scope, ref)
-	refused(t, err, registry.CodeFailedPrecondition, "version 1 is in use by 1 objects")
+	refused(t, err, registry.CodeFailedPrecondition, "version 1 is in use by 1 object")
 	if _, err := w.DeleteDevice(t.Context(), w.scope, byID(d)); err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func (r *Resolver) deleteTwins(ctx context.Context, kind registry.Kind, ids []re
 func newGroup(in *generated.CreateGroupInput) registry.NewGroup {
 	return registry.NewGroup{
 		Parent: in.Parent, Name: in.Name, Description: in.Description,
-		Template: deref(in.Template), Attributes: in.Attributes, Relations: newRelations(in.Relations),
+		Template: deref(in.Template), Profile: deref(in.Profile), Attributes: in.Attributes, Relations: newRelations(in.Relations),
 	}
 }
 

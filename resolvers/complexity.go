@@ -91,6 +91,8 @@ func complexity() generated.ComplexityRoot {
 	g.Changes, d.Changes, a.Changes = changeCost, changeCost, changeCost
 	root.Policy.Changes, root.Template.Changes = changeCost, changeCost
 	root.Change.Differences = list
+	root.TemplateRehearsal.Failures = func(child int, first *int, _ *string) int { return page(child, first, nil) }
+	root.TemplateMisfit.Violations = list
 	return root
 }
 

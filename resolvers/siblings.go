@@ -13,6 +13,7 @@ import (
 var everyType = []string{
 	"Node", "Twin", "Related", "Group", "Device", "Asset", "Template", "Policy", "Link",
 	"GroupEdge", "DeviceEdge", "AssetEdge", "TwinEdge", "PolicyEdge", "TemplateEdge", "BulkResult",
+	"TemplateMisfit", "TemplateMisfitEdge",
 }
 
 // siblings tells the loaders that these objects were met and that the fields

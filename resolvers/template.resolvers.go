@@ -54,11 +54,12 @@ func (r *mutationResolver) UpdateTemplate(ctx context.Context, input generated.U
 
 // PublishTemplate is the resolver for the publishTemplate field.
 func (r *mutationResolver) PublishTemplate(ctx context.Context, input generated.PublishTemplateInput) (*generated.PublishTemplatePayload, error) {
-	template, err := r.publishTemplate(ctx, input)
-	if err != nil {
-		return nil, err
-	}
-	return &generated.PublishTemplatePayload{Template: template}, nil
+	return r.publishTemplate(ctx, input)
+}
+
+// MigrateObjects is the resolver for the migrateObjects field.
+func (r *mutationResolver) MigrateObjects(ctx context.Context, input generated.MigrateObjectsInput) (*generated.MigrateObjectsPayload, error) {
+	return r.migrateObjects(ctx, input)
 }
 
 // DeleteTemplate is the resolver for the deleteTemplate field.
@@ -122,7 +123,24 @@ func (r *templateResolver) Changes(ctx context.Context, obj *registry.Template, 
 	return r.objectChanges(ctx, obj.ID, operation, from, to, direction, first, after, last, before)
 }
 
+// Failures is the resolver for the failures field.
+func (r *templateRehearsalResolver) Failures(ctx context.Context, obj *registry.TemplateRehearsal, first *int, after *string) (*generated.TemplateMisfitConnection, error) {
+	page, err := registry.NewPage(first, after, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return misfits(ctx, obj, page), nil
+}
+
 // Template returns generated.TemplateResolver implementation.
 func (r *Resolver) Template() generated.TemplateResolver { return &templateResolver{r} }
 
-type templateResolver struct{ *Resolver }
+// TemplateRehearsal returns generated.TemplateRehearsalResolver implementation.
+func (r *Resolver) TemplateRehearsal() generated.TemplateRehearsalResolver {
+	return &templateRehearsalResolver{r}
+}
+
+type (
+	templateResolver          struct{ *Resolver }
+	templateRehearsalResolver struct{ *Resolver }
+)

@@ -2,7 +2,10 @@ package resolvers
 
 import (
 	"context"
+	"slices"
+	"strings"
 
+	"github.com/holon-registry/holon/graph"
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/resolvers/generated"
 )
@@ -66,13 +69,71 @@ func (r *Resolver) updateTemplate(ctx context.Context, in generated.UpdateTempla
 	return r.Graph.UpdateTemplate(ctx, scopeFrom(ctx), ref, templatePatch(in))
 }
 
-func (r *Resolver) publishTemplate(ctx context.Context, in generated.PublishTemplateInput) (*registry.Template, error) {
+func (r *Resolver) publishTemplate(ctx context.Context, in generated.PublishTemplateInput) (*generated.PublishTemplatePayload, error) {
 	ref, err := templateRef(in.ID, in.Kind, in.Name)
 	if err != nil {
 		return nil, err
 	}
-	return r.Graph.PublishTemplate(ctx, scopeFrom(ctx), ref)
+	payload := &generated.PublishTemplatePayload{}
+	if in.Rehearse {
+		payload.Template, payload.Rehearsal, err = r.Graph.RehearsePublish(ctx, scopeFrom(ctx), ref)
+	} else {
+		payload.Template, err = r.Graph.PublishTemplate(ctx, scopeFrom(ctx), ref, deref(in.Token))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return payload, nil
 }
+
+func (r *Resolver) migrateObjects(ctx context.Context, in generated.MigrateObjectsInput) (*generated.MigrateObjectsPayload, error) {
+	m := registry.Migration{
+		Kind: in.Kind, Template: in.Template, Version: in.Version, IDs: in.Ids, References: in.References, All: in.All,
+		SkipFailing: in.SkipFailing, Token: deref(in.Token),
+	}
+	payload := &generated.MigrateObjectsPayload{}
+	var err error
+	if in.Rehearse {
+		payload.Rehearsal, err = r.Graph.RehearseMigration(ctx, scopeFrom(ctx), m)
+	} else {
+		payload.Migrated, err = r.Graph.MigrateObjects(ctx, scopeFrom(ctx), m)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return payload, nil
+}
+
+// misfits makes a page of a rehearsal's objects.
+func misfits(ctx context.Context, in *registry.TemplateRehearsal, request registry.PageRequest) *generated.TemplateMisfitConnection {
+	after, found := slices.BinarySearchFunc(in.Misfits, request.Key, func(m registry.TemplateMisfit, key string) int {
+		return strings.Compare(misfitKey(&m), key)
+	})
+	if found {
+		after++
+	}
+	if request.Key == "" {
+		after = 0
+	}
+	page := registry.Page[*registry.TemplateMisfit]{HasPrevious: after > 0}
+	for i := after; i < len(in.Misfits) && len(page.Items) < request.Size; i++ {
+		page.Items = append(page.Items, &in.Misfits[i])
+	}
+	page.HasNext = after+len(page.Items) < len(in.Misfits)
+	things := make([]registry.Node, len(page.Items))
+	for i, misfit := range page.Items {
+		things[i] = misfit.Object
+	}
+	loadersFrom(ctx).siblings(ctx, things)
+	return &generated.TemplateMisfitConnection{
+		Nodes: page.Items, PageInfo: pageInfo(page, misfitKey), TotalCount: len(in.Misfits),
+		Edges: edges(page, misfitKey, func(cursor string, m *registry.TemplateMisfit) *generated.TemplateMisfitEdge {
+			return &generated.TemplateMisfitEdge{Cursor: cursor, Node: m}
+		}),
+	}
+}
+
+func misfitKey(m *registry.TemplateMisfit) string { return graph.ThingKey(m.Object) }
 
 func (r *Resolver) deleteTemplate(ctx context.Context, in generated.DeleteTemplateInput) (*generated.DeleteTemplatePayload, error) {
 	ref, err := templateRef(in.ID, in.Kind, in.Name)

@@ -178,7 +178,7 @@ func (w world) fill() {
 	}))
 	second, err := w.Template(ctx, scope, registry.KindDevice, "Probe", intOf(2), nil)
 	w.ok(err)
-	must2(w.PublishTemplate(ctx, scope, registry.TemplateRef{ID: second.ID}))
+	must2(w.PublishTemplate(ctx, scope, registry.TemplateRef{ID: second.ID}, ""))
 	must2(w.UpdateTemplate(ctx, scope, registry.TemplateRef{Kind: registry.KindDevice, Name: "Probe"}, registry.TemplatePatch{Description: registry.Some("a draft")}))
 	must2(w.CreateDevice(ctx, scope, registry.NewTwin{Reference: "probe 2", Template: "probe", Attributes: registry.Attributes{"b": 9007199254740991}, Description: text("second")}))
 	must2(w.CreateDevice(ctx, scope, registry.NewTwin{Reference: "open\\one"}))

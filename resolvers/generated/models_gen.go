@@ -563,6 +563,36 @@ type MeasurementEdge struct {
 	Node *registry.Measurement `json:"node"`
 }
 
+// Which objects to move to which version of their template. Name them by `ids` and `references`, or take `all`.
+type MigrateObjectsInput struct {
+	// What the objects are.
+	Kind registry.Kind `json:"kind"`
+	// The name of their template.
+	Template string `json:"template"`
+	// The version that they are to have; the newest published one if absent.
+	Version *int `json:"version,omitempty"`
+	// Ids of objects.
+	Ids []registry.ID `json:"ids,omitempty"`
+	// References of devices or assets, or paths of groups.
+	References []string `json:"references,omitempty"`
+	// Every object of the template that has another version.
+	All bool `json:"all"`
+	// Leave out the objects that would break the version, rather than refuse.
+	SkipFailing bool `json:"skipFailing"`
+	// Whether to tell only which objects would break the version, without moving any.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal: refuses with CONFLICT if what was rehearsed is no longer what would be done.
+	Token *string `json:"token,omitempty"`
+}
+
+// What `migrateObjects` did, or would do.
+type MigrateObjectsPayload struct {
+	// How many objects were moved; those that had the version already are none of them.
+	Migrated int `json:"migrated"`
+	// Which objects would break the version; null unless it was only rehearsed.
+	Rehearsal *registry.TemplateRehearsal `json:"rehearsal,omitempty"`
+}
+
 // Which group to move, and where to. Name it by `id` or by `path`.
 type MoveGroupInput struct {
 	// The group's id.
@@ -667,12 +697,18 @@ type PublishTemplateInput struct {
 	Kind *registry.Kind `json:"kind,omitempty"`
 	// The template's name.
 	Name *string `json:"name,omitempty"`
+	// Whether to tell only which objects of earlier versions the draft would break, without publishing it.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal: refuses with CONFLICT if other objects would break by now, or the draft is another.
+	Token *string `json:"token,omitempty"`
 }
 
-// What `publishTemplate` did.
+// What `publishTemplate` did, or would do.
 type PublishTemplatePayload struct {
-	// The published template.
+	// The published template; after a rehearsal, the draft.
 	Template *registry.Template `json:"template"`
+	// Which objects would break; null unless it was only rehearsed.
+	Rehearsal *registry.TemplateRehearsal `json:"rehearsal,omitempty"`
 }
 
 // Where every question starts.
@@ -820,6 +856,26 @@ type TemplateEdge struct {
 	Cursor string `json:"cursor"`
 	// The template.
 	Node *registry.Template `json:"node"`
+}
+
+// A page of objects that would break a version of their template.
+type TemplateMisfitConnection struct {
+	// The objects with their cursors.
+	Edges []*TemplateMisfitEdge `json:"edges"`
+	// The objects.
+	Nodes []*registry.TemplateMisfit `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in the whole list.
+	TotalCount int `json:"totalCount"`
+}
+
+// One object in a page.
+type TemplateMisfitEdge struct {
+	// Where the object lies in the list.
+	Cursor string `json:"cursor"`
+	// The object.
+	Node *registry.TemplateMisfit `json:"node"`
 }
 
 // A page of twins.

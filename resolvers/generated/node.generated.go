@@ -56,6 +56,7 @@ type MutationResolver interface {
 	CreateTemplate(ctx context.Context, input CreateTemplateInput) (*CreateTemplatePayload, error)
 	UpdateTemplate(ctx context.Context, input UpdateTemplateInput) (*UpdateTemplatePayload, error)
 	PublishTemplate(ctx context.Context, input PublishTemplateInput) (*PublishTemplatePayload, error)
+	MigrateObjects(ctx context.Context, input MigrateObjectsInput) (*MigrateObjectsPayload, error)
 	DeleteTemplate(ctx context.Context, input DeleteTemplateInput) (*DeleteTemplatePayload, error)
 }
 type QueryResolver interface {
@@ -350,6 +351,20 @@ func (ec *executionContext) field_Mutation_linkDevice_args(ctx context.Context, 
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (LinkDeviceInput, error) {
 			return ec.unmarshalNLinkDeviceInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐLinkDeviceInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_migrateObjects_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (MigrateObjectsInput, error) {
+			return ec.unmarshalNMigrateObjectsInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMigrateObjectsInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -2916,6 +2931,50 @@ func (ec *executionContext) fieldContext_Mutation_publishTemplate(ctx context.Co
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_migrateObjects(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_migrateObjects(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().MigrateObjects(ctx, fc.Args["input"].(MigrateObjectsInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *MigrateObjectsPayload) graphql.Marshaler {
+			return ec.marshalNMigrateObjectsPayload2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMigrateObjectsPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_migrateObjects(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MigrateObjectsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_migrateObjects_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_deleteTemplate(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -4648,6 +4707,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "publishTemplate":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_publishTemplate(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "migrateObjects":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_migrateObjects(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

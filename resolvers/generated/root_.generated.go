@@ -39,6 +39,7 @@ type ResolverRoot interface {
 	Relation() RelationResolver
 	Subscription() SubscriptionResolver
 	Template() TemplateResolver
+	TemplateRehearsal() TemplateRehearsalResolver
 	TwinChange() TwinChangeResolver
 	Viewer() ViewerResolver
 }
@@ -389,6 +390,11 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	MigrateObjectsPayload struct {
+		Migrated  func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
+	}
+
 	MoveGroupPayload struct {
 		Group func(childComplexity int) int
 		Moved func(childComplexity int) int
@@ -414,6 +420,7 @@ type ComplexityRoot struct {
 		DeleteProfile     func(childComplexity int, input DeleteProfileInput) int
 		DeleteTemplate    func(childComplexity int, input DeleteTemplateInput) int
 		LinkDevice        func(childComplexity int, input LinkDeviceInput) int
+		MigrateObjects    func(childComplexity int, input MigrateObjectsInput) int
 		MoveGroup         func(childComplexity int, input MoveGroupInput) int
 		PublishTemplate   func(childComplexity int, input PublishTemplateInput) int
 		RecordReadings    func(childComplexity int, input RecordReadingsInput) int
@@ -510,7 +517,8 @@ type ComplexityRoot struct {
 	}
 
 	PublishTemplatePayload struct {
-		Template func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
+		Template  func(childComplexity int) int
 	}
 
 	Query struct {
@@ -612,6 +620,30 @@ type ComplexityRoot struct {
 	TemplateEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	TemplateMisfit struct {
+		Object     func(childComplexity int) int
+		Violations func(childComplexity int) int
+	}
+
+	TemplateMisfitConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	TemplateMisfitEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	TemplateRehearsal struct {
+		Failing  func(childComplexity int) int
+		Failures func(childComplexity int, first *int, after *string) int
+		Objects  func(childComplexity int) int
+		Token    func(childComplexity int) int
 	}
 
 	TwinChange struct {
@@ -2061,6 +2093,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MeasurementEdge.Node(childComplexity), true
 
+	case "MigrateObjectsPayload.migrated":
+		if e.ComplexityRoot.MigrateObjectsPayload.Migrated == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MigrateObjectsPayload.Migrated(childComplexity), true
+	case "MigrateObjectsPayload.rehearsal":
+		if e.ComplexityRoot.MigrateObjectsPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MigrateObjectsPayload.Rehearsal(childComplexity), true
+
 	case "MoveGroupPayload.group":
 		if e.ComplexityRoot.MoveGroupPayload.Group == nil {
 			break
@@ -2283,6 +2328,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.LinkDevice(childComplexity, args["input"].(LinkDeviceInput)), true
+	case "Mutation.migrateObjects":
+		if e.ComplexityRoot.Mutation.MigrateObjects == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_migrateObjects_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MigrateObjects(childComplexity, args["input"].(MigrateObjectsInput)), true
 	case "Mutation.moveGroup":
 		if e.ComplexityRoot.Mutation.MoveGroup == nil {
 			break
@@ -2752,6 +2808,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ProfileRelation.Name(childComplexity), true
 
+	case "PublishTemplatePayload.rehearsal":
+		if e.ComplexityRoot.PublishTemplatePayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublishTemplatePayload.Rehearsal(childComplexity), true
 	case "PublishTemplatePayload.template":
 		if e.ComplexityRoot.PublishTemplatePayload.Template == nil {
 			break
@@ -3289,6 +3351,87 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.TemplateEdge.Node(childComplexity), true
 
+	case "TemplateMisfit.object":
+		if e.ComplexityRoot.TemplateMisfit.Object == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TemplateMisfit.Object(childComplexity), true
+	case "TemplateMisfit.violations":
+		if e.ComplexityRoot.TemplateMisfit.Violations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TemplateMisfit.Violations(childComplexity), true
+
+	case "TemplateMisfitConnection.edges":
+		if e.ComplexityRoot.TemplateMisfitConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TemplateMisfitConnection.Edges(childComplexity), true
+	case "TemplateMisfitConnection.nodes":
+		if e.ComplexityRoot.TemplateMisfitConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TemplateMisfitConnection.Nodes(childComplexity), true
+	case "TemplateMisfitConnection.pageInfo":
+		if e.ComplexityRoot.TemplateMisfitConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TemplateMisfitConnection.PageInfo(childComplexity), true
+	case "TemplateMisfitConnection.totalCount":
+		if e.ComplexityRoot.TemplateMisfitConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TemplateMisfitConnection.TotalCount(childComplexity), true
+
+	case "TemplateMisfitEdge.cursor":
+		if e.ComplexityRoot.TemplateMisfitEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TemplateMisfitEdge.Cursor(childComplexity), true
+	case "TemplateMisfitEdge.node":
+		if e.ComplexityRoot.TemplateMisfitEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TemplateMisfitEdge.Node(childComplexity), true
+
+	case "TemplateRehearsal.failing":
+		if e.ComplexityRoot.TemplateRehearsal.Failing == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TemplateRehearsal.Failing(childComplexity), true
+	case "TemplateRehearsal.failures":
+		if e.ComplexityRoot.TemplateRehearsal.Failures == nil {
+			break
+		}
+
+		args, err := ec.field_TemplateRehearsal_failures_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.TemplateRehearsal.Failures(childComplexity, args["first"].(*int), args["after"].(*string)), true
+	case "TemplateRehearsal.objects":
+		if e.ComplexityRoot.TemplateRehearsal.Objects == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TemplateRehearsal.Objects(childComplexity), true
+	case "TemplateRehearsal.token":
+		if e.ComplexityRoot.TemplateRehearsal.Token == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TemplateRehearsal.Token(childComplexity), true
+
 	case "TwinChange.at":
 		if e.ComplexityRoot.TwinChange.At == nil {
 			break
@@ -3475,6 +3618,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputLinkDeviceInput,
 		ec.unmarshalInputMeasureDeclarationInput,
 		ec.unmarshalInputMeasureMappingInput,
+		ec.unmarshalInputMigrateObjectsInput,
 		ec.unmarshalInputMoveGroupInput,
 		ec.unmarshalInputObjectRef,
 		ec.unmarshalInputPublishTemplateInput,
@@ -5478,6 +5622,15 @@ extend type Mutation {
     """What to publish."""
     input: PublishTemplateInput!
   ): PublishTemplatePayload!
+  """
+  Moves objects to another version of their own template, without changing their attributes and relations. If one of them
+  would break the version, none is moved. With ` + "`" + `all` + "`" + `, many objects are moved in several steps; should the time of a request
+  not suffice, what is moved stays moved, and the same call goes on.
+  """
+  migrateObjects(
+    """Which objects to move where."""
+    input: MigrateObjectsInput!
+  ): MigrateObjectsPayload!
   """Deletes a version of a template, or a template with all its versions, that no object and no profile uses."""
   deleteTemplate(
     """What to delete."""
@@ -5784,12 +5937,18 @@ input PublishTemplateInput {
   kind: Kind
   """The template's name."""
   name: String
+  """Whether to tell only which objects of earlier versions the draft would break, without publishing it."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal: refuses with CONFLICT if other objects would break by now, or the draft is another."""
+  token: String
 }
 
-"""What ` + "`" + `publishTemplate` + "`" + ` did."""
+"""What ` + "`" + `publishTemplate` + "`" + ` did, or would do."""
 type PublishTemplatePayload {
-  """The published template."""
+  """The published template; after a rehearsal, the draft."""
   template: Template!
+  """Which objects would break; null unless it was only rehearsed."""
+  rehearsal: TemplateRehearsal
 }
 
 """Which template to delete: one version by ` + "`" + `id` + "`" + `, or all versions by ` + "`" + `kind` + "`" + ` and ` + "`" + `name` + "`" + `."""
@@ -5808,6 +5967,81 @@ type DeleteTemplatePayload {
   deletedId: ID!
   """The ids of all versions that were deleted, newest first."""
   deletedIds: [ID!]!
+}
+
+"""Which objects to move to which version of their template. Name them by ` + "`" + `ids` + "`" + ` and ` + "`" + `references` + "`" + `, or take ` + "`" + `all` + "`" + `."""
+input MigrateObjectsInput {
+  """What the objects are."""
+  kind: Kind!
+  """The name of their template."""
+  template: String!
+  """The version that they are to have; the newest published one if absent."""
+  version: Int
+  """Ids of objects."""
+  ids: [ID!]
+  """References of devices or assets, or paths of groups."""
+  references: [String!]
+  """Every object of the template that has another version."""
+  all: Boolean! = false
+  """Leave out the objects that would break the version, rather than refuse."""
+  skipFailing: Boolean! = false
+  """Whether to tell only which objects would break the version, without moving any."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal: refuses with CONFLICT if what was rehearsed is no longer what would be done."""
+  token: String
+}
+
+"""What ` + "`" + `migrateObjects` + "`" + ` did, or would do."""
+type MigrateObjectsPayload {
+  """How many objects were moved; those that had the version already are none of them."""
+  migrated: Int!
+  """Which objects would break the version; null unless it was only rehearsed."""
+  rehearsal: TemplateRehearsal
+}
+
+"""Which objects would break a version of their template."""
+type TemplateRehearsal {
+  """What the real call can be given, so that it does nothing else."""
+  token: String!
+  """How many objects were looked at: those that have another version."""
+  objects: Int!
+  """How many of them would break the version."""
+  failing: Int!
+  """The objects that would break it, by reference or path: the first 10,000."""
+  failures(
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+  ): TemplateMisfitConnection!
+}
+
+"""An object that would break a version of its template."""
+type TemplateMisfit {
+  """The object."""
+  object: Related!
+  """Where and how it would: attributes, relations, components."""
+  violations: [Violation!]!
+}
+
+"""A page of objects that would break a version of their template."""
+type TemplateMisfitConnection {
+  """The objects with their cursors."""
+  edges: [TemplateMisfitEdge!]!
+  """The objects."""
+  nodes: [TemplateMisfit!]!
+  """Where the page lies."""
+  pageInfo: PageInfo!
+  """How many there are in the whole list."""
+  totalCount: Int!
+}
+
+"""One object in a page."""
+type TemplateMisfitEdge {
+  """Where the object lies in the list."""
+  cursor: String!
+  """The object."""
+  node: TemplateMisfit!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/twin.graphqls", Input: `extend type Query {
@@ -6762,6 +6996,16 @@ func (ec *executionContext) childFields_MeasurementEdge(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type MeasurementEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_MigrateObjectsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "migrated":
+		return ec.fieldContext_MigrateObjectsPayload_migrated(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_MigrateObjectsPayload_rehearsal(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MigrateObjectsPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_MoveGroupPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "group":
@@ -6934,6 +7178,8 @@ func (ec *executionContext) childFields_PublishTemplatePayload(ctx context.Conte
 	switch field.Name {
 	case "template":
 		return ec.fieldContext_PublishTemplatePayload_template(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_PublishTemplatePayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PublishTemplatePayload", field.Name)
 }
@@ -7082,6 +7328,54 @@ func (ec *executionContext) childFields_TemplateEdge(ctx context.Context, field 
 		return ec.fieldContext_TemplateEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TemplateEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_TemplateMisfit(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "object":
+		return ec.fieldContext_TemplateMisfit_object(ctx, field)
+	case "violations":
+		return ec.fieldContext_TemplateMisfit_violations(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TemplateMisfit", field.Name)
+}
+
+func (ec *executionContext) childFields_TemplateMisfitConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_TemplateMisfitConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_TemplateMisfitConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_TemplateMisfitConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_TemplateMisfitConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TemplateMisfitConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_TemplateMisfitEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_TemplateMisfitEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_TemplateMisfitEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TemplateMisfitEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_TemplateRehearsal(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "token":
+		return ec.fieldContext_TemplateRehearsal_token(ctx, field)
+	case "objects":
+		return ec.fieldContext_TemplateRehearsal_objects(ctx, field)
+	case "failing":
+		return ec.fieldContext_TemplateRehearsal_failing(ctx, field)
+	case "failures":
+		return ec.fieldContext_TemplateRehearsal_failures(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TemplateRehearsal", field.Name)
 }
 
 func (ec *executionContext) childFields_TwinChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
