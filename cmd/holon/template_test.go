@@ -76,6 +76,7 @@ func TestTemplateVersions(t *testing.T) {
 		t.Errorf("deleted %v", deleted)
 	}
 }
+
 // TestProfiles makes, lists and changes profiles, and devices with them.
 func TestProfiles(t *testing.T) {
 	t.Parallel()

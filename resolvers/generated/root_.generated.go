@@ -36,7 +36,10 @@ type ResolverRoot interface {
 	PolicyReach() PolicyReachResolver
 	Profile() ProfileResolver
 	Query() QueryResolver
+	Rehearsal() RehearsalResolver
+	RehearsedEffect() RehearsedEffectResolver
 	Relation() RelationResolver
+	SearchConnection() SearchConnectionResolver
 	Subscription() SubscriptionResolver
 	Template() TemplateResolver
 	TemplateRehearsal() TemplateRehearsalResolver
@@ -175,7 +178,8 @@ type ComplexityRoot struct {
 	}
 
 	CreatePolicyPayload struct {
-		Policy func(childComplexity int) int
+		Policy    func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	CreateProfilePayload struct {
@@ -220,6 +224,13 @@ type ComplexityRoot struct {
 	DeleteGroupPayload struct {
 		Deleted   func(childComplexity int) int
 		DeletedID func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
+	}
+
+	DeleteMatchingPayload struct {
+		Deleted func(childComplexity int) int
+		Matched func(childComplexity int) int
+		Token   func(childComplexity int) int
 	}
 
 	DeleteMeasureTypePayload struct {
@@ -228,6 +239,7 @@ type ComplexityRoot struct {
 
 	DeletePolicyPayload struct {
 		DeletedID func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	DeleteProfilePayload struct {
@@ -286,6 +298,13 @@ type ComplexityRoot struct {
 		Path   func(childComplexity int) int
 	}
 
+	Facet struct {
+		Count func(childComplexity int) int
+		From  func(childComplexity int) int
+		To    func(childComplexity int) int
+		Value func(childComplexity int) int
+	}
+
 	Group struct {
 		Ancestors         func(childComplexity int) int
 		AttributesNamed   func(childComplexity int, names []string) int
@@ -295,7 +314,7 @@ type ComplexityRoot struct {
 		Depth             func(childComplexity int) int
 		Description       func(childComplexity int) int
 		ID                func(childComplexity int) int
-		Members           func(childComplexity int, kind *registry.Kind, relation *string, deep bool, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Members           func(childComplexity int, kind *registry.Kind, relation *string, deep bool, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
 		Name              func(childComplexity int) int
 		Parent            func(childComplexity int) int
 		Path              func(childComplexity int) int
@@ -396,8 +415,9 @@ type ComplexityRoot struct {
 	}
 
 	MoveGroupPayload struct {
-		Group func(childComplexity int) int
-		Moved func(childComplexity int) int
+		Group     func(childComplexity int) int
+		Moved     func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	Mutation struct {
@@ -406,6 +426,7 @@ type ComplexityRoot struct {
 		CreateDevice      func(childComplexity int, input CreateDeviceInput) int
 		CreateDevices     func(childComplexity int, input CreateDevicesInput) int
 		CreateGroup       func(childComplexity int, input CreateGroupInput) int
+		CreateGroups      func(childComplexity int, input CreateGroupsInput) int
 		CreateMeasureType func(childComplexity int, input CreateMeasureTypeInput) int
 		CreatePolicy      func(childComplexity int, input CreatePolicyInput) int
 		CreateProfile     func(childComplexity int, input CreateProfileInput) int
@@ -415,6 +436,7 @@ type ComplexityRoot struct {
 		DeleteDevice      func(childComplexity int, input DeleteDeviceInput) int
 		DeleteDevices     func(childComplexity int, input DeleteDevicesInput) int
 		DeleteGroup       func(childComplexity int, input DeleteGroupInput) int
+		DeleteMatching    func(childComplexity int, input DeleteMatchingInput) int
 		DeleteMeasureType func(childComplexity int, input DeleteMeasureTypeInput) int
 		DeletePolicy      func(childComplexity int, input DeletePolicyInput) int
 		DeleteProfile     func(childComplexity int, input DeleteProfileInput) int
@@ -432,6 +454,7 @@ type ComplexityRoot struct {
 		UpdateDevice      func(childComplexity int, input UpdateDeviceInput) int
 		UpdateDevices     func(childComplexity int, input UpdateDevicesInput) int
 		UpdateGroup       func(childComplexity int, input UpdateGroupInput) int
+		UpdateMatching    func(childComplexity int, input UpdateMatchingInput) int
 		UpdatePolicy      func(childComplexity int, input UpdatePolicyInput) int
 		UpdateProfile     func(childComplexity int, input UpdateProfileInput) int
 		UpdateTemplate    func(childComplexity int, input UpdateTemplateInput) int
@@ -523,13 +546,13 @@ type ComplexityRoot struct {
 
 	Query struct {
 		Asset             func(childComplexity int, reference string) int
-		Assets            func(childComplexity int, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Assets            func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
 		Changes           func(childComplexity int, kinds []registry.ObjectKind, object *registry.ID, key *string, actor *registry.ID, under *string, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		DeadLetters       func(childComplexity int, reason *registry.DeadLetterReason, first *int, after *string, last *int, before *string) int
 		Device            func(childComplexity int, reference string) int
-		Devices           func(childComplexity int, under *string, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Devices           func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
 		Group             func(childComplexity int, path string) int
-		Groups            func(childComplexity int, under *string, template *string, paths []string, first *int, after *string, last *int, before *string) int
+		Groups            func(childComplexity int, under *string, template *string, paths []string, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
 		InheritedPolicies func(childComplexity int, groups []string, typeArg *string) int
 		MeasureType       func(childComplexity int, name string) int
 		MeasureTypes      func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -539,6 +562,7 @@ type ComplexityRoot struct {
 		Policy            func(childComplexity int, reference string) int
 		Profile           func(childComplexity int, kind registry.Kind, template string, name string) int
 		Profiles          func(childComplexity int, kind *registry.Kind, template *string, first *int, after *string, last *int, before *string) int
+		Search            func(childComplexity int, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
 		Template          func(childComplexity int, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) int
 		Templates         func(childComplexity int, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) int
 		Twin              func(childComplexity int, id registry.ID) int
@@ -549,9 +573,38 @@ type ComplexityRoot struct {
 		Accepted func(childComplexity int) int
 	}
 
+	Rehearsal struct {
+		Effects        func(childComplexity int, first *int, after *string) int
+		Groups         func(childComplexity int) int
+		PoliciesGained func(childComplexity int) int
+		PoliciesLost   func(childComplexity int) int
+		Relations      func(childComplexity int) int
+		Token          func(childComplexity int) int
+		Twins          func(childComplexity int) int
+	}
+
+	RehearsedEffect struct {
+		Gained func(childComplexity int) int
+		Lost   func(childComplexity int) int
+		Object func(childComplexity int) int
+	}
+
+	RehearsedEffectConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	RehearsedEffectEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	RelatePayload struct {
-		From func(childComplexity int) int
-		To   func(childComplexity int) int
+		From      func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
+		To        func(childComplexity int) int
 	}
 
 	Relation struct {
@@ -575,6 +628,25 @@ type ComplexityRoot struct {
 		Value    func(childComplexity int) int
 	}
 
+	SearchConnection struct {
+		Edges      func(childComplexity int) int
+		Facets     func(childComplexity int, field string, ranges []*registry.FloatRange, first int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	SearchEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+		Score  func(childComplexity int) int
+	}
+
+	SearchIndex struct {
+		Name  func(childComplexity int) int
+		State func(childComplexity int) int
+	}
+
 	Series struct {
 		Generation func(childComplexity int) int
 		ID         func(childComplexity int) int
@@ -589,25 +661,26 @@ type ComplexityRoot struct {
 	}
 
 	Template struct {
-		Changes     func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
-		Components  func(childComplexity int) int
-		CreatedAt   func(childComplexity int) int
-		Current     func(childComplexity int) int
-		Description func(childComplexity int) int
-		ID          func(childComplexity int) int
-		Kind        func(childComplexity int) int
-		Measures    func(childComplexity int) int
-		Name        func(childComplexity int) int
-		ObjectCount func(childComplexity int) int
-		Open        func(childComplexity int) int
-		Properties  func(childComplexity int) int
-		PublishedAt func(childComplexity int) int
-		Relations   func(childComplexity int) int
-		Required    func(childComplexity int) int
-		Searched    func(childComplexity int) int
-		Status      func(childComplexity int) int
-		Version     func(childComplexity int) int
-		Versions    func(childComplexity int) int
+		Changes       func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
+		Components    func(childComplexity int) int
+		CreatedAt     func(childComplexity int) int
+		Current       func(childComplexity int) int
+		Description   func(childComplexity int) int
+		ID            func(childComplexity int) int
+		Kind          func(childComplexity int) int
+		Measures      func(childComplexity int) int
+		Name          func(childComplexity int) int
+		ObjectCount   func(childComplexity int) int
+		Open          func(childComplexity int) int
+		Properties    func(childComplexity int) int
+		PublishedAt   func(childComplexity int) int
+		Relations     func(childComplexity int) int
+		Required      func(childComplexity int) int
+		SearchIndexes func(childComplexity int) int
+		Searched      func(childComplexity int) int
+		Status        func(childComplexity int) int
+		Version       func(childComplexity int) int
+		Versions      func(childComplexity int) int
 	}
 
 	TemplateConnection struct {
@@ -670,8 +743,9 @@ type ComplexityRoot struct {
 	}
 
 	UnrelatePayload struct {
-		From func(childComplexity int) int
-		To   func(childComplexity int) int
+		From      func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
+		To        func(childComplexity int) int
 	}
 
 	UpdateAssetPayload struct {
@@ -686,8 +760,15 @@ type ComplexityRoot struct {
 		Group func(childComplexity int) int
 	}
 
+	UpdateMatchingPayload struct {
+		Matched func(childComplexity int) int
+		Token   func(childComplexity int) int
+		Updated func(childComplexity int) int
+	}
+
 	UpdatePolicyPayload struct {
-		Policy func(childComplexity int) int
+		Policy    func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	UpdateProfilePayload struct {
@@ -1252,6 +1333,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreatePolicyPayload.Policy(childComplexity), true
+	case "CreatePolicyPayload.rehearsal":
+		if e.ComplexityRoot.CreatePolicyPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreatePolicyPayload.Rehearsal(childComplexity), true
 
 	case "CreateProfilePayload.profile":
 		if e.ComplexityRoot.CreateProfilePayload.Profile == nil {
@@ -1380,6 +1467,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteGroupPayload.DeletedID(childComplexity), true
+	case "DeleteGroupPayload.rehearsal":
+		if e.ComplexityRoot.DeleteGroupPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteGroupPayload.Rehearsal(childComplexity), true
+
+	case "DeleteMatchingPayload.deleted":
+		if e.ComplexityRoot.DeleteMatchingPayload.Deleted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteMatchingPayload.Deleted(childComplexity), true
+	case "DeleteMatchingPayload.matched":
+		if e.ComplexityRoot.DeleteMatchingPayload.Matched == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteMatchingPayload.Matched(childComplexity), true
+	case "DeleteMatchingPayload.token":
+		if e.ComplexityRoot.DeleteMatchingPayload.Token == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteMatchingPayload.Token(childComplexity), true
 
 	case "DeleteMeasureTypePayload.deletedId":
 		if e.ComplexityRoot.DeleteMeasureTypePayload.DeletedID == nil {
@@ -1394,6 +1506,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeletePolicyPayload.DeletedID(childComplexity), true
+	case "DeletePolicyPayload.rehearsal":
+		if e.ComplexityRoot.DeletePolicyPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeletePolicyPayload.Rehearsal(childComplexity), true
 
 	case "DeleteProfilePayload.deletedId":
 		if e.ComplexityRoot.DeleteProfilePayload.DeletedID == nil {
@@ -1667,6 +1785,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Difference.Path(childComplexity), true
 
+	case "Facet.count":
+		if e.ComplexityRoot.Facet.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Facet.Count(childComplexity), true
+	case "Facet.from":
+		if e.ComplexityRoot.Facet.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Facet.From(childComplexity), true
+	case "Facet.to":
+		if e.ComplexityRoot.Facet.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Facet.To(childComplexity), true
+	case "Facet.value":
+		if e.ComplexityRoot.Facet.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Facet.Value(childComplexity), true
+
 	case "Group.ancestors":
 		if e.ComplexityRoot.Group.Ancestors == nil {
 			break
@@ -1740,7 +1883,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Group.Members(childComplexity, args["kind"].(*registry.Kind), args["relation"].(*string), args["deep"].(bool), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Group.Members(childComplexity, args["kind"].(*registry.Kind), args["relation"].(*string), args["deep"].(bool), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Group.name":
 		if e.ComplexityRoot.Group.Name == nil {
 			break
@@ -2118,6 +2261,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MoveGroupPayload.Moved(childComplexity), true
+	case "MoveGroupPayload.rehearsal":
+		if e.ComplexityRoot.MoveGroupPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MoveGroupPayload.Rehearsal(childComplexity), true
 
 	case "Mutation.createAsset":
 		if e.ComplexityRoot.Mutation.CreateAsset == nil {
@@ -2174,6 +2323,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateGroup(childComplexity, args["input"].(CreateGroupInput)), true
+	case "Mutation.createGroups":
+		if e.ComplexityRoot.Mutation.CreateGroups == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createGroups_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateGroups(childComplexity, args["input"].(CreateGroupsInput)), true
 	case "Mutation.createMeasureType":
 		if e.ComplexityRoot.Mutation.CreateMeasureType == nil {
 			break
@@ -2273,6 +2433,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteGroup(childComplexity, args["input"].(DeleteGroupInput)), true
+	case "Mutation.deleteMatching":
+		if e.ComplexityRoot.Mutation.DeleteMatching == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteMatching_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteMatching(childComplexity, args["input"].(DeleteMatchingInput)), true
 	case "Mutation.deleteMeasureType":
 		if e.ComplexityRoot.Mutation.DeleteMeasureType == nil {
 			break
@@ -2460,6 +2631,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateGroup(childComplexity, args["input"].(UpdateGroupInput)), true
+	case "Mutation.updateMatching":
+		if e.ComplexityRoot.Mutation.UpdateMatching == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateMatching_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateMatching(childComplexity, args["input"].(UpdateMatchingInput)), true
 	case "Mutation.updatePolicy":
 		if e.ComplexityRoot.Mutation.UpdatePolicy == nil {
 			break
@@ -2842,7 +3024,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Assets(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Assets(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.changes":
 		if e.ComplexityRoot.Query.Changes == nil {
 			break
@@ -2886,7 +3068,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Devices(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Devices(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.group":
 		if e.ComplexityRoot.Query.Group == nil {
 			break
@@ -2908,7 +3090,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["paths"].([]string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["paths"].([]string), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.inheritedPolicies":
 		if e.ComplexityRoot.Query.InheritedPolicies == nil {
 			break
@@ -3009,6 +3191,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Profiles(childComplexity, args["kind"].(*registry.Kind), args["template"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.search":
+		if e.ComplexityRoot.Query.Search == nil {
+			break
+		}
+
+		args, err := ec.field_Query_search_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Search(childComplexity, args["kinds"].([]registry.Kind), args["where"].(*string), args["under"].(*string), args["includeSelf"].(bool), args["includeLinked"].(bool), args["templates"].([]string), args["text"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.template":
 		if e.ComplexityRoot.Query.Template == nil {
 			break
@@ -3056,12 +3249,123 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RecordReadingsPayload.Accepted(childComplexity), true
 
+	case "Rehearsal.effects":
+		if e.ComplexityRoot.Rehearsal.Effects == nil {
+			break
+		}
+
+		args, err := ec.field_Rehearsal_effects_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Rehearsal.Effects(childComplexity, args["first"].(*int), args["after"].(*string)), true
+	case "Rehearsal.groups":
+		if e.ComplexityRoot.Rehearsal.Groups == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rehearsal.Groups(childComplexity), true
+	case "Rehearsal.policiesGained":
+		if e.ComplexityRoot.Rehearsal.PoliciesGained == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rehearsal.PoliciesGained(childComplexity), true
+	case "Rehearsal.policiesLost":
+		if e.ComplexityRoot.Rehearsal.PoliciesLost == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rehearsal.PoliciesLost(childComplexity), true
+	case "Rehearsal.relations":
+		if e.ComplexityRoot.Rehearsal.Relations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rehearsal.Relations(childComplexity), true
+	case "Rehearsal.token":
+		if e.ComplexityRoot.Rehearsal.Token == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rehearsal.Token(childComplexity), true
+	case "Rehearsal.twins":
+		if e.ComplexityRoot.Rehearsal.Twins == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rehearsal.Twins(childComplexity), true
+
+	case "RehearsedEffect.gained":
+		if e.ComplexityRoot.RehearsedEffect.Gained == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffect.Gained(childComplexity), true
+	case "RehearsedEffect.lost":
+		if e.ComplexityRoot.RehearsedEffect.Lost == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffect.Lost(childComplexity), true
+	case "RehearsedEffect.object":
+		if e.ComplexityRoot.RehearsedEffect.Object == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffect.Object(childComplexity), true
+
+	case "RehearsedEffectConnection.edges":
+		if e.ComplexityRoot.RehearsedEffectConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffectConnection.Edges(childComplexity), true
+	case "RehearsedEffectConnection.nodes":
+		if e.ComplexityRoot.RehearsedEffectConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffectConnection.Nodes(childComplexity), true
+	case "RehearsedEffectConnection.pageInfo":
+		if e.ComplexityRoot.RehearsedEffectConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffectConnection.PageInfo(childComplexity), true
+	case "RehearsedEffectConnection.totalCount":
+		if e.ComplexityRoot.RehearsedEffectConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffectConnection.TotalCount(childComplexity), true
+
+	case "RehearsedEffectEdge.cursor":
+		if e.ComplexityRoot.RehearsedEffectEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffectEdge.Cursor(childComplexity), true
+	case "RehearsedEffectEdge.node":
+		if e.ComplexityRoot.RehearsedEffectEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffectEdge.Node(childComplexity), true
+
 	case "RelatePayload.from":
 		if e.ComplexityRoot.RelatePayload.From == nil {
 			break
 		}
 
 		return e.ComplexityRoot.RelatePayload.From(childComplexity), true
+	case "RelatePayload.rehearsal":
+		if e.ComplexityRoot.RelatePayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RelatePayload.Rehearsal(childComplexity), true
 	case "RelatePayload.to":
 		if e.ComplexityRoot.RelatePayload.To == nil {
 			break
@@ -3143,6 +3447,74 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Samples.Value(childComplexity), true
+
+	case "SearchConnection.edges":
+		if e.ComplexityRoot.SearchConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchConnection.Edges(childComplexity), true
+	case "SearchConnection.facets":
+		if e.ComplexityRoot.SearchConnection.Facets == nil {
+			break
+		}
+
+		args, err := ec.field_SearchConnection_facets_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.SearchConnection.Facets(childComplexity, args["field"].(string), args["ranges"].([]*registry.FloatRange), args["first"].(int)), true
+	case "SearchConnection.nodes":
+		if e.ComplexityRoot.SearchConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchConnection.Nodes(childComplexity), true
+	case "SearchConnection.pageInfo":
+		if e.ComplexityRoot.SearchConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchConnection.PageInfo(childComplexity), true
+	case "SearchConnection.totalCount":
+		if e.ComplexityRoot.SearchConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchConnection.TotalCount(childComplexity), true
+
+	case "SearchEdge.cursor":
+		if e.ComplexityRoot.SearchEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchEdge.Cursor(childComplexity), true
+	case "SearchEdge.node":
+		if e.ComplexityRoot.SearchEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchEdge.Node(childComplexity), true
+	case "SearchEdge.score":
+		if e.ComplexityRoot.SearchEdge.Score == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchEdge.Score(childComplexity), true
+
+	case "SearchIndex.name":
+		if e.ComplexityRoot.SearchIndex.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchIndex.Name(childComplexity), true
+	case "SearchIndex.state":
+		if e.ComplexityRoot.SearchIndex.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SearchIndex.State(childComplexity), true
 
 	case "Series.generation":
 		if e.ComplexityRoot.Series.Generation == nil {
@@ -3288,6 +3660,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Required(childComplexity), true
+	case "Template.searchIndexes":
+		if e.ComplexityRoot.Template.SearchIndexes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.SearchIndexes(childComplexity), true
 	case "Template.searched":
 		if e.ComplexityRoot.Template.Searched == nil {
 			break
@@ -3508,6 +3886,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UnrelatePayload.From(childComplexity), true
+	case "UnrelatePayload.rehearsal":
+		if e.ComplexityRoot.UnrelatePayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnrelatePayload.Rehearsal(childComplexity), true
 	case "UnrelatePayload.to":
 		if e.ComplexityRoot.UnrelatePayload.To == nil {
 			break
@@ -3536,12 +3920,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdateGroupPayload.Group(childComplexity), true
 
+	case "UpdateMatchingPayload.matched":
+		if e.ComplexityRoot.UpdateMatchingPayload.Matched == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateMatchingPayload.Matched(childComplexity), true
+	case "UpdateMatchingPayload.token":
+		if e.ComplexityRoot.UpdateMatchingPayload.Token == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateMatchingPayload.Token(childComplexity), true
+	case "UpdateMatchingPayload.updated":
+		if e.ComplexityRoot.UpdateMatchingPayload.Updated == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateMatchingPayload.Updated(childComplexity), true
+
 	case "UpdatePolicyPayload.policy":
 		if e.ComplexityRoot.UpdatePolicyPayload.Policy == nil {
 			break
 		}
 
 		return e.ComplexityRoot.UpdatePolicyPayload.Policy(childComplexity), true
+	case "UpdatePolicyPayload.rehearsal":
+		if e.ComplexityRoot.UpdatePolicyPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdatePolicyPayload.Rehearsal(childComplexity), true
 
 	case "UpdateProfilePayload.profile":
 		if e.ComplexityRoot.UpdateProfilePayload.Profile == nil {
@@ -3602,6 +4011,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateDeviceInput,
 		ec.unmarshalInputCreateDevicesInput,
 		ec.unmarshalInputCreateGroupInput,
+		ec.unmarshalInputCreateGroupsInput,
 		ec.unmarshalInputCreateMeasureTypeInput,
 		ec.unmarshalInputCreatePolicyInput,
 		ec.unmarshalInputCreateProfileInput,
@@ -3611,16 +4021,20 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteDeviceInput,
 		ec.unmarshalInputDeleteDevicesInput,
 		ec.unmarshalInputDeleteGroupInput,
+		ec.unmarshalInputDeleteMatchingInput,
 		ec.unmarshalInputDeleteMeasureTypeInput,
 		ec.unmarshalInputDeletePolicyInput,
 		ec.unmarshalInputDeleteProfileInput,
 		ec.unmarshalInputDeleteTemplateInput,
+		ec.unmarshalInputFloatRangeInput,
 		ec.unmarshalInputLinkDeviceInput,
+		ec.unmarshalInputMatchingPatchInput,
 		ec.unmarshalInputMeasureDeclarationInput,
 		ec.unmarshalInputMeasureMappingInput,
 		ec.unmarshalInputMigrateObjectsInput,
 		ec.unmarshalInputMoveGroupInput,
 		ec.unmarshalInputObjectRef,
+		ec.unmarshalInputOrderBy,
 		ec.unmarshalInputPublishTemplateInput,
 		ec.unmarshalInputReadingInput,
 		ec.unmarshalInputRecordReadingsInput,
@@ -3634,6 +4048,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateDeviceInput,
 		ec.unmarshalInputUpdateDevicesInput,
 		ec.unmarshalInputUpdateGroupInput,
+		ec.unmarshalInputUpdateMatchingInput,
 		ec.unmarshalInputUpdatePolicyInput,
 		ec.unmarshalInputUpdateProfileInput,
 		ec.unmarshalInputUpdateTemplateInput,
@@ -3743,6 +4158,10 @@ var sources = []*ast.Source{
     template: String
     """Only assets in this state."""
     state: State
+    """Only those that a rule is true of, such as ` + "`" + `attributes.floor >= 3` + "`" + `: see docs/search.md."""
+    where: String
+    """What to order by; by default by key."""
+    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -4223,6 +4642,10 @@ type ChangeEdge {
     template: String
     """Only devices in this state."""
     state: State
+    """Only those that a rule is true of, such as ` + "`" + `attributes.floor >= 3` + "`" + `: see docs/search.md."""
+    where: String
+    """What to order by; by default by key."""
+    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -4517,6 +4940,10 @@ input DeleteDevicesInput {
     template: String
     """Only these groups, by path, at most 1,000; those that do not exist are left out."""
     paths: [String!]
+    """Only those that a rule is true of, such as ` + "`" + `attributes.floor >= 3` + "`" + `: see docs/search.md."""
+    where: String
+    """What to order by; by default by key."""
+    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -4534,6 +4961,14 @@ extend type Mutation {
     """What to make."""
     input: CreateGroupInput!
   ): CreateGroupPayload!
+  """
+  Makes up to 10,000 groups, parents and children in any order. Each item has an outcome of its own, unless the request is
+  atomic.
+  """
+  createGroups(
+    """What to make."""
+    input: CreateGroupsInput!
+  ): BulkPayload!
   """Changes a group: what is absent stays, what is null is cleared."""
   updateGroup(
     """What to change."""
@@ -4596,6 +5031,10 @@ type Group implements Node {
     template: String
     """Only members in this state."""
     state: State
+    """Only those that a rule is true of, such as ` + "`" + `attributes.floor >= 3` + "`" + `: see docs/search.md."""
+    where: String
+    """What to order by; by default by key."""
+    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -4699,6 +5138,14 @@ input CreateGroupInput {
   relations: [RelationsInput!]
 }
 
+"""Many groups to make."""
+input CreateGroupsInput {
+  """At most 10,000."""
+  groups: [CreateGroupInput!]!
+  """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
+  atomic: Boolean! = false
+}
+
 """What ` + "`" + `createGroup` + "`" + ` made."""
 type CreateGroupPayload {
   """The new group."""
@@ -4743,14 +5190,20 @@ input MoveGroupInput {
   name: String
   """Refuse with CONFLICT if the group has another version."""
   ifVersion: Int
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `moveGroup` + "`" + ` did."""
 type MoveGroupPayload {
-  """The group as it is now."""
-  group: Group!
-  """How many groups have another path now: the group and all below it, or none if it was there already."""
+  """The group as it is now: null if the move was only rehearsed."""
+  group: Group
+  """How many groups have another path now: the group and all below it, or none if it was there already, or if the move was only rehearsed."""
   moved: Int!
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """Which group to delete. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `path` + "`" + `."""
@@ -4763,14 +5216,20 @@ input DeleteGroupInput {
   ifVersion: Int
   """Whether to delete everything below the group too, and to end the relations of its members."""
   cascade: Boolean! = false
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `deleteGroup` + "`" + ` did."""
 type DeleteGroupPayload {
-  """The id of what was deleted."""
-  deletedId: ID!
-  """How much was deleted with it."""
+  """The id of what was deleted: null if the deletion was only rehearsed."""
+  deletedId: ID
+  """How much was deleted with it; nothing if the deletion was only rehearsed."""
   deleted: DeletedGroups!
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """How much a deletion took away."""
@@ -5102,12 +5561,18 @@ input CreatePolicyInput {
   document: JSONObject!
   """Paths of the groups that it applies to: at least one."""
   appliesTo: [String!]!
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `createPolicy` + "`" + ` made."""
 type CreatePolicyPayload {
-  """The new policy."""
-  policy: Policy!
+  """The new policy: null if it was only rehearsed."""
+  policy: Policy
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """What to change of a policy. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `reference` + "`" + `."""
@@ -5126,12 +5591,18 @@ input UpdatePolicyInput {
   appliesTo: [String!]
   """Refuse with CONFLICT if the policy has another version."""
   ifVersion: Int
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `updatePolicy` + "`" + ` did."""
 type UpdatePolicyPayload {
-  """The policy as it is now."""
-  policy: Policy!
+  """The policy as it is now: null if the change was only rehearsed."""
+  policy: Policy
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """Which policy to delete. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `reference` + "`" + `."""
@@ -5140,12 +5611,18 @@ input DeletePolicyInput {
   id: ID
   """The policy's reference."""
   reference: String
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `deletePolicy` + "`" + ` did."""
 type DeletePolicyPayload {
-  """The id of what was deleted."""
-  deletedId: ID!
+  """The id of what was deleted: null if the deletion was only rehearsed."""
+  deletedId: ID
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 `, BuiltIn: false},
 	{Name: "../../schema/profile.graphqls", Input: `extend type Query {
@@ -5457,6 +5934,62 @@ type DeadLetterEdge {
   node: DeadLetter!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/rehearsal.graphqls", Input: `"""
+What a change would do, found out without making it: which devices and assets would inherit other policies. Nothing is
+written and nobody waits. A change that concerns more than 200,000 devices and assets cannot be rehearsed.
+"""
+type Rehearsal {
+  """Given back with the change, it makes it be refused with CONFLICT if it would not do any more what is said here."""
+  token: String!
+  """How many devices and assets would inherit other policies."""
+  twins: Int!
+  """How many policies they would gain, over all of them."""
+  policiesGained: Int!
+  """How many policies they would lose, over all of them."""
+  policiesLost: Int!
+  """How many groups would be moved or deleted."""
+  groups: Int!
+  """How many relations would be made or ended."""
+  relations: Int!
+  """The effect on each of these devices and assets: devices first, each by reference."""
+  effects(
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+  ): RehearsedEffectConnection!
+}
+
+"""What a change would do to a device or an asset."""
+type RehearsedEffect {
+  """The device or the asset."""
+  object: Related!
+  """The policies that it would inherit and does not now, most specific first."""
+  gained: [Policy!]!
+  """The policies that it inherits and would not any more, most specific first."""
+  lost: [Policy!]!
+}
+
+"""A page of effects."""
+type RehearsedEffectConnection {
+  """The effects with their cursors."""
+  edges: [RehearsedEffectEdge!]!
+  """The effects."""
+  nodes: [RehearsedEffect!]!
+  """Where the page lies."""
+  pageInfo: PageInfo!
+  """How many there are in the whole list."""
+  totalCount: Int!
+}
+
+"""One effect in a page."""
+type RehearsedEffectEdge {
+  """Where the effect lies in the list."""
+  cursor: String!
+  """The effect."""
+  node: RehearsedEffect!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/relation.graphqls", Input: `extend type Mutation {
   """Relates one object to another, as their templates allow. Relating twice changes nothing."""
   relate(
@@ -5505,14 +6038,20 @@ input RelateInput {
   relation: String!
   """Where it leads."""
   to: ObjectRef!
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `relate` + "`" + ` did."""
 type RelatePayload {
-  """The object where the relation starts."""
-  from: Related!
-  """The object it leads to."""
-  to: Related!
+  """The object where the relation starts: null if it was only rehearsed."""
+  from: Related
+  """The object it leads to: null if it was only rehearsed."""
+  to: Related
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """Which relation to end."""
@@ -5523,14 +6062,20 @@ input UnrelateInput {
   relation: String!
   """Where it leads."""
   to: ObjectRef!
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `unrelate` + "`" + ` did."""
 type UnrelatePayload {
-  """The object where the relation started."""
-  from: Related!
-  """The object it led to."""
-  to: Related!
+  """The object where the relation started: null if the end was only rehearsed."""
+  from: Related
+  """The object it led to: null if the end was only rehearsed."""
+  to: Related
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 `, BuiltIn: false},
 	{Name: "../../schema/scalars.graphqls", Input: `"""A moment in UTC: RFC 3339 with milliseconds, such as ` + "`" + `2026-03-29T01:00:00.000Z` + "`" + `."""
@@ -5547,6 +6092,196 @@ scalar Duration
 
 """The value of a measure: a number, a boolean or a text."""
 scalar MeasureValue
+`, BuiltIn: false},
+	{Name: "../../schema/search.graphqls", Input: `extend type Query {
+  """
+  Groups, devices and assets together, by a rule, by place and by words. In the order of ` + "`" + `orderBy` + "`" + `, else of the score if ` + "`" + `text` + "`" + ` is given, and at last by kind and key.
+  """
+  search(
+    """Only these kinds; all if absent."""
+    kinds: [Kind!]
+    """A rule, such as ` + "`" + `state == 'active' and attributes.floor >= 3` + "`" + `: see docs/search.md."""
+    where: String
+    """Only what is in the sub-tree below this path: also components and parts of what is there."""
+    under: String
+    """Whether the group of ` + "`" + `under` + "`" + ` itself is meant too."""
+    includeSelf: Boolean! = false
+    """Whether devices are meant too that are linked now with an asset in the sub-tree."""
+    includeLinked: Boolean! = false
+    """Only objects of these templates."""
+    templates: [String!]
+    """
+    Words that all have to occur, as a word or as its beginning, in a reference, a path, a name, a description or a text among the attributes. What was written in the last seconds may be missing.
+    """
+    text: String
+    """What to order by."""
+    orderBy: [OrderBy!]
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): SearchConnection!
+}
+
+extend type Mutation {
+  """Deletes everything that a search finds, at most 10,000 objects: all of it, or nothing. Devices and assets go before groups, the deepest groups first; a group that still holds what the search does not find refuses everything."""
+  deleteMatching(
+    """What to delete."""
+    input: DeleteMatchingInput!
+  ): DeleteMatchingPayload!
+  """Changes everything that a search finds, at most 10,000 objects: all of it, or nothing."""
+  updateMatching(
+    """What to change."""
+    input: UpdateMatchingInput!
+  ): UpdateMatchingPayload!
+}
+
+"""A field that a list is ordered by. Objects without it come last, whichever way."""
+input OrderBy {
+  """A built-in field such as ` + "`" + `createdAt` + "`" + `, or an attribute such as ` + "`" + `attributes.size` + "`" + `."""
+  field: String!
+  """Which way."""
+  direction: SortDirection! = ASC
+}
+
+"""A page of what a search found, and what is known of all of it."""
+type SearchConnection {
+  """The objects with their cursors and scores."""
+  edges: [SearchEdge!]!
+  """The objects."""
+  nodes: [Related!]!
+  """Where the page lies."""
+  pageInfo: PageInfo!
+  """How many the search finds in all."""
+  totalCount: Int!
+  """How many objects have each value of a field, the most frequent first. Ask for several by aliases: they are counted together."""
+  facets(
+    """A built-in field or an attribute, of the objects, or of those that up to three relations lead to: ` + "`" + `state` + "`" + `, ` + "`" + `attributes.colour` + "`" + `, ` + "`" + `relations.located_at.path` + "`" + `, ` + "`" + `groups.name` + "`" + `."""
+    field: String!
+    """Counts numbers by these ranges, in their order, rather than by value."""
+    ranges: [FloatRangeInput!]
+    """How many values at most: up to 1,000."""
+    first: Int! = 100
+  ): [Facet!]!
+}
+
+"""One object that a search found."""
+type SearchEdge {
+  """Where the object lies in the order of the search."""
+  cursor: String!
+  """The object."""
+  node: Related!
+  """How well it fits the words of ` + "`" + `text` + "`" + `; null if the order is not by that."""
+  score: Float
+}
+
+"""A value of a field, or a range, and how many objects have it."""
+type Facet {
+  """The value: a text, a number or true or false; null for a range."""
+  value: JSON
+  """Where the range begins; null if it is open, or for a value."""
+  from: Float
+  """Where the range ends; null if it is open, or for a value."""
+  to: Float
+  """How many objects have it. An object counts once for each value that it has."""
+  count: Int!
+}
+
+"""A range of numbers; an end that is absent is open."""
+input FloatRangeInput {
+  """Where it begins, included."""
+  from: Float
+  """Where it ends, not included."""
+  to: Float
+}
+
+"""What to delete: ` + "`" + `where` + "`" + `, ` + "`" + `under` + "`" + ` or ` + "`" + `templates` + "`" + ` has to say."""
+input DeleteMatchingInput {
+  """Only these kinds; all if absent."""
+  kinds: [Kind!]
+  """A rule: see docs/search.md."""
+  where: String
+  """Only what is in the sub-tree below this path."""
+  under: String
+  """Whether the group of ` + "`" + `under` + "`" + ` itself is meant too."""
+  includeSelf: Boolean! = false
+  """Only objects of these templates."""
+  templates: [String!]
+  """Whether to find out only what would be deleted."""
+  rehearse: Boolean! = false
+  """From a rehearsal: refuses with CONFLICT if the search no longer finds the same objects."""
+  token: String
+}
+
+"""What ` + "`" + `deleteMatching` + "`" + ` did."""
+type DeleteMatchingPayload {
+  """How many objects the search finds."""
+  matched: Int!
+  """How many were deleted: none in a rehearsal."""
+  deleted: Int!
+  """Stands for the objects that were found: give it to the call after the rehearsal."""
+  token: String!
+}
+
+"""What to change: ` + "`" + `where` + "`" + `, ` + "`" + `under` + "`" + ` or ` + "`" + `templates` + "`" + ` has to say of what."""
+input UpdateMatchingInput {
+  """Only these kinds; all if absent."""
+  kinds: [Kind!]
+  """A rule: see docs/search.md."""
+  where: String
+  """Only what is in the sub-tree below this path."""
+  under: String
+  """Whether the group of ` + "`" + `under` + "`" + ` itself is meant too."""
+  includeSelf: Boolean! = false
+  """Only objects of these templates."""
+  templates: [String!]
+  """What to change of each."""
+  patch: MatchingPatchInput!
+  """Whether to find out only how many would be changed."""
+  rehearse: Boolean! = false
+  """From a rehearsal: refuses with CONFLICT if the search no longer finds the same objects."""
+  token: String
+}
+
+"""What to change of each object that a search finds."""
+input MatchingPatchInput {
+  """Attributes to set; null clears one, absent ones stay."""
+  attributes: JSONObject
+  """The new state, of devices and assets."""
+  state: State
+  """The description; null clears it."""
+  description: String
+}
+
+"""What ` + "`" + `updateMatching` + "`" + ` did."""
+type UpdateMatchingPayload {
+  """How many objects the search finds."""
+  matched: Int!
+  """How many were changed: none in a rehearsal."""
+  updated: Int!
+  """Stands for the objects that were found: give it to the call after the rehearsal."""
+  token: String!
+}
+
+"""The index of a property that a template declares searched."""
+type SearchIndex {
+  """The property."""
+  name: String!
+  """How far the index is."""
+  state: SearchIndexState!
+}
+
+"""How far an index is."""
+enum SearchIndexState {
+  """It is being made: until it is there, searches by the property walk through at most 20,000 objects."""
+  BUILDING
+  """Searches use it."""
+  ONLINE
+}
 `, BuiltIn: false},
 	{Name: "../../schema/template.graphqls", Input: `extend type Query {
   """A template by kind and name; the newest published version unless another is asked for."""
@@ -5673,6 +6408,8 @@ type Template implements Node {
   components: [String!]!
   """The properties that searches go by: for these there is an index."""
   searched: [String!]!
+  """How far the indexes of what is searched are."""
+  searchIndexes: [SearchIndex!]!
   """Whether the template takes any attribute, relation and measure: true for the built-in ones."""
   open: Boolean!
   """When the template was made."""
@@ -6568,6 +7305,8 @@ func (ec *executionContext) childFields_CreatePolicyPayload(ctx context.Context,
 	switch field.Name {
 	case "policy":
 		return ec.fieldContext_CreatePolicyPayload_policy(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_CreatePolicyPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreatePolicyPayload", field.Name)
 }
@@ -6656,8 +7395,22 @@ func (ec *executionContext) childFields_DeleteGroupPayload(ctx context.Context, 
 		return ec.fieldContext_DeleteGroupPayload_deletedId(ctx, field)
 	case "deleted":
 		return ec.fieldContext_DeleteGroupPayload_deleted(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_DeleteGroupPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteGroupPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteMatchingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "matched":
+		return ec.fieldContext_DeleteMatchingPayload_matched(ctx, field)
+	case "deleted":
+		return ec.fieldContext_DeleteMatchingPayload_deleted(ctx, field)
+	case "token":
+		return ec.fieldContext_DeleteMatchingPayload_token(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteMatchingPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteMeasureTypePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6672,6 +7425,8 @@ func (ec *executionContext) childFields_DeletePolicyPayload(ctx context.Context,
 	switch field.Name {
 	case "deletedId":
 		return ec.fieldContext_DeletePolicyPayload_deletedId(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_DeletePolicyPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeletePolicyPayload", field.Name)
 }
@@ -6786,6 +7541,20 @@ func (ec *executionContext) childFields_Difference(ctx context.Context, field gr
 		return ec.fieldContext_Difference_after(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Difference", field.Name)
+}
+
+func (ec *executionContext) childFields_Facet(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "value":
+		return ec.fieldContext_Facet_value(ctx, field)
+	case "from":
+		return ec.fieldContext_Facet_from(ctx, field)
+	case "to":
+		return ec.fieldContext_Facet_to(ctx, field)
+	case "count":
+		return ec.fieldContext_Facet_count(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Facet", field.Name)
 }
 
 func (ec *executionContext) childFields_Group(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7012,6 +7781,8 @@ func (ec *executionContext) childFields_MoveGroupPayload(ctx context.Context, fi
 		return ec.fieldContext_MoveGroupPayload_group(ctx, field)
 	case "moved":
 		return ec.fieldContext_MoveGroupPayload_moved(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_MoveGroupPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MoveGroupPayload", field.Name)
 }
@@ -7192,12 +7963,70 @@ func (ec *executionContext) childFields_RecordReadingsPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type RecordReadingsPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Rehearsal(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "token":
+		return ec.fieldContext_Rehearsal_token(ctx, field)
+	case "twins":
+		return ec.fieldContext_Rehearsal_twins(ctx, field)
+	case "policiesGained":
+		return ec.fieldContext_Rehearsal_policiesGained(ctx, field)
+	case "policiesLost":
+		return ec.fieldContext_Rehearsal_policiesLost(ctx, field)
+	case "groups":
+		return ec.fieldContext_Rehearsal_groups(ctx, field)
+	case "relations":
+		return ec.fieldContext_Rehearsal_relations(ctx, field)
+	case "effects":
+		return ec.fieldContext_Rehearsal_effects(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Rehearsal", field.Name)
+}
+
+func (ec *executionContext) childFields_RehearsedEffect(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "object":
+		return ec.fieldContext_RehearsedEffect_object(ctx, field)
+	case "gained":
+		return ec.fieldContext_RehearsedEffect_gained(ctx, field)
+	case "lost":
+		return ec.fieldContext_RehearsedEffect_lost(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RehearsedEffect", field.Name)
+}
+
+func (ec *executionContext) childFields_RehearsedEffectConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_RehearsedEffectConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_RehearsedEffectConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_RehearsedEffectConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_RehearsedEffectConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RehearsedEffectConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_RehearsedEffectEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_RehearsedEffectEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_RehearsedEffectEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RehearsedEffectEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_RelatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "from":
 		return ec.fieldContext_RelatePayload_from(ctx, field)
 	case "to":
 		return ec.fieldContext_RelatePayload_to(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_RelatePayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RelatePayload", field.Name)
 }
@@ -7242,6 +8071,44 @@ func (ec *executionContext) childFields_Samples(ctx context.Context, field graph
 		return ec.fieldContext_Samples_nextFrom(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Samples", field.Name)
+}
+
+func (ec *executionContext) childFields_SearchConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_SearchConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_SearchConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_SearchConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_SearchConnection_totalCount(ctx, field)
+	case "facets":
+		return ec.fieldContext_SearchConnection_facets(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SearchConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_SearchEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_SearchEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_SearchEdge_node(ctx, field)
+	case "score":
+		return ec.fieldContext_SearchEdge_score(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SearchEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_SearchIndex(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_SearchIndex_name(ctx, field)
+	case "state":
+		return ec.fieldContext_SearchIndex_state(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SearchIndex", field.Name)
 }
 
 func (ec *executionContext) childFields_Series(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7294,6 +8161,8 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_components(ctx, field)
 	case "searched":
 		return ec.fieldContext_Template_searched(ctx, field)
+	case "searchIndexes":
+		return ec.fieldContext_Template_searchIndexes(ctx, field)
 	case "open":
 		return ec.fieldContext_Template_open(ctx, field)
 	case "createdAt":
@@ -7430,6 +8299,8 @@ func (ec *executionContext) childFields_UnrelatePayload(ctx context.Context, fie
 		return ec.fieldContext_UnrelatePayload_from(ctx, field)
 	case "to":
 		return ec.fieldContext_UnrelatePayload_to(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_UnrelatePayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UnrelatePayload", field.Name)
 }
@@ -7458,10 +8329,24 @@ func (ec *executionContext) childFields_UpdateGroupPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type UpdateGroupPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UpdateMatchingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "matched":
+		return ec.fieldContext_UpdateMatchingPayload_matched(ctx, field)
+	case "updated":
+		return ec.fieldContext_UpdateMatchingPayload_updated(ctx, field)
+	case "token":
+		return ec.fieldContext_UpdateMatchingPayload_token(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateMatchingPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdatePolicyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "policy":
 		return ec.fieldContext_UpdatePolicyPayload_policy(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_UpdatePolicyPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdatePolicyPayload", field.Name)
 }
