@@ -66,16 +66,16 @@ type QueryResolver interface {
 	Viewer(ctx context.Context) (*registry.Principal, error)
 	Node(ctx context.Context, id registry.ID) (registry.Node, error)
 	Nodes(ctx context.Context, ids []registry.ID) ([]registry.Node, error)
-	Asset(ctx context.Context, reference string) (*registry.Asset, error)
-	Assets(ctx context.Context, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*AssetConnection, error)
+	Asset(ctx context.Context, reference string, asOf *time.Time) (*registry.Asset, error)
+	Assets(ctx context.Context, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*AssetConnection, error)
 	Changes(ctx context.Context, kinds []registry.ObjectKind, object *registry.ID, key *string, actor *registry.ID, under *string, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) (*ChangeConnection, error)
-	Device(ctx context.Context, reference string) (*registry.Device, error)
-	Devices(ctx context.Context, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*DeviceConnection, error)
-	Group(ctx context.Context, path string) (*registry.Group, error)
-	Groups(ctx context.Context, under *string, template *string, paths []string, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*GroupConnection, error)
-	Policy(ctx context.Context, reference string) (*registry.Policy, error)
-	Policies(ctx context.Context, typeArg *string, first *int, after *string, last *int, before *string) (*PolicyConnection, error)
-	InheritedPolicies(ctx context.Context, groups []string, typeArg *string) ([]*registry.Policy, error)
+	Device(ctx context.Context, reference string, asOf *time.Time) (*registry.Device, error)
+	Devices(ctx context.Context, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*DeviceConnection, error)
+	Group(ctx context.Context, path string, asOf *time.Time) (*registry.Group, error)
+	Groups(ctx context.Context, under *string, template *string, paths []string, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*GroupConnection, error)
+	Policy(ctx context.Context, reference string, asOf *time.Time) (*registry.Policy, error)
+	Policies(ctx context.Context, typeArg *string, first *int, after *string, last *int, before *string, asOf *time.Time) (*PolicyConnection, error)
+	InheritedPolicies(ctx context.Context, groups []string, typeArg *string, asOf *time.Time) ([]*registry.Policy, error)
 	Profile(ctx context.Context, kind registry.Kind, template string, name string) (*registry.Profile, error)
 	Profiles(ctx context.Context, kind *registry.Kind, template *string, first *int, after *string, last *int, before *string) (*ProfileConnection, error)
 	DeadLetters(ctx context.Context, reason *registry.DeadLetterReason, first *int, after *string, last *int, before *string) (*DeadLetterConnection, error)
@@ -640,6 +640,14 @@ func (ec *executionContext) field_Query_asset_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["reference"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg1
 	return args, nil
 }
 
@@ -718,6 +726,14 @@ func (ec *executionContext) field_Query_assets_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["before"] = arg8
+	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg9
 	return args, nil
 }
 
@@ -888,6 +904,14 @@ func (ec *executionContext) field_Query_device_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["reference"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg1
 	return args, nil
 }
 
@@ -966,6 +990,14 @@ func (ec *executionContext) field_Query_devices_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["before"] = arg8
+	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg9
 	return args, nil
 }
 
@@ -980,6 +1012,14 @@ func (ec *executionContext) field_Query_group_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["path"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg1
 	return args, nil
 }
 
@@ -1058,6 +1098,14 @@ func (ec *executionContext) field_Query_groups_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["before"] = arg8
+	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg9
 	return args, nil
 }
 
@@ -1080,6 +1128,14 @@ func (ec *executionContext) field_Query_inheritedPolicies_args(ctx context.Conte
 		return nil, err
 	}
 	args["type"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -1206,6 +1262,14 @@ func (ec *executionContext) field_Query_policies_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["before"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg5
 	return args, nil
 }
 
@@ -1220,6 +1284,14 @@ func (ec *executionContext) field_Query_policy_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["reference"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg1
 	return args, nil
 }
 
@@ -3569,7 +3641,7 @@ func (ec *executionContext) _Query_asset(ctx context.Context, field graphql.Coll
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Asset(ctx, fc.Args["reference"].(string))
+			return ec.Resolvers.Query().Asset(ctx, fc.Args["reference"].(string), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *registry.Asset) graphql.Marshaler {
@@ -3613,7 +3685,7 @@ func (ec *executionContext) _Query_assets(ctx context.Context, field graphql.Col
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Assets(ctx, fc.Args["under"].(*string), fc.Args["template"].(*string), fc.Args["state"].(*registry.State), fc.Args["where"].(*string), fc.Args["orderBy"].([]*registry.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Query().Assets(ctx, fc.Args["under"].(*string), fc.Args["template"].(*string), fc.Args["state"].(*registry.State), fc.Args["where"].(*string), fc.Args["orderBy"].([]*registry.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *AssetConnection) graphql.Marshaler {
@@ -3701,7 +3773,7 @@ func (ec *executionContext) _Query_device(ctx context.Context, field graphql.Col
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Device(ctx, fc.Args["reference"].(string))
+			return ec.Resolvers.Query().Device(ctx, fc.Args["reference"].(string), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *registry.Device) graphql.Marshaler {
@@ -3745,7 +3817,7 @@ func (ec *executionContext) _Query_devices(ctx context.Context, field graphql.Co
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Devices(ctx, fc.Args["under"].(*string), fc.Args["template"].(*string), fc.Args["state"].(*registry.State), fc.Args["where"].(*string), fc.Args["orderBy"].([]*registry.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Query().Devices(ctx, fc.Args["under"].(*string), fc.Args["template"].(*string), fc.Args["state"].(*registry.State), fc.Args["where"].(*string), fc.Args["orderBy"].([]*registry.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *DeviceConnection) graphql.Marshaler {
@@ -3789,7 +3861,7 @@ func (ec *executionContext) _Query_group(ctx context.Context, field graphql.Coll
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Group(ctx, fc.Args["path"].(string))
+			return ec.Resolvers.Query().Group(ctx, fc.Args["path"].(string), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *registry.Group) graphql.Marshaler {
@@ -3833,7 +3905,7 @@ func (ec *executionContext) _Query_groups(ctx context.Context, field graphql.Col
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Groups(ctx, fc.Args["under"].(*string), fc.Args["template"].(*string), fc.Args["paths"].([]string), fc.Args["where"].(*string), fc.Args["orderBy"].([]*registry.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Query().Groups(ctx, fc.Args["under"].(*string), fc.Args["template"].(*string), fc.Args["paths"].([]string), fc.Args["where"].(*string), fc.Args["orderBy"].([]*registry.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *GroupConnection) graphql.Marshaler {
@@ -3877,7 +3949,7 @@ func (ec *executionContext) _Query_policy(ctx context.Context, field graphql.Col
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Policy(ctx, fc.Args["reference"].(string))
+			return ec.Resolvers.Query().Policy(ctx, fc.Args["reference"].(string), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *registry.Policy) graphql.Marshaler {
@@ -3921,7 +3993,7 @@ func (ec *executionContext) _Query_policies(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Policies(ctx, fc.Args["type"].(*string), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Query().Policies(ctx, fc.Args["type"].(*string), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *PolicyConnection) graphql.Marshaler {
@@ -3965,7 +4037,7 @@ func (ec *executionContext) _Query_inheritedPolicies(ctx context.Context, field 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().InheritedPolicies(ctx, fc.Args["groups"].([]string), fc.Args["type"].(*string))
+			return ec.Resolvers.Query().InheritedPolicies(ctx, fc.Args["groups"].([]string), fc.Args["type"].(*string), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*registry.Policy) graphql.Marshaler {

@@ -545,21 +545,21 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		Asset             func(childComplexity int, reference string) int
-		Assets            func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
+		Asset             func(childComplexity int, reference string, asOf *time.Time) int
+		Assets            func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Changes           func(childComplexity int, kinds []registry.ObjectKind, object *registry.ID, key *string, actor *registry.ID, under *string, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		DeadLetters       func(childComplexity int, reason *registry.DeadLetterReason, first *int, after *string, last *int, before *string) int
-		Device            func(childComplexity int, reference string) int
-		Devices           func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
-		Group             func(childComplexity int, path string) int
-		Groups            func(childComplexity int, under *string, template *string, paths []string, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
-		InheritedPolicies func(childComplexity int, groups []string, typeArg *string) int
+		Device            func(childComplexity int, reference string, asOf *time.Time) int
+		Devices           func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
+		Group             func(childComplexity int, path string, asOf *time.Time) int
+		Groups            func(childComplexity int, under *string, template *string, paths []string, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
+		InheritedPolicies func(childComplexity int, groups []string, typeArg *string, asOf *time.Time) int
 		MeasureType       func(childComplexity int, name string) int
 		MeasureTypes      func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Node              func(childComplexity int, id registry.ID) int
 		Nodes             func(childComplexity int, ids []registry.ID) int
-		Policies          func(childComplexity int, typeArg *string, first *int, after *string, last *int, before *string) int
-		Policy            func(childComplexity int, reference string) int
+		Policies          func(childComplexity int, typeArg *string, first *int, after *string, last *int, before *string, asOf *time.Time) int
+		Policy            func(childComplexity int, reference string, asOf *time.Time) int
 		Profile           func(childComplexity int, kind registry.Kind, template string, name string) int
 		Profiles          func(childComplexity int, kind *registry.Kind, template *string, first *int, after *string, last *int, before *string) int
 		Search            func(childComplexity int, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
@@ -3013,7 +3013,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Asset(childComplexity, args["reference"].(string)), true
+		return e.ComplexityRoot.Query.Asset(childComplexity, args["reference"].(string), args["asOf"].(*time.Time)), true
 	case "Query.assets":
 		if e.ComplexityRoot.Query.Assets == nil {
 			break
@@ -3024,7 +3024,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Assets(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Assets(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
 	case "Query.changes":
 		if e.ComplexityRoot.Query.Changes == nil {
 			break
@@ -3057,7 +3057,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Device(childComplexity, args["reference"].(string)), true
+		return e.ComplexityRoot.Query.Device(childComplexity, args["reference"].(string), args["asOf"].(*time.Time)), true
 	case "Query.devices":
 		if e.ComplexityRoot.Query.Devices == nil {
 			break
@@ -3068,7 +3068,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Devices(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Devices(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
 	case "Query.group":
 		if e.ComplexityRoot.Query.Group == nil {
 			break
@@ -3079,7 +3079,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Group(childComplexity, args["path"].(string)), true
+		return e.ComplexityRoot.Query.Group(childComplexity, args["path"].(string), args["asOf"].(*time.Time)), true
 	case "Query.groups":
 		if e.ComplexityRoot.Query.Groups == nil {
 			break
@@ -3090,7 +3090,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["paths"].([]string), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Groups(childComplexity, args["under"].(*string), args["template"].(*string), args["paths"].([]string), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
 	case "Query.inheritedPolicies":
 		if e.ComplexityRoot.Query.InheritedPolicies == nil {
 			break
@@ -3101,7 +3101,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.InheritedPolicies(childComplexity, args["groups"].([]string), args["type"].(*string)), true
+		return e.ComplexityRoot.Query.InheritedPolicies(childComplexity, args["groups"].([]string), args["type"].(*string), args["asOf"].(*time.Time)), true
 
 	case "Query.measureType":
 		if e.ComplexityRoot.Query.MeasureType == nil {
@@ -3157,7 +3157,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Policies(childComplexity, args["type"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Policies(childComplexity, args["type"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
 	case "Query.policy":
 		if e.ComplexityRoot.Query.Policy == nil {
 			break
@@ -3168,7 +3168,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Policy(childComplexity, args["reference"].(string)), true
+		return e.ComplexityRoot.Query.Policy(childComplexity, args["reference"].(string), args["asOf"].(*time.Time)), true
 	case "Query.profile":
 		if e.ComplexityRoot.Query.Profile == nil {
 			break
@@ -4149,6 +4149,8 @@ var sources = []*ast.Source{
   asset(
     """The reference."""
     reference: String!
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): Asset
   """The account's assets, by reference."""
   assets(
@@ -4170,6 +4172,8 @@ var sources = []*ast.Source{
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): AssetConnection!
 }
 
@@ -4633,6 +4637,8 @@ type ChangeEdge {
   device(
     """The reference."""
     reference: String!
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): Device
   """The account's devices, by reference."""
   devices(
@@ -4654,6 +4660,8 @@ type ChangeEdge {
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): DeviceConnection!
 }
 
@@ -4931,6 +4939,8 @@ input DeleteDevicesInput {
   group(
     """The path, such as ` + "`" + `/site/10` + "`" + `."""
     path: String!
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): Group
   """The account's groups, by path."""
   groups(
@@ -4952,6 +4962,8 @@ input DeleteDevicesInput {
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): GroupConnection!
 }
 
@@ -5419,6 +5431,8 @@ type APIKey {
   policy(
     """The reference."""
     reference: String!
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): Policy
   """The account's policies, by reference."""
   policies(
@@ -5432,6 +5446,8 @@ type APIKey {
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): PolicyConnection!
   """The policies that a thing in all of these groups would inherit, most specific first."""
   inheritedPolicies(
@@ -5439,6 +5455,8 @@ type APIKey {
     groups: [String!]!
     """Only policies of this type."""
     type: String
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): [Policy!]!
 }
 
@@ -5732,12 +5750,9 @@ type ProfileRelation {
 
 """What a profile does to an object that is there already."""
 enum ProfileMode {
-  """Gives it the attributes that it does not have, and adds the relations."""
+  """Gives it the attributes that it does not have."""
   FILL_UNSET
-  """
-  Replaces its attributes by the profile's, and its relations by the profile's: of those directions, to those kinds of
-  objects, that the profile has any of.
-  """
+  """Replaces its attributes by the profile's."""
   OVERWRITE
 }
 
