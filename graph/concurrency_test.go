@@ -85,18 +85,19 @@ func (c *crowd) act(w world, random *rand.Rand) {
 		}
 		return out
 	}
+	parent := []string{"/", path()}[random.IntN(2)]
 	policy := registry.Ref{Key: fmt.Sprintf("p%d", random.IntN(12))}
 	d, ctx := device(some(c.devices)), w.Context()
 	var err error
 	switch random.IntN(12) {
 	case 0, 1:
-		_, err = w.moveGroup(path(), path(), "")
+		_, err = w.moveGroup(path(), parent, "")
 	case 2:
 		_, err = w.moveGroup(path(), "", some(c.names))
 	case 3:
-		_, err = w.DeleteGroup(ctx, w.scope, group(path()), registry.GroupDeletion{Cascade: random.IntN(2) == 0})
+		_, err = w.DeleteGroup(ctx, w.scope, group(path()), registry.GroupDeletion{Cascade: random.IntN(3) == 0})
 	case 4, 5:
-		_, err = w.CreateGroup(ctx, w.scope, registry.NewGroup{Parent: path(), Name: some(c.names), Relations: locatedAt("/")[:random.IntN(2)]})
+		_, err = w.CreateGroup(ctx, w.scope, registry.NewGroup{Parent: parent, Name: some(c.names), Relations: locatedAt("/")[:random.IntN(2)]})
 	case 6, 7:
 		_, _, err = w.Relate(ctx, w.scope, d, some([]string{"located_at", "owned_by"}), group(path()))
 	case 8:
