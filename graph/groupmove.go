@@ -65,19 +65,6 @@ var (
 		}
 		RETURN groups + 1 AS n`)
 
-	// What policies are ranked by, for all that apply to a sub-tree.
-	policiesBelow = named("policy.below", `
-		MATCH (top:Entity {id: $id})
-		WHERE top.account = $account
-		CALL (top) {
-			MATCH (top)<-[:CHILD_OF*0..32]-(:Group)<-[:APPLIES_TO]-(p:Policy)
-			RETURN DISTINCT p
-		}
-		RETURN collect({id: p.id, groups: COLLECT {
-			MATCH (p)-[:APPLIES_TO]->(g:Group)
-			RETURN {id: g.id, depth: g.depth, above: COLLECT { MATCH (g)-[:CHILD_OF*1..32]->(a:Group) RETURN a.id }}
-		}}) AS policies`)
-
 	policiesRank = named("policy.rank", `
 		UNWIND $ranks AS rank
 		MATCH (p:Entity {id: rank.id})
@@ -204,32 +191,45 @@ func placed(ctx context.Context, r runner, before *registry.Group, move registry
 }
 
 // moveGroup writes a group's new place, the paths of all groups below it and
-// the ranks of the policies that apply to them.
+// the ranks of the policies that have another one then.
 func (t *transaction) moveGroup(ctx context.Context, after *registry.Group) error {
-	err := nothing(ctx, t, groupMove, params{
+	ranks, err := t.ranksAfter(ctx, after)
+	if err != nil {
+		return err
+	}
+	err = nothing(ctx, t, groupMove, params{
 		"id": string(after.ID), "parent": string(after.ParentID), "since": t.at.UnixMilli(), "child": childProperties(after.Name, t.at),
 		"changes": map[string]any{
 			"name": after.Name, "path": after.Path, "keyFold": Fold(after.Path), "depth": after.Depth, "version": after.Version, "updatedAt": after.UpdatedAt,
 		},
 	})
-	if err != nil {
-		return err
-	}
-	ranks, _, err := one(ctx, t, policiesBelow, params{"id": string(after.ID)}, func(f fields) []any {
-		var out []any
-		for _, policy := range f.maps("policies") {
-			var list policyTargetList
-			for _, g := range policy.maps("groups") {
-				list.rows = append(list.rows, policyTarget{id: g.id("id"), depth: g.integer("depth"), above: g.ids("above")})
-			}
-			out = append(out, map[string]any{"id": policy.text("id"), "properties": list.rank()})
-		}
-		return out
-	})
 	if err != nil || len(ranks) == 0 {
 		return err
 	}
 	return nothing(ctx, t, policiesRank, params{"ranks": ranks})
+}
+
+// ranksAfter finds out, on the hierarchy in memory, which policies have another
+// rank after a move.
+func (t *transaction) ranksAfter(ctx context.Context, after *registry.Group) ([]any, error) {
+	now, err := t.store.hierarchyIn(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	d := now.edit()
+	d.put(after.ID, after.ParentID, after.Name)
+	moved, err := d.finish()
+	if err != nil {
+		return nil, err
+	}
+	var ranks []any
+	for id := range d.touched {
+		was, is := now.policies[id], moved.policies[id]
+		if was.deepest != is.deepest || was.depthSum != is.depthSum {
+			ranks = append(ranks, map[string]any{"id": string(id), "properties": map[string]any{"deepest": is.deepest, "depthSum": is.depthSum}})
+		}
+	}
+	return ranks, nil
 }
 
 // parentPath is the path above a path.

@@ -55,7 +55,7 @@ var partitionQueries = regexp.MustCompile(`^(append|partition)\.`)
 // maySort are the queries that may put more rows in order: the order of the
 // other ends of relationships is in no index. The rows are those of one
 // sub-tree.
-var maySort = regexp.MustCompile(`^(group\.members|(device|asset|group)\.listUnder)`)
+var maySort = regexp.MustCompile(`^(rehearsal\.members|group\.members|(device|asset|group)\.listUnder)`)
 
 func TestPlans(t *testing.T) {
 	store, scope := testkit.Store(t)
@@ -179,7 +179,7 @@ func (w world) planValues() func(query string) map[string]any {
 			"key": key, "limit": 101, "ids": of, "id": of[min(30, len(of)-1)], "under": "/site1", "template": "t1", "state": "ACTIVE",
 			"kind": "DEVICE", "nameFold": "t1", "statuses": []string{"DRAFT", "PUBLISHED"}, "target": "", "newest": []any{map[string]any{"kind": "DEVICE", "nameFold": "t1"}}, "type": "t1", "reason": "MALFORMED", "references": []string{"d00100"}, "name": "x",
 			"paths": []string{"/site1", "/site1/room3"}, "keys": []string{"/site1", "d00100", "a00100"}, "levels": 32, "parent": "/site2", "long": 300, "measureTypes": []string{}, "builtIn": []string{"CHILD_OF"},
-			"known": int64(1), "mostNews": 250,
+			"known": int64(1), "mostNews": 250, "groups": ids["group"],
 			"now": time.Now().UTC(), "size0": 20, "size1": 20, "size2": 20, "measure": "t", "twin": ids["device"][0],
 			"from": int64(0), "to": int64(1 << 50), "low": int64(0), "high": int64(1 << 50), "after": int64(0), "before": int64(1 << 50), "every": int64(3_600_000),
 		})
