@@ -21,7 +21,7 @@ import (
 )
 
 type benchCmd struct {
-	Only        []string      `help:"Measure only these: raw, append, queue, http, reads." enum:"raw,append,queue,http,reads" default:"raw,append,queue,http,reads"`
+	Only        []string      `help:"Measure only these: raw, append, queue, http, reads, structure." enum:"raw,append,queue,http,reads,structure" default:"raw,append,queue,http,reads,structure"`
 	Rounds      int           `help:"How often all is measured, after a round that does not count." default:"3"`
 	Readings    int           `help:"How many readings are written each time, of two values each." default:"40000"`
 	Batch       int           `help:"How many readings a transaction of the raw form has." default:"1000"`

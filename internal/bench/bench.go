@@ -26,6 +26,8 @@ const (
 	HTTP = "http"
 	// Reads are GraphQL requests beside plain Cypher.
 	Reads = "reads"
+	// Structure is what becomes of the hierarchy: policies, searches, moves.
+	Structure = "structure"
 )
 
 // Config says what is measured, and on what.
@@ -68,7 +70,9 @@ type runner struct {
 	Config
 	driver neo4j.DriverWithContext
 	fleet  *fleet
+	filled []Filled
 	cells  []*cell
+	moves  []sample
 	reads  []*readCell
 	done   int
 }
@@ -120,6 +124,12 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 				return nil, fmt.Errorf("%s: %w", one.title(), err)
 			}
 		}
+		if r.wants(Structure) {
+			r.step(round, moveTitle)
+			if err := r.measureMoves(ctx, round > 0); err != nil {
+				return nil, fmt.Errorf("%s: %w", moveTitle, err)
+			}
+		}
 	}
 	r.Step(r.steps(), r.steps(), "done")
 	return r.report(began), nil
@@ -141,7 +151,13 @@ func (r *runner) alone(ctx context.Context) error {
 	return nil
 }
 
-func (r *runner) steps() int { return 1 + (r.Rounds+1)*(len(r.cells)+len(r.reads)) }
+func (r *runner) steps() int {
+	each := len(r.cells) + len(r.reads)
+	if r.wants(Structure) {
+		each++
+	}
+	return 1 + (r.Rounds+1)*each
+}
 
 func (r *runner) step(round int, what string) {
 	r.done++
@@ -178,7 +194,12 @@ func (r *runner) prepare(ctx context.Context) error {
 		}
 	}
 	if r.wants(Reads) {
-		return r.addReads(ctx)
+		if err := r.addReads(ctx, r.questions, 1, 16); err != nil {
+			return err
+		}
+	}
+	if r.wants(Structure) {
+		return r.addStructure(ctx)
 	}
 	return nil
 }

@@ -4,10 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -19,7 +16,7 @@ var hierarchies = []string{"location", "supplier", "operator", "network", "produ
 var memberships = []string{"located_at", "supplied_by", "operated_by"}
 
 const (
-	fan          = 4
+	fan          = 3
 	templateName = "sensor"
 )
 
@@ -60,9 +57,10 @@ func makeFleet(ctx context.Context, r *runner) (*fleet, error) {
 	for i, name := range memberships {
 		rules[i] = registry.RelationRule{Name: name, Direction: registry.DirectionOut, Kind: registry.KindGroup, Inherits: true}
 	}
-	template, err := r.Graph.CreateTemplate(ctx, r.Scope, registry.NewTemplate{
+	_, err := r.Graph.CreateTemplate(ctx, r.Scope, registry.NewTemplate{
 		Kind: registry.KindDevice, Name: templateName, Publish: true, Measures: number, Relations: rules,
 		Properties: map[string]any{"firmware": map[string]any{"type": "string"}, "floor": map[string]any{"type": "integer"}},
+		Searched:   []string{"firmware"},
 	})
 	if err != nil {
 		return nil, err
@@ -70,7 +68,7 @@ func makeFleet(ctx context.Context, r *runner) (*fleet, error) {
 	if err := f.makeGroups(ctx, r); err != nil {
 		return nil, err
 	}
-	if err := f.makeDevices(ctx, r, template.ID); err != nil {
+	if err := f.makeDevices(ctx, r); err != nil {
 		return nil, err
 	}
 	if err := f.makePolicies(ctx, r); err != nil {
@@ -82,83 +80,74 @@ func makeFleet(ctx context.Context, r *runner) (*fleet, error) {
 	return f, f.countPolicies(ctx, r)
 }
 
-// Objects are made in bulk, with the same properties as the store gives them.
-func object(key string, now time.Time) map[string]any {
-	return map[string]any{"id": uuid.Must(uuid.NewV7()).String(), "version": 1, "createdAt": now, "updatedAt": now, "keyFold": strings.ToLower(key)}
-}
+// chunk is how many objects a bulk request makes.
+const chunk = 1000
 
-const makeGroups = `
-	MATCH (t:Template {account: $account, kind: 'GROUP', nameFold: 'open'})
-	UNWIND $rows AS row
-	MATCH (above:Group {account: $account, keyFold: row.above})
-	CREATE (n:Group:Entity)-[:CHILD_OF]->(above)
-	SET n = row.node, n.account = $account, n.templateFold = 'open'
-	CREATE (n)-[:INSTANCE_OF]->(t)`
+// share is how many groups a hierarchy has. Half of all are in the last one,
+// which nothing is a member of: it is what is moved.
+func (r *runner) share(hierarchy int) int {
+	if hierarchy == len(hierarchies)-1 {
+		return r.Groups / 2
+	}
+	return r.Groups / 2 / (len(hierarchies) - 1)
+}
 
 func (f *fleet) makeGroups(ctx context.Context, r *runner) error {
-	now := time.Now().UTC().Truncate(time.Millisecond)
-	depths := map[string]int{"/": 0}
-	for _, top := range hierarchies {
+	var all []registry.NewGroup
+	for h, top := range hierarchies {
 		f.groups = append(f.groups, []string{"/" + top})
-	}
-	levels := map[int][]any{}
-	add := func(path, above string) {
-		depths[path] = depths[above] + 1
-		node := object(path, now)
-		node["path"], node["name"], node["depth"] = path, path[strings.LastIndexByte(path, '/')+1:], depths[path]
-		levels[depths[path]] = append(levels[depths[path]], map[string]any{"above": above, "node": node})
-	}
-	for h := range f.groups {
-		add(f.groups[h][0], "/")
-		for i := 1; i < r.Groups/len(hierarchies); i++ {
-			above := f.groups[h][(i-1)/fan]
-			path := fmt.Sprintf("%s/g%d", above, i)
-			f.groups[h] = append(f.groups[h], path)
-			add(path, above)
+		all = append(all, registry.NewGroup{Name: top})
+		for i := 1; i < r.share(h); i++ {
+			above, name := f.groups[h][(i-1)/fan], fmt.Sprintf("g%d", i)
+			f.groups[h] = append(f.groups[h], above+"/"+name)
+			all = append(all, registry.NewGroup{Parent: above, Name: name})
 		}
 	}
-	for depth := 1; len(levels[depth]) > 0; depth++ {
-		if err := r.write(ctx, makeGroups, map[string]any{"account": string(r.Scope.Account), "rows": levels[depth]}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.fill("groups", len(all), func(from, to int) (*registry.Bulk, error) {
+		return r.Graph.CreateGroups(ctx, r.Scope, all[from:to], true)
+	}, nil)
 }
 
-const makeDevices = `
-	MATCH (t:Entity {id: $template})
-	UNWIND $rows AS row
-	CREATE (n:Device:Entity)
-	SET n = row.node, n.account = $account, n.templateFold = t.nameFold
-	CREATE (n)-[:INSTANCE_OF]->(t)
-	WITH n, row
-	UNWIND row.groups AS pair
-	MATCH (g:Group {account: $account, keyFold: pair[1]})
-	CREATE (n)-[:$(pair[0])]->(g)`
-
-func (f *fleet) makeDevices(ctx context.Context, r *runner, template registry.ID) error {
-	now := time.Now().UTC().Truncate(time.Millisecond)
-	var rows []any
-	for i := range r.Devices {
-		d := &device{reference: fmt.Sprintf("device-%05d", i)}
-		node := object(d.reference, now)
-		d.id = registry.ID(node["id"].(string))
-		node["reference"], node["state"], node["description"] = d.reference, "ACTIVE", fmt.Sprintf("Sensor number %d", i)
-		node["firmware"], node["floor"] = fmt.Sprintf("F%03d", f.random.IntN(20)), int64(f.random.IntN(30))
-		var in []any
-		for h, name := range memberships {
-			groups := f.groups[h]
-			// Devices are where the tree ends.
-			in = append(in, []any{strings.ToUpper(name), groups[len(groups)/fan+f.random.IntN(len(groups)-len(groups)/fan)]})
+func (f *fleet) makeDevices(ctx context.Context, r *runner) error {
+	all := make([]registry.NewTwin, r.Devices)
+	for i := range all {
+		reference, description := fmt.Sprintf("device-%06d", i), fmt.Sprintf("Sensor number %d", i)
+		n := registry.NewTwin{
+			Reference: reference, Template: templateName, Description: &description,
+			Attributes: registry.Attributes{"firmware": fmt.Sprintf("F%03d", f.random.IntN(20)), "floor": f.random.IntN(30)},
 		}
-		f.devices = append(f.devices, d)
-		if rows = append(rows, map[string]any{"node": node, "groups": in}); len(rows) == 2000 || i+1 == r.Devices {
-			if err := r.write(ctx, makeDevices, map[string]any{"account": string(r.Scope.Account), "template": string(template), "rows": rows}); err != nil {
-				return err
+		for h, name := range memberships {
+			// Devices are where the tree ends.
+			groups := f.groups[h]
+			path := groups[len(groups)/fan+f.random.IntN(len(groups)-len(groups)/fan)]
+			n.Relations = append(n.Relations, registry.NewRelation{Name: name, To: []registry.Ref{{Kind: registry.KindGroup, Key: path}}})
+		}
+		all[i] = n
+	}
+	return r.fill("devices in three groups each", len(all), func(from, to int) (*registry.Bulk, error) {
+		return r.Graph.CreateTwins(ctx, r.Scope, registry.KindDevice, all[from:to], true)
+	}, func(made registry.Related) {
+		d := made.(*registry.Device)
+		f.devices = append(f.devices, &device{id: d.ID, reference: d.Reference})
+	})
+}
+
+// fill makes n objects in bulk, and notes how fast that was.
+func (r *runner) fill(what string, n int, make func(from, to int) (*registry.Bulk, error), each func(registry.Related)) error {
+	began := time.Now()
+	for from := 0; from < n; from += chunk {
+		done, err := make(from, min(from+chunk, n))
+		if err != nil {
+			return fmt.Errorf("make %s: %w", what, err)
+		}
+		for _, result := range done.Results {
+			if each != nil {
+				each(result.Object)
 			}
-			rows = nil
 		}
 	}
+	took := time.Since(began)
+	r.filled = append(r.filled, Filled{What: what, Objects: n, Seconds: took.Seconds(), PerSecond: float64(n) / took.Seconds()})
 	return nil
 }
 
@@ -168,7 +157,7 @@ func (f *fleet) makePolicies(ctx context.Context, r *runner) error {
 	for i := range r.Policies {
 		var groups []string
 		for _, h := range f.random.Perm(len(memberships))[:1+f.random.IntN(len(memberships))] {
-			groups = append(groups, f.groups[h][f.random.IntN(min(len(f.groups[h]), 1+fan+fan*fan))])
+			groups = append(groups, f.groups[h][f.random.IntN(min(len(f.groups[h]), max(1, r.Policies/20)))])
 		}
 		description := fmt.Sprintf("Policy number %d of the benchmark", i)
 		_, err := r.Graph.CreatePolicy(ctx, r.Scope, registry.NewPolicy{

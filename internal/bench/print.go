@@ -15,6 +15,9 @@ func (r *Report) Print(w io.Writer) error {
 	s := r.Sizes
 	fmt.Fprintf(w, "Seed %d; %d groups, %d devices, %d policies, %.1f of them on a device. Medians of %d rounds; (lowest–highest).\n",
 		s.Seed, s.Groups, s.Devices, s.Policies, s.MeanChain, s.Rounds)
+	for _, f := range r.Filled {
+		fmt.Fprintf(w, "Made %s %s in %.1f s: %s a second.\n", thousands(float64(f.Objects)), f.What, f.Seconds, thousands(f.PerSecond))
+	}
 	if len(r.Writes) > 0 {
 		fmt.Fprintf(w, "\nWriting %d readings of %d values, of %d devices. A burst is how many readings of a device come together.\n",
 			s.Readings, s.Values, s.ReadingDevices)
@@ -27,6 +30,9 @@ func (r *Report) Print(w io.Writer) error {
 		if err := r.printReads(w); err != nil {
 			return err
 		}
+	}
+	if r.Moves != nil {
+		fmt.Fprintf(w, "\nMoving a sub-tree of %s groups: p50 %.0f ms, p99 %.0f ms.\n", thousands(float64(r.MovedGroups)), r.Moves.P50, r.Moves.P99)
 	}
 	var memory []string
 	for _, name := range slices.Sorted(maps.Keys(r.PeakMemory)) {

@@ -12,6 +12,9 @@ type question struct {
 	// params and requests are about the same objects, slot by slot.
 	params   []map[string]any
 	requests [][]byte
+	// call asks the store, without GraphQL, about the object of a slot; nil if
+	// there are requests.
+	call func(ctx context.Context, which int) (any, error)
 	// bytes is how large an answer is; graphTrips is how many round trips to the
 	// graph GraphQL takes for it.
 	bytes, graphTrips int

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"reflect"
 	"time"
+
+	"github.com/holon-registry/holon/registry"
 )
 
 // readCell is one way of reading at one number of connections: by GraphQL, and
@@ -29,6 +31,16 @@ func (c *readCell) measure(ctx context.Context, each time.Duration, counts bool)
 	})
 	if err != nil {
 		return fmt.Errorf("plain Cypher: %w", err)
+	}
+	if c.question.call != nil {
+		api, err := c.asking(ctx, each, func(ctx context.Context, _, which int) error {
+			_, err := c.question.call(ctx, which)
+			return err
+		})
+		if err == nil && counts {
+			c.raw, c.api = append(c.raw, raw), append(c.api, api)
+		}
+		return err
 	}
 	connections := make([]*connection, c.connections)
 	for i := range connections {
@@ -73,8 +85,8 @@ func (c *readCell) asking(ctx context.Context, each time.Duration, ask func(ctx 
 
 // addReads adds the ways of reading, after making sure that both give the same
 // answers.
-func (r *runner) addReads(ctx context.Context) error {
-	questions, err := r.questions(ctx)
+func (r *runner) addReads(ctx context.Context, make func(context.Context) ([]*question, error), connections ...int) error {
+	questions, err := make(ctx)
 	if err != nil {
 		return err
 	}
@@ -84,8 +96,12 @@ func (r *runner) addReads(ctx context.Context) error {
 				return fmt.Errorf("%s: %w", q.name, err)
 			}
 		}
-		for _, connections := range []int{1, 16} {
-			r.reads = append(r.reads, &readCell{question: q, connections: connections, runner: r})
+		if q.call != nil {
+			r.reads = append(r.reads, &readCell{question: q, connections: 1, runner: r})
+			continue
+		}
+		for _, n := range connections {
+			r.reads = append(r.reads, &readCell{question: q, connections: n, runner: r})
 		}
 	}
 	return nil
@@ -107,7 +123,12 @@ func (r *runner) compare(ctx context.Context, q *question, which int) error {
 	if err := json.Unmarshal(text, &raw); err != nil {
 		return err
 	}
-	api, err := r.ask(ctx, q.requests[which])
+	var api answered
+	if q.call != nil {
+		api, err = r.callOnce(ctx, q, which)
+	} else {
+		api, err = r.ask(ctx, q.requests[which])
+	}
 	if err != nil {
 		return err
 	}
@@ -116,6 +137,21 @@ func (r *runner) compare(ctx context.Context, q *question, which int) error {
 	}
 	q.bytes, q.graphTrips = len(text), api.graphTrips
 	return nil
+}
+
+// callOnce asks the store itself, with its answer as JSON has it.
+func (r *runner) callOnce(ctx context.Context, q *question, which int) (out answered, err error) {
+	counted, cost := registry.WithCost(ctx)
+	answer, err := q.call(counted, which)
+	if err != nil {
+		return out, err
+	}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		return out, err
+	}
+	out.graphTrips = int(cost.Graph())
+	return out, json.Unmarshal(text, &out.data)
 }
 
 type answered struct {

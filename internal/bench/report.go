@@ -13,8 +13,13 @@ type Report struct {
 	Seconds float64 `json:"seconds"`
 	Machine Machine `json:"machine"`
 	Sizes   Sizes   `json:"sizes"`
-	Writes  []Write `json:"writes"`
-	Reads   []Read  `json:"reads"`
+	// Filled is how fast the objects were made.
+	Filled []Filled `json:"filled"`
+	Writes []Write  `json:"writes"`
+	Reads  []Read   `json:"reads"`
+	// Moves are those of a sub-tree of MovedGroups groups.
+	Moves       *Latency `json:"movesMs,omitempty"`
+	MovedGroups int      `json:"movedGroups,omitempty"`
 	// PeakMemory is the most that each process had in memory, in bytes; those
 	// that cannot be looked at are missing.
 	PeakMemory map[string]int64 `json:"peakMemory"`
@@ -25,6 +30,15 @@ type Machine struct {
 	Cores  int    `json:"cores"`
 	System string `json:"system"`
 	Go     string `json:"go"`
+}
+
+// Filled is how fast objects of one kind were made, in bulk requests of a
+// thousand.
+type Filled struct {
+	What      string  `json:"what"`
+	Objects   int     `json:"objects"`
+	Seconds   float64 `json:"seconds"`
+	PerSecond float64 `json:"perSecond"`
 }
 
 // Sizes say how much there was of what.
@@ -89,7 +103,10 @@ func (r *runner) report(began time.Time) *Report {
 			Seed: r.Seed, Rounds: r.Rounds, Groups: r.Groups, Devices: r.Devices, ReadingDevices: r.ReadingDevices,
 			Policies: r.Policies, MeanChain: r.fleet.chain, Readings: r.Readings, Values: len(measures), Batch: r.Batch,
 		},
-		PeakMemory: map[string]int64{},
+		PeakMemory: map[string]int64{}, Filled: r.filled,
+	}
+	if out.Moves = latencyOf(requestsOf(r.moves)); out.Moves != nil {
+		out.MovedGroups = r.share(len(hierarchies) - 1)
 	}
 	for _, c := range r.cells {
 		out.Writes = append(out.Writes, r.written(c))
