@@ -65,7 +65,7 @@ func TestGroupLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	deleted, err := w.DeleteGroup(t.Context(), w.scope, byID(hall), registry.GroupDeletion{})
-	if diff := cmp.Diff(&registry.DeletedGroup{Group: updated, Groups: 1}, deleted); diff != "" || err != nil {
+	if diff := cmp.Diff(&registry.DeletedGroup{Group: updated, DeletedGroups: registry.DeletedGroups{Groups: 1}}, deleted); diff != "" || err != nil {
 		t.Errorf("deleted: %v\n%s", err, diff)
 	}
 	_, err = w.DeleteGroup(t.Context(), w.scope, byID(hall), registry.GroupDeletion{})

@@ -77,7 +77,7 @@ func (s *Store) DeleteGroup(ctx context.Context, scope registry.Scope, ref regis
 		if err != nil {
 			return err
 		}
-		deleted = &registry.DeletedGroup{Group: group, Groups: h.groups, Relations: h.relations}
+		deleted = &registry.DeletedGroup{Group: group, DeletedGroups: registry.DeletedGroups{Groups: h.groups, Relations: h.relations}}
 		ids := make([]registry.ID, 0, h.groups)
 		if h.groups > 1 {
 			if ids, err = tx.recordBelow(ctx, group); err != nil {

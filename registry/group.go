@@ -31,8 +31,12 @@ type GroupDeletion struct {
 type DeletedGroup struct {
 	// Group is the group as it was.
 	Group *Group
-	// Groups counts the groups that were deleted, Relations the relations that
-	// ended with them.
+	DeletedGroups
+}
+
+// DeletedGroups counts the groups that a deletion took along, and the relations
+// that ended with them.
+type DeletedGroups struct {
 	Groups, Relations int
 }
 

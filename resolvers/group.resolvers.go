@@ -142,14 +142,14 @@ func (r *mutationResolver) DeleteGroup(ctx context.Context, input generated.Dele
 	deletion := registry.GroupDeletion{Cascade: input.Cascade, IfVersion: input.IfVersion}
 	if input.Rehearse {
 		rehearsal, err := r.Graph.RehearseDeleteGroup(ctx, scopeFrom(ctx), ref, deletion)
-		return &generated.DeleteGroupPayload{Deleted: &generated.DeletedGroups{}, Rehearsal: rehearsal}, err
+		return &generated.DeleteGroupPayload{Deleted: &registry.DeletedGroups{}, Rehearsal: rehearsal}, err
 	}
 	deleted, err := r.Graph.DeleteGroup(ctx, keeping(ctx, input.Token), ref, deletion)
 	if err != nil {
 		return nil, err
 	}
 	return &generated.DeleteGroupPayload{
-		DeletedID: &deleted.Group.ID, Deleted: &generated.DeletedGroups{Groups: deleted.Groups, Relations: deleted.Relations},
+		DeletedID: &deleted.Group.ID, Deleted: &deleted.DeletedGroups,
 	}, nil
 }
 

@@ -387,8 +387,8 @@ func (ec *executionContext) _DeleteGroupPayload_deleted(ctx context.Context, fie
 			return obj.Deleted, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *DeletedGroups) graphql.Marshaler {
-			return ec.marshalNDeletedGroups2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐDeletedGroups(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.DeletedGroups) graphql.Marshaler {
+			return ec.marshalNDeletedGroups2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐDeletedGroups(ctx, selections, v)
 		},
 		true,
 		true,
@@ -439,7 +439,7 @@ func (ec *executionContext) fieldContext_DeleteGroupPayload_rehearsal(_ context.
 	return fc, nil
 }
 
-func (ec *executionContext) _DeletedGroups_groups(ctx context.Context, field graphql.CollectedField, obj *DeletedGroups) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeletedGroups_groups(ctx context.Context, field graphql.CollectedField, obj *registry.DeletedGroups) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -462,7 +462,7 @@ func (ec *executionContext) fieldContext_DeletedGroups_groups(_ context.Context,
 	return graphql.NewScalarFieldContext("DeletedGroups", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _DeletedGroups_relations(ctx context.Context, field graphql.CollectedField, obj *DeletedGroups) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeletedGroups_relations(ctx context.Context, field graphql.CollectedField, obj *registry.DeletedGroups) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1858,7 +1858,7 @@ func (ec *executionContext) _DeleteGroupPayload(ctx context.Context, sel ast.Sel
 
 var deletedGroupsImplementors = []string{"DeletedGroups"}
 
-func (ec *executionContext) _DeletedGroups(ctx context.Context, sel ast.SelectionSet, obj *DeletedGroups) graphql.Marshaler {
+func (ec *executionContext) _DeletedGroups(ctx context.Context, sel ast.SelectionSet, obj *registry.DeletedGroups) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, deletedGroupsImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -2597,7 +2597,7 @@ func (ec *executionContext) marshalNDeleteGroupPayload2ᚖgithubᚗcomᚋholon�
 	return ec._DeleteGroupPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNDeletedGroups2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐDeletedGroups(ctx context.Context, sel ast.SelectionSet, v *DeletedGroups) graphql.Marshaler {
+func (ec *executionContext) marshalNDeletedGroups2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐDeletedGroups(ctx context.Context, sel ast.SelectionSet, v *registry.DeletedGroups) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")

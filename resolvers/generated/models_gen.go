@@ -330,7 +330,7 @@ type DeleteGroupPayload struct {
 	// The id of what was deleted: null if the deletion was only rehearsed.
 	DeletedID *registry.ID `json:"deletedId,omitempty"`
 	// How much was deleted with it; nothing if the deletion was only rehearsed.
-	Deleted *DeletedGroups `json:"deleted"`
+	Deleted *registry.DeletedGroups `json:"deleted"`
 	// What the change would do; null unless it was only rehearsed.
 	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
@@ -429,14 +429,6 @@ type DeleteTemplatePayload struct {
 	DeletedID registry.ID `json:"deletedId"`
 	// The ids of all versions that were deleted, newest first.
 	DeletedIds []registry.ID `json:"deletedIds"`
-}
-
-// How much a deletion took away.
-type DeletedGroups struct {
-	// How many groups, the one that was named included.
-	Groups int `json:"groups"`
-	// How many relations of these groups ended, those that led to them included.
-	Relations int `json:"relations"`
 }
 
 // A page of devices.
