@@ -86,6 +86,12 @@ func change(ctx context.Context, s *Store, scope registry.Scope, name string, wo
 	for _, committed := range last.committed {
 		committed()
 	}
+	if len(last.entries) > 0 {
+		s.Wake(scope.Account)
+		if s.changed != nil {
+			s.changed(scope.Account)
+		}
+	}
 	return nil
 }
 

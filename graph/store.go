@@ -13,6 +13,8 @@ import (
 	"github.com/neo4j/neo4j-go-driver/v5/neo4j/config"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	"github.com/holon-registry/holon/registry"
 )
 
 // Config says where the graph database is and how to use it.
@@ -61,6 +63,10 @@ type Store struct {
 	indexes     *indexSet
 	// partitions is the number of partitions, which never changes; 0 until read.
 	partitions *atomic.Int32
+	// changes are those who follow the changes of accounts; changed is told of each
+	// account that has one.
+	changes *changeFeeds
+	changed func(account registry.ID)
 	// background is what goes on after a call has returned, until closing ends.
 	background *sync.WaitGroup
 	closing    context.Context //nolint:containedctx // the store's own life, not a request's
@@ -88,6 +94,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		driver: driver, database: c.Database, timeout: c.QueryTimeout, clock: c.Clock, log: c.Logger,
 		templates: newTemplateCache(), names: newNameSet(), indexes: new(indexSet), hierarchies: newHierarchies(maxHierarchies), partitions: new(atomic.Int32), background: new(sync.WaitGroup),
 	}
+	s.changes = &changeFeeds{feeds: map[registry.ID]*changeFeed{}}
 	s.closing, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if s.database == "" {
 		s.database = "neo4j"
@@ -111,6 +118,11 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	return s, nil
 }
+
+// OnChange sets what is told of each account that a change of this store was
+// committed in, so that it can tell other processes. It must not wait. Call it
+// before the store is used.
+func (s *Store) OnChange(told func(account registry.ID)) { s.changed = told }
 
 // Ping asks the database whether it answers, within a few seconds.
 func (s *Store) Ping(ctx context.Context) error {

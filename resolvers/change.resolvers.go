@@ -35,6 +35,11 @@ func (r *queryResolver) Changes(ctx context.Context, kinds []registry.ObjectKind
 	}, page)
 }
 
+// ObjectChanged is the resolver for the objectChanged field.
+func (r *subscriptionResolver) ObjectChanged(ctx context.Context, under *string, kinds []registry.ObjectKind, where *string, after *string) (<-chan *registry.Change, error) {
+	return r.followChanges(ctx, under, kinds, where, after)
+}
+
 // Change returns generated.ChangeResolver implementation.
 func (r *Resolver) Change() generated.ChangeResolver { return &changeResolver{r} }
 

@@ -52,6 +52,7 @@ func openStores(ctx context.Context, log zerolog.Logger, g graphSettings, r redi
 	if s.twin, err = twin.Open(twin.Config{URL: r.URL, Logger: log, Metrics: s.metrics}); err != nil {
 		return nil, err
 	}
+	s.graph.OnChange(s.twin.Announce)
 	s.queue, err = ingest.Open(ctx, ingest.QueueConfig{
 		URL: r.queueURL(), Partitions: partitions, MaxReadings: r.MaxReadings,
 		AllowVolatile: r.AllowVolatile, Logger: log, Metrics: s.metrics,

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // post sends an operation with a request id and returns that of the answer.
@@ -81,5 +82,64 @@ func TestHistoryOfADevice(t *testing.T) {
 	empty := ask[struct{ Changes connection }](t, client, `{ changes(object: "no-such-id") `+fields+` }`, nil)
 	if len(empty.Changes.Nodes) != 0 || *empty.Changes.TotalCount != 0 {
 		t.Errorf("changes of nothing: %+v", empty)
+	}
+}
+
+// TestObjectChanged follows a sub-tree, loses the connection, and goes on where
+// it stopped.
+func TestObjectChanged(t *testing.T) {
+	t.Parallel()
+	client, _ := newAccount(t)
+	ask[any](t, client, `mutation { createGroup(input: {name: "site"}) { group { id } } }`, nil)
+	const query = `subscription($after: String) { objectChanged(under: "/site", kinds: [DEVICE], where: "reference != 'noise'", after: $after) { cursor action key diff { path } object { ... on Device { reference } } } }`
+	next := func(s *socket) (action, key, cursor string) {
+		t.Helper()
+		m := s.read()
+		var payload struct {
+			Data struct {
+				ObjectChanged struct{ Action, Key, Cursor string }
+			}
+			Errors []struct{ Message string }
+		}
+		if err := json.Unmarshal(m.Payload, &payload); err != nil || m.Type != "next" || len(payload.Errors) > 0 {
+			t.Fatalf("got %s %s, want a change", m.Type, m.Payload)
+		}
+		c := payload.Data.ObjectChanged
+		return c.Action, c.Key, c.Cursor
+	}
+	expect := func(s *socket, wantAction, wantKey string) string {
+		t.Helper()
+		action, key, cursor := next(s)
+		if action != wantAction || key != wantKey {
+			t.Errorf("%s %s, want %s %s", action, key, wantAction, wantKey)
+		}
+		return cursor
+	}
+	first := follow(t, client, query, nil)
+	time.Sleep(200 * time.Millisecond) // it is following
+	ask[any](t, client, `mutation {
+		a: createDevice(input: {reference: "elsewhere"}) { device { id } }
+		b: createDevice(input: {reference: "noise", relations: [{name: "located_at", groups: ["/site"]}]}) { device { id } }
+		c: createDevice(input: {reference: "d", relations: [{name: "located_at", groups: ["/site"]}]}) { device { id } } }`, nil)
+	cursor := expect(first, "created", "d")
+	first.conn.CloseNow()
+	ask[any](t, client, `mutation {
+		a: updateDevice(input: {reference: "d", attributes: {n: 1}}) { device { id } }
+		b: deleteDevice(input: {reference: "d"}) { deletedId } }`, nil)
+	second := follow(t, client, query, map[string]any{"after": cursor})
+	expect(second, "updated", "d")
+	expect(second, "deleted", "d")
+	stranger, _ := newAccount(t)
+	for text, code := range map[string]string{
+		`subscription { objectChanged(under: "/site") { key } }`:                    "NOT_FOUND",
+		`subscription { objectChanged(after: "nonsense") { key } }`:                 "INVALID",
+		`subscription { objectChanged(where: "relations.a == nil") { key } }`:       "INVALID",
+		`subscription { objectChanged(where: "nothing of the kind here") { key } }`: "INVALID",
+	} {
+		m := follow(t, stranger, text, nil).read()
+		var problems []struct{ Extensions struct{ Code string } }
+		if err := json.Unmarshal(m.Payload, &problems); err != nil || m.Type != "error" || len(problems) == 0 || problems[0].Extensions.Code != code {
+			t.Errorf("%s: got %s %s, want %s", text, m.Type, m.Payload, code)
+		}
 	}
 }

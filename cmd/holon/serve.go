@@ -110,6 +110,10 @@ func (s *stores) serveAPI(ctx context.Context, l net.Listener, settings serverSe
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.graph.MakeIndexes(ctx) })
+	group.Go(func() error {
+		s.twin.Announced(ctx, s.graph.Wake)
+		return nil
+	})
 	group.Go(func() error { // sockets are not known to the HTTP server
 		<-ctx.Done()
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

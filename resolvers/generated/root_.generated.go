@@ -657,7 +657,8 @@ type ComplexityRoot struct {
 	}
 
 	Subscription struct {
-		TwinChanged func(childComplexity int, ids []registry.ID, under *string, after *string) int
+		ObjectChanged func(childComplexity int, under *string, kinds []registry.ObjectKind, where *string, after *string) int
+		TwinChanged   func(childComplexity int, ids []registry.ID, under *string, after *string) int
 	}
 
 	Template struct {
@@ -3553,6 +3554,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Series.Unit(childComplexity), true
 
+	case "Subscription.objectChanged":
+		if e.ComplexityRoot.Subscription.ObjectChanged == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_objectChanged_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.ObjectChanged(childComplexity, args["under"].(*string), args["kinds"].([]registry.ObjectKind), args["where"].(*string), args["after"].(*string)), true
 	case "Subscription.twinChanged":
 		if e.ComplexityRoot.Subscription.TwinChanged == nil {
 			break
@@ -4630,6 +4642,23 @@ type ChangeEdge {
   cursor: String!
   """The change."""
   node: Change!
+}
+
+extend type Subscription {
+  """
+  What happens to groups, devices, assets, templates, policies and profiles, change by change in the order of the journal, none left
+  out. ` + "`" + `after` + "`" + ` goes on where a subscription stopped, over restarts too; CURSOR_EXPIRED says that the journal does not reach back that far.
+  """
+  objectChanged(
+    """Only changes of what was below this group before the change or after it; of a policy, if it applies to the group or to one below."""
+    under: String
+    """Only changes of these kinds of objects."""
+    kinds: [ObjectKind!]
+    """Only changes of groups, devices and assets that this rule is true of before or after the change. It is about the object itself."""
+    where: String
+    """Go on after this cursor of a change; from now on if absent."""
+    after: String
+  ): Change!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/device.graphqls", Input: `extend type Query {
