@@ -48,6 +48,12 @@ var (
 		WITH n ORDER BY n.account, n.keyFold LIMIT $limit
 		RETURN collect({node: properties(n)}) AS items`)
 
+	recordProfiles = named("profile.records", `
+		MATCH (n:Profile)
+		WHERE n.account = $account AND n.keyFold > $key
+		WITH n ORDER BY n.account, n.keyFold LIMIT $limit
+		RETURN collect({node: properties(n)}) AS items`)
+
 	recordsByID = named("record.byID", `
 		UNWIND $ids AS id
 		MATCH (n:Entity {id: id})
@@ -56,6 +62,7 @@ var (
 			WHEN n:Group OR n:Device OR n:Asset THEN `+thingRecord+`
 			WHEN n:Policy THEN {policy: `+policyRecord+`}
 			WHEN n:Template THEN {templateNode: properties(n)}
+			WHEN n:Profile THEN {profile: properties(n)}
 			WHEN n:MeasureType THEN {measureType: properties(n)} END) AS items`)
 )
 
@@ -99,6 +106,8 @@ func recordQuery(kind registry.RecordKind) (query, func(fields) registry.Record)
 		return recordMeasureTypes, func(f fields) registry.Record { return measureTypeRecordOf(f.nested("node")) }
 	case registry.RecordTemplate:
 		return recordTemplates, func(f fields) registry.Record { return templateRecordOf(f.nested("node")) }
+	case registry.RecordProfile:
+		return recordProfiles, func(f fields) registry.Record { return profileRecordOf(f.nested("node")) }
 	case registry.RecordPolicy:
 		return recordPolicies, func(f fields) registry.Record { return policyRecordOf(f) }
 	case registry.RecordGroup:
@@ -145,6 +154,8 @@ func anyRecordOf(f fields) registry.Record {
 		return thingRecordOf(f)
 	case f.object["policy"] != nil:
 		return policyRecordOf(f.nested("policy"))
+	case f.object["profile"] != nil:
+		return profileRecordOf(f.nested("profile"))
 	case f.object["templateNode"] != nil:
 		return templateRecordOf(f.nested("templateNode"))
 	}
@@ -177,6 +188,15 @@ func policyRecordOf(f fields) *registry.PolicyRecord {
 	p := policyFrom(f.nested("node"), nil)
 	r := &registry.PolicyRecord{Reference: p.Reference, Type: p.Type, Description: p.Description, Document: p.Document, AppliesTo: f.texts("groups")}
 	r.Stamp, r.Revision = stampOf(p.Object, f.nested("node").text("keyFold"))
+	return r
+}
+
+func profileRecordOf(f fields) *registry.ProfileRecord {
+	p := profileOf(f)
+	r := &registry.ProfileRecord{
+		Kind: p.Kind, Template: p.TemplateName, Name: p.Name, Description: p.Description, Attributes: p.Attributes, Relations: p.Relations,
+	}
+	r.Stamp, r.Revision = stampOf(p.Object, f.text("keyFold"))
 	return r
 }
 

@@ -135,6 +135,8 @@ func (b *restoring) restore(ctx context.Context, kind registry.RecordKind, recor
 		return b.relations(ctx, typedRecords[*registry.RelationRecord](records))
 	case registry.RecordLink:
 		return b.links(ctx, typedRecords[*registry.LinkRecord](records))
+	case registry.RecordProfile:
+		return b.profiles(ctx, typedRecords[*registry.ProfileRecord](records))
 	case registry.RecordPolicy:
 		return b.policies(ctx, typedRecords[*registry.PolicyRecord](records))
 	}

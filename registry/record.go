@@ -28,6 +28,7 @@ const (
 	RecordRelation     RecordKind = "relation"
 	RecordLink         RecordKind = "link"
 	RecordPolicy       RecordKind = "policy"
+	RecordProfile      RecordKind = "profile"
 	RecordMeasurements RecordKind = "measurements"
 )
 
@@ -252,6 +253,24 @@ func (*PolicyRecord) RecordKind() RecordKind { return RecordPolicy }
 
 // RecordKey is the reference.
 func (r *PolicyRecord) RecordKey() string { return r.Reference }
+
+// ProfileRecord is a profile.
+type ProfileRecord struct {
+	Kind        Kind              `json:"kind"`
+	Template    string            `json:"template"`
+	Name        string            `json:"name"`
+	Description *string           `json:"description,omitempty"`
+	Attributes  Attributes        `json:"attributes,omitempty"`
+	Relations   []ProfileRelation `json:"relations,omitempty"`
+	Stamp
+	Revision
+}
+
+// RecordKind is profile.
+func (*ProfileRecord) RecordKind() RecordKind { return RecordProfile }
+
+// RecordKey is the name.
+func (r *ProfileRecord) RecordKey() string { return r.Name }
 
 // MeasurementsRecord is a piece of what one measure of a device was, oldest
 // first.

@@ -20,8 +20,8 @@ var cdfLists = map[string]bool{"results": true, "templates": true, "types": true
 // cdf is what files of an AWS CDF Asset Library hold.
 type cdf struct {
 	// kinds are those of the templates, by id.
-	kinds                       map[string]registry.Kind
-	templates, groups, policies []cdfItem
+	kinds                                 map[string]registry.Kind
+	templates, groups, policies, profiles []cdfItem
 	// devices are many: they wait in a temporary file.
 	devices *os.File
 	w       *bufio.Writer
@@ -70,7 +70,7 @@ func (c *cdf) sort(item cdfItem) error {
 	o := item.Object
 	switch {
 	case o["profileId"] != nil:
-		c.other(item, "profile %q is left out", o.text("profileId"))
+		c.profiles = append(c.profiles, item)
 	case o["policyId"] != nil:
 		c.policies = append(c.policies, item)
 	case o["deviceId"] != nil:
@@ -129,6 +129,11 @@ func (c *cdf) feed(yield func(Item) error) error {
 	}
 	for _, item := range c.policies {
 		if err := c.yield(item, yield, c.policy); err != nil {
+			return err
+		}
+	}
+	for _, item := range c.profiles {
+		if err := c.yield(item, yield, c.profile); err != nil {
 			return err
 		}
 	}

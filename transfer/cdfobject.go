@@ -250,3 +250,24 @@ func (c *cdf) policy(o object, notes *[]string) []registry.Record {
 	}
 	return []registry.Record{p}
 }
+
+// profile converts a profile, which has relations to groups only.
+func (c *cdf) profile(o object, notes *[]string) []registry.Record {
+	n := names{notes}
+	id := strings.ToLower(o.text("templateId"))
+	p := &registry.ProfileRecord{Kind: registry.KindDevice, Template: c.templateOf(o), Name: n.template(o.text("profileId"))}
+	if kind, known := c.kinds[id]; known {
+		p.Kind = kind
+	}
+	p.Attributes = c.attributes(n, p.Kind, o)
+	out, in := directions(o.object("groups"))
+	for _, of := range []struct {
+		direction registry.Direction
+		relations object
+	}{{registry.DirectionOut, out}, {registry.DirectionIn, in}} {
+		for _, name := range slices.Sorted(maps.Keys(of.relations)) {
+			p.Relations = append(p.Relations, registry.ProfileRelation{Name: n.relation(name), Direction: of.direction, Groups: ends(of.relations[name])})
+		}
+	}
+	return []registry.Record{p}
+}

@@ -16,13 +16,13 @@ import (
 // sections is the order of a file.
 var sections = []registry.RecordKind{
 	registry.RecordMeasureType, registry.RecordTemplate, registry.RecordGroup, registry.RecordAsset, registry.RecordDevice,
-	registry.RecordRelation, registry.RecordLink, registry.RecordPolicy,
+	registry.RecordRelation, registry.RecordLink, registry.RecordPolicy, registry.RecordProfile,
 }
 
 // read are the kinds of records that are read from the source; the others come
 // with them.
 var read = []registry.RecordKind{
-	registry.RecordMeasureType, registry.RecordTemplate, registry.RecordGroup, registry.RecordAsset, registry.RecordDevice, registry.RecordPolicy,
+	registry.RecordMeasureType, registry.RecordTemplate, registry.RecordGroup, registry.RecordAsset, registry.RecordDevice, registry.RecordPolicy, registry.RecordProfile,
 }
 
 const (
@@ -297,6 +297,8 @@ func orderOf(record registry.Record) string {
 		return r.Order
 	case *registry.PolicyRecord:
 		return r.Order
+	case *registry.ProfileRecord:
+		return r.Order
 	}
 	return ""
 }
@@ -319,6 +321,10 @@ func plain(record registry.Record) registry.Record {
 	case *registry.LinkRecord:
 		out := *r
 		out.ID = ""
+		return &out
+	case *registry.ProfileRecord:
+		out := *r
+		out.Stamp, out.Revision = registry.Stamp{}, registry.Revision{}
 		return &out
 	case *registry.PolicyRecord:
 		out := *r

@@ -75,9 +75,14 @@ func (*end) RecordID() registry.ID { return "" }
 
 // encode is a record's line, without the line's end.
 func encode(r registry.Record) ([]byte, error) {
-	if thing, ok := r.(*registry.ThingRecord); ok {
-		copied := *thing
-		copied.Attributes, _ = exact(map[string]any(thing.Attributes)).(map[string]any)
+	switch of := r.(type) {
+	case *registry.ThingRecord:
+		copied := *of
+		copied.Attributes, _ = exact(of.Attributes).(map[string]any)
+		r = &copied
+	case *registry.ProfileRecord:
+		copied := *of
+		copied.Attributes, _ = exact(of.Attributes).(map[string]any)
 		r = &copied
 	}
 	var b bytes.Buffer
@@ -145,6 +150,8 @@ func decode(line []byte) (registry.Record, error) {
 		return decodeInto(line, new(registry.LinkRecord), true)
 	case registry.RecordPolicy:
 		return decodeInto(line, new(registry.PolicyRecord), true)
+	case registry.RecordProfile:
+		return decodeInto(line, new(registry.ProfileRecord), true)
 	case registry.RecordMeasurements:
 		return decodeInto(line, new(registry.MeasurementsRecord), true)
 	}

@@ -97,6 +97,7 @@ var carried = map[reflect.Type]map[string]string{
 	reflect.TypeFor[registry.Template]():    {"ID": "Stamp", "CreatedAt": "Stamp", "Open": "Name"},
 	reflect.TypeFor[registry.MeasureType](): {"Object": "Stamp"},
 	reflect.TypeFor[registry.Policy]():      {"Object": "Stamp", "GroupIDs": "AppliesTo"},
+	reflect.TypeFor[registry.Profile]():     {"Object": "Stamp", "TemplateName": "Template"},
 	reflect.TypeFor[registry.Link]():        {"DeviceID": "Device", "AssetID": "Asset"},
 	reflect.TypeFor[registry.Object]():      {},
 }
@@ -108,6 +109,7 @@ var records = map[reflect.Type]reflect.Type{
 	reflect.TypeFor[registry.Template]():    reflect.TypeFor[registry.TemplateRecord](),
 	reflect.TypeFor[registry.MeasureType](): reflect.TypeFor[registry.MeasureTypeRecord](),
 	reflect.TypeFor[registry.Policy]():      reflect.TypeFor[registry.PolicyRecord](),
+	reflect.TypeFor[registry.Profile]():     reflect.TypeFor[registry.ProfileRecord](),
 	reflect.TypeFor[registry.Link]():        reflect.TypeFor[registry.LinkRecord](),
 	reflect.TypeFor[registry.Object](): reflect.TypeFor[struct {
 		registry.Stamp
@@ -152,7 +154,7 @@ func TestExampleIsImported(t *testing.T) {
 		}
 		kinds[kind] = true
 	}
-	if len(kinds) != 11 {
+	if len(kinds) != 12 {
 		t.Errorf("the example shows %v", slices.Sorted(maps.Keys(kinds)))
 	}
 }

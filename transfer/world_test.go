@@ -188,6 +188,8 @@ func (w world) fill() {
 	must2(w.UpdateDevice(ctx, scope, ref(registry.KindDevice, "open\\one"), registry.TwinPatch{Attributes: registry.Attributes{"x": "y"}}))
 	must2(w.CreatePolicy(ctx, scope, registry.NewPolicy{Reference: "P 1", Type: "access", Description: text("d"), Document: map[string]any{"rules": []any{map[string]any{"max": 1.5}}}, AppliesTo: []string{"/", "/Köln/room 10"}}))
 	must2(w.CreatePolicy(ctx, scope, registry.NewPolicy{Reference: "p2", Type: "access", Document: map[string]any{}, AppliesTo: []string{"/other"}}))
+	must2(w.CreateProfile(ctx, scope, registry.NewProfile{Kind: registry.KindDevice, Template: "probe", Name: "Standard", Description: text("as usual"), Attributes: registry.Attributes{"b": 2, "a": 2.0}, Relations: []registry.NewRelation{groups("located_at", "/Köln")}}))
+	must2(w.CreateProfile(ctx, scope, registry.NewProfile{Kind: registry.KindGroup, Template: "room", Name: "empty"}))
 	// Links: one that has ended, one that holds, one after the other.
 	link := registry.NewLink{Device: ref(registry.KindDevice, "Probe-ä"), Asset: ref(registry.KindAsset, "Store/1"), Measures: []registry.MeasureMapping{{Device: "t", Asset: "inside"}}}
 	must2(w.LinkDevice(ctx, scope, link))
