@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // post sends an operation with a request id and returns that of the answer.
@@ -140,6 +143,32 @@ func TestObjectChanged(t *testing.T) {
 		var problems []struct{ Extensions struct{ Code string } }
 		if err := json.Unmarshal(m.Payload, &problems); err != nil || m.Type != "error" || len(problems) == 0 || problems[0].Extensions.Code != code {
 			t.Errorf("%s: got %s %s, want %s", text, m.Type, m.Payload, code)
+		}
+	}
+}
+
+// TestHistoryExamples runs every query of docs/history.md on the demonstration
+// fleet and compares the answer with the one that stands there.
+func TestHistoryExamples(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/history.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, account := newAccount(t)
+	loadDemo(t, client, account)
+	found := example.FindAllStringSubmatch(string(text), -1)
+	if len(found) < 2 {
+		t.Fatalf("the page has %d examples, want 2", len(found))
+	}
+	for _, pair := range found {
+		var want any
+		if err := json.Unmarshal([]byte(pair[2]), &want); err != nil {
+			t.Errorf("the answer is no JSON: %v\n%s", err, pair[2])
+			continue
+		}
+		if diff := cmp.Diff(want, ask[any](t, client, pair[1], nil)); diff != "" {
+			t.Errorf("%s\n(-page +answer)\n%s", pair[1], diff)
 		}
 	}
 }
