@@ -16,7 +16,7 @@ var policyExplain = named("policy.explain", `
 		COLLECT { MATCH (p)-[:APPLIES_TO]->(g:Group) RETURN {id: g.id, depth: g.depth} ORDER BY g.keyFold } AS groups,
 		CASE WHEN n:Group THEN [{relation: '', chain: COLLECT { MATCH path = (n)-[:CHILD_OF*0..32]->(a:Group) RETURN a.id ORDER BY length(path) }}]
 		ELSE COLLECT {
-			MATCH (n)-[r:!WAS_RELATED]->(g:Group)
+			MATCH (n)-`+wholes+`->()-[r:!WAS_RELATED]->(g:Group)
 			WHERE r.inherits IS NULL
 			RETURN {relation: toLower(type(r)), chain: COLLECT { MATCH path = (g)-[:CHILD_OF*0..32]->(a:Group) RETURN a.id ORDER BY length(path) }}
 			ORDER BY g.keyFold, type(r)

@@ -10,15 +10,16 @@ import (
 )
 
 // Policy inheritance. A thing's memberships are the groups that it has an
-// outgoing relation to, tags left out; a group's membership is the group
-// itself. Its closure is these groups, all groups above them, and the root. It
+// outgoing relation to, tags left out; a component has those of its device as
+// well, and a part those of its whole; a group's membership is the group itself.
+// Its closure is these groups, all groups above them, and the root. It
 // inherits a policy if and only if every group that the policy applies to is in
 // its closure.
 //
 // Memberships are read; the rest is decided on the hierarchy in memory.
 
 // memberships is the list of the ids of the groups that the thing n is in.
-const memberships = `CASE WHEN n:Group THEN [n.id] ELSE COLLECT { MATCH (n)-[r:!WAS_RELATED]->(g:Group) WHERE r.inherits IS NULL RETURN DISTINCT g.id } END`
+const memberships = `CASE WHEN n:Group THEN [n.id] ELSE COLLECT { MATCH (n)-` + wholes + `->()-[r:!WAS_RELATED]->(g:Group) WHERE r.inherits IS NULL RETURN DISTINCT g.id } END`
 
 var (
 	inheritedByID = named("policy.inherited", glance+`
@@ -45,7 +46,7 @@ var (
 		UNWIND $ids AS id
 		MATCH (n:Entity {id: id})
 		WHERE n.account = $account AND n:Device|Asset
-			AND (top.depth = 0 OR EXISTS { MATCH (n)-[r:!WAS_RELATED]->(:Group)-[:CHILD_OF*0..32]->(top) WHERE r.inherits IS NULL })
+			AND (top.depth = 0 OR EXISTS { MATCH (n)-`+wholes+`->()-[r:!WAS_RELATED]->(:Group)-[:CHILD_OF*0..32]->(top) WHERE r.inherits IS NULL })
 		RETURN collect(n.id) AS ids`)
 )
 

@@ -27,13 +27,13 @@ func (s *Store) DeleteMatching(ctx context.Context, scope registry.Scope, m regi
 	return s.matching(ctx, scope, "matching.delete", m, nil, func(ctx context.Context, tx *transaction, found []match) error {
 		for _, kind := range []registry.Kind{registry.KindDevice, registry.KindAsset} {
 			refs := refsOfKind(found, kind)
-			out, err := inParts(ctx, tx, s.deleting(scope, kind, noun(kind)+"s", refs))
+			out, err := inParts(ctx, tx, s.deleting(scope, noun(kind)+"s", &doom{kind: kind, refs: refs}))
 			if err != nil {
 				return err
 			}
 			for i := range out {
 				// What went with another, as a component does, is gone as asked.
-				if registry.CodeOf(out[i].err) == registry.CodeNotFound {
+				if code := registry.CodeOf(out[i].err); out[i].err != nil && (code == registry.CodeNotFound || code == registry.CodeConflict) {
 					out[i].err = nil
 				}
 			}

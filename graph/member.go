@@ -15,7 +15,7 @@ type MemberFilter struct {
 	// Relation is the name of the relation that makes the membership, nil for
 	// any. Tags count only where they are named.
 	Relation *string
-	// Deep takes the whole sub-tree.
+	// Deep takes the whole sub-tree, with components and parts of its members.
 	Deep bool
 	// Template is the name of the members' template, of whatever version, and
 	// State their state; empty for any.
@@ -31,15 +31,21 @@ func (f MemberFilter) params(group registry.ID) params {
 // memberKey orders members: devices first, each by reference.
 const memberKey = "CASE WHEN n:Device THEN '1/' ELSE '2/' END + n.keyFold"
 
-// memberMatch finds members. TYPE is nothing, or a relation's checked type.
-const memberMatch = `MATCH (top:Entity {id: $id}) WHERE top.account = $account AND top:Group
-	MATCH (top)<-[:CHILD_OF*0..DEPTH]-(g:Group)<-[rTYPE]-(n:LABEL) WHERE `
+// memberMatch finds members, deepMemberMatch those of the sub-tree. TYPE is
+// nothing, or a relation's checked type.
+const (
+	memberMatch = `MATCH (top:Entity {id: $id}) WHERE top.account = $account AND top:Group
+	MATCH (top)<-[rTYPE]-(n:LABEL) WHERE `
+
+	deepMemberMatch = `MATCH (top:Entity {id: $id}) WHERE top.account = $account AND top:Group
+	MATCH (top)<-[:CHILD_OF*0..32]-(g:Group)<-[rTYPE]-(:LABEL)<-` + wholes + `-(n:LABEL) WHERE `
+)
 
 // listing is the listing of members that the filter asks for.
 func (f MemberFilter) listing() (listing, error) {
-	depth, labels, relation, condition := "0", "Device|Asset", ":!WAS_RELATED", "r.inherits IS NULL"
+	match, labels, relation, condition := memberMatch, "Device|Asset", ":!WAS_RELATED", "r.inherits IS NULL"
 	if f.Deep {
-		depth = "32"
+		match = deepMemberMatch
 	}
 	if f.Kind != nil {
 		if *f.Kind == registry.KindGroup {
@@ -61,7 +67,7 @@ func (f MemberFilter) listing() (listing, error) {
 	}
 	return listing{
 		name: "group.members", distinct: true, key: memberKey, item: "{thing: " + thing("n") + "}",
-		match: strings.NewReplacer("DEPTH", depth, "LABEL", labels, "TYPE", relation).Replace(memberMatch) + condition,
+		match: strings.NewReplacer("LABEL", labels, "TYPE", relation).Replace(match) + condition,
 	}, nil
 }
 

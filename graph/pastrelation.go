@@ -55,7 +55,7 @@ func pastKey(v string) string {
 // RelationsOf.
 func (s *Store) pastRelations(ctx context.Context, scope registry.Scope, ids []registry.ID) ([][]registry.Relation, error) {
 	builtIn := slices.DeleteFunc(slices.Clone(builtInTypes), func(name string) bool { return name == "WAS_RELATED" })
-	p, err := s.look(scope, params{"ids": texts(ids), "builtIn": builtIn, "limit": maxRelations})
+	p, err := s.look(scope, params{"ids": texts(ids), "builtIn": builtIn, "limit": MaxRelations})
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ var partitionQueries = regexp.MustCompile(`^(append|partition)\.`)
 // maySort are the queries that may put more rows in order: the order of the
 // other ends of relationships is in no index. The rows are those of one
 // sub-tree.
-var maySort = regexp.MustCompile(`^(rehearsal\.members|group\.members|(device|asset|group)\.listUnder)`)
+var maySort = regexp.MustCompile(`^(rehearsal\.members|related\.|group\.members|(device|asset|group)\.listUnder)`)
 
 func TestPlans(t *testing.T) {
 	store, scope := testkit.Store(t)

@@ -63,6 +63,9 @@ type prepared struct {
 	templates map[string]*compiledTemplate
 	targets   map[string]target
 	taken     map[string]bool
+	// depths are how many assets an asset is within, of those that parts are
+	// added to.
+	depths map[registry.ID]int
 }
 
 // template returns the newest published template of a name, nil if there is
@@ -81,6 +84,12 @@ func (p *prepared) add(made registry.Related, template *compiledTemplate) {
 	key := refKey(registry.Ref{Kind: kind, Key: keyOf(made)})
 	p.targets[key] = target{thing: made, template: template}
 	p.taken[Fold(keyOf(made))] = true
+}
+
+// remove takes back what add made known.
+func (p *prepared) remove(made registry.Related) {
+	delete(p.targets, refKey(registry.Ref{Kind: kindOf(made), Key: keyOf(made)}))
+	delete(p.taken, Fold(keyOf(made)))
 }
 
 // refKey is how the prepare query names a target.
@@ -120,7 +129,7 @@ func (s *Store) prepare(ctx context.Context, r runner, scope registry.Scope, w w
 }
 
 func (s *Store) preparedOf(f fields, scope registry.Scope) *prepared {
-	out := &prepared{templates: map[string]*compiledTemplate{}, targets: map[string]target{}, taken: map[string]bool{}}
+	out := &prepared{templates: map[string]*compiledTemplate{}, targets: map[string]target{}, taken: map[string]bool{}, depths: map[registry.ID]int{}}
 	for _, item := range f.maps("templates") {
 		out.templates[item.text("name")] = s.template(item.nested("template"), scope.Account)
 	}

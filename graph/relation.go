@@ -14,21 +14,23 @@ var (
 	// The type stands in the text: in a MERGE or a MATCH a type from a parameter
 	// reads every relationship of the node.
 	relateText = `
-		MATCH (a:Entity {id: $from}) WHERE a.account = $account
-		MATCH (b:Entity {id: $to}) WHERE b.account = $account
+		UNWIND $pairs AS pair
+		MATCH (a:Entity {id: pair.from}) WHERE a.account = $account
+		MATCH (b:Entity {id: pair.to}) WHERE b.account = $account
 		MERGE (a)-[r:TYPE]->(b)
-		ON CREATE SET r = $properties, r.new = true
-		WITH r, r.new IS NOT NULL AS made
+		ON CREATE SET r = pair.properties, r.new = true
+		WITH pair, r, r.new IS NOT NULL AS made
 		REMOVE r.new
-		RETURN made`
+		RETURN count(*) AS n, collect(CASE WHEN made THEN pair.index END) AS done`
 
 	unrelateText = `
-		MATCH (a:Entity {id: $from}) WHERE a.account = $account
-		MATCH (a)-[r:TYPE]->(b:Entity {id: $to})
+		UNWIND $pairs AS pair
+		MATCH (a:Entity {id: pair.from}) WHERE a.account = $account
+		MATCH (a)-[r:TYPE]->(b:Entity {id: pair.to})
 		CREATE (a)-[w:WAS_RELATED]->(b)
 		SET w = properties(r), w.name = $name, w.until = $until
 		DELETE r
-		RETURN count(r) AS n`
+		RETURN count(*) AS n, collect(pair.index) AS done`
 )
 
 // ruleFor returns the rule that allows a relation, of the source's template or
@@ -154,8 +156,14 @@ func edgeNames(edges []edge) []string {
 // Relate makes a relation between two objects, if a template allows it, and
 // returns them. If there is one of the name already, nothing changes.
 func (s *Store) Relate(ctx context.Context, scope registry.Scope, from registry.Ref, name string, to registry.Ref) (source, other registry.Related, err error) {
+	source, other, _, err = s.RelateOnce(ctx, scope, from, name, to)
+	return source, other, err
+}
+
+// RelateOnce is Relate and says whether that changed anything.
+func (s *Store) RelateOnce(ctx context.Context, scope registry.Scope, from registry.Ref, name string, to registry.Ref) (source, other registry.Related, changed bool, err error) {
 	if violation := registry.CheckRelationName("relation", name); violation != nil {
-		return nil, nil, registry.Invalid(*violation)
+		return nil, nil, false, registry.Invalid(*violation)
 	}
 	err = change(ctx, s, scope, "relation.relate", func(ctx context.Context, tx *transaction) error {
 		if err := s.keepToToken(ctx, tx, relating("relate", from, name, to), s.planRelate(scope, from, name, to)); err != nil {
@@ -170,32 +178,27 @@ func (s *Store) Relate(ctx context.Context, scope registry.Scope, from registry.
 		if rule == nil {
 			return registry.Invalid(undeclared(name, a.template.Template, b.template.Template))
 		}
-		if err = s.claim(ctx, tx, relationNames, []string{relationType(name)}); err != nil {
-			return err
-		}
-		q := query{"relation.relate", typedText(relateText, name)}
-		made, ok, err := one(ctx, tx, q, params{
-			"from": string(source.NodeID()), "to": string(other.NodeID()), "properties": relationProperties(rule.Inherits, tx.at),
-		}, func(f fields) bool { return f.boolean("made") })
-		if err == nil && !ok {
-			return errAgain
-		}
-		if made {
-			tx.recordRelation("related", source, name, other)
-		}
+		err = s.changeRelations(ctx, tx, &relationChanges{made: []pair{{name, source, other, rule.Inherits}}})
+		changed = len(tx.entries) > 0
 		return err
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("relate: %w", err)
+		return nil, nil, false, fmt.Errorf("relate: %w", err)
 	}
-	return source, other, nil
+	return source, other, changed, nil
 }
 
 // Unrelate ends a relation between two objects and returns them. If there is
 // none of the name, nothing changes.
 func (s *Store) Unrelate(ctx context.Context, scope registry.Scope, from registry.Ref, name string, to registry.Ref) (source, other registry.Related, err error) {
+	source, other, _, err = s.UnrelateOnce(ctx, scope, from, name, to)
+	return source, other, err
+}
+
+// UnrelateOnce is Unrelate and says whether that changed anything.
+func (s *Store) UnrelateOnce(ctx context.Context, scope registry.Scope, from registry.Ref, name string, to registry.Ref) (source, other registry.Related, changed bool, err error) {
 	if violation := registry.CheckRelationName("relation", name); violation != nil {
-		return nil, nil, registry.Invalid(*violation)
+		return nil, nil, false, registry.Invalid(*violation)
 	}
 	err = change(ctx, s, scope, "relation.unrelate", func(ctx context.Context, tx *transaction) error {
 		if err := s.keepToToken(ctx, tx, relating("unrelate", from, name, to), s.planUnrelate(scope, from, name, to)); err != nil {
@@ -206,25 +209,14 @@ func (s *Store) Unrelate(ctx context.Context, scope registry.Scope, from registr
 			return err
 		}
 		source, other = a.thing, b.thing
-		// A new text costs planning, and a name that the database has never seen
-		// has no relationship to end.
-		known, _, err := one(ctx, tx, namesKnown, params{"kind": string(relationNames), "names": []string{relationType(name)}}, func(f fields) []string { return f.texts("names") })
-		if err != nil || len(known) == 0 {
-			return err
-		}
-		q := query{"relation.unrelate", typedText(unrelateText, name)}
-		ended, _, err := one(ctx, tx, q, params{
-			"from": string(source.NodeID()), "to": string(other.NodeID()), "name": name, "until": tx.at.UnixMilli(),
-		}, counted)
-		if ended > 0 {
-			tx.recordRelation("unrelated", source, name, other)
-		}
+		err = s.changeRelations(ctx, tx, &relationChanges{ended: []pair{{name: name, from: source, to: other}}})
+		changed = len(tx.entries) > 0
 		return err
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("unrelate: %w", err)
+		return nil, nil, false, fmt.Errorf("unrelate: %w", err)
 	}
-	return source, other, nil
+	return source, other, changed, nil
 }
 
 // recordRelation notes that a relation was made or ended, with the object where

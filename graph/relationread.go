@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	// At most 1,000 of one object and direction.
+	// At most 1,001 of one object and direction, which tells that there are more.
 	relationsOf = named("relation.of", `
 		UNWIND $ids AS id
 		MATCH (n:Entity {id: id})
@@ -16,14 +16,14 @@ var (
 		CALL (n) {
 			MATCH (n)-[r]->(o:Group|Device|Asset)
 			WHERE NOT type(r) IN $builtIn
-			WITH r, o ORDER BY type(r), o.keyFold LIMIT 1000
-			RETURN collect([toLower(type(r)), coalesce(r.inherits, true), o.id, `+kindOfNode+`]) AS out
+			WITH r, o ORDER BY type(r), o.keyFold LIMIT 1001
+			RETURN collect([toLower(type(r)), coalesce(r.inherits, true), o.id, `+kindOfNode+`, coalesce(o.templateFold, '')]) AS out
 		}
 		CALL (n) {
 			MATCH (n)<-[r]-(o:Group|Device|Asset)
 			WHERE NOT type(r) IN $builtIn
-			WITH r, o ORDER BY type(r), o.keyFold LIMIT 1000
-			RETURN collect([toLower(type(r)), coalesce(r.inherits, true), o.id, `+kindOfNode+`]) AS in
+			WITH r, o ORDER BY type(r), o.keyFold LIMIT 1001
+			RETURN collect([toLower(type(r)), coalesce(r.inherits, true), o.id, `+kindOfNode+`, coalesce(o.templateFold, '')]) AS in
 		}
 		RETURN collect({id: id, out: out, in: in}) AS things`)
 
@@ -41,12 +41,14 @@ var (
 // kindOfNode is the kind of the thing in the variable o.
 const kindOfNode = `CASE WHEN o:Group THEN 'GROUP' WHEN o:Device THEN 'DEVICE' ELSE 'ASSET' END`
 
-// maxRelations bounds the relations that are read of one object.
-const maxRelations = 1000
+// FewRelations is how many relations of one object, and one direction,
+// RelationsOf reads.
+const FewRelations = 1000
 
 // RelationsOf returns the relations of groups, devices and assets in both
-// directions, by name and then by the other's key: at most 1,000 of one object,
-// outgoing ones first if there are more.
+// directions, by name and then by the other's key. If an object has more than
+// FewRelations in a direction, its list is longer than that and incomplete: ask
+// Related.
 func (s *Store) RelationsOf(ctx context.Context, scope registry.Scope, ids []registry.ID) ([][]registry.Relation, error) {
 	if scope.AsOf != nil {
 		return s.pastRelations(ctx, scope, ids)
@@ -70,7 +72,7 @@ func relationList(f fields, name string, direction registry.Direction) []registr
 	out := make([]registry.Relation, len(rows))
 	for i, row := range rows {
 		values, ok := row.([]any)
-		if !ok || len(values) != 4 {
+		if !ok || len(values) != 5 {
 			f.failed("%s%s[%d] is no relation", f.path, name, i)
 			return nil
 		}
@@ -78,10 +80,11 @@ func relationList(f fields, name string, direction registry.Direction) []registr
 		inherits, ok2 := values[1].(bool)
 		other, ok3 := values[2].(string)
 		kind, ok4 := values[3].(string)
-		if !ok1 || !ok2 || !ok3 || !ok4 {
+		template, ok5 := values[4].(string)
+		if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 {
 			f.failed("%s%s[%d] is no relation", f.path, name, i)
 		}
-		out[i] = registry.Relation{Name: relation, Direction: direction, Inherits: inherits, OtherID: registry.ID(other), OtherKind: registry.Kind(kind)}
+		out[i] = registry.Relation{Name: relation, Direction: direction, Inherits: inherits, OtherID: registry.ID(other), OtherKind: registry.Kind(kind), OtherTemplate: template}
 	}
 	return out
 }
@@ -89,9 +92,6 @@ func relationList(f fields, name string, direction registry.Direction) []registr
 // mergeRelations joins two lists that are in order into one by name, those that
 // go out before those that come in.
 func mergeRelations(out, in []registry.Relation) []registry.Relation {
-	if room := max(0, maxRelations-len(out)); len(in) > room {
-		in = in[:room]
-	}
 	all := make([]registry.Relation, 0, len(out)+len(in))
 	for len(out) > 0 && len(in) > 0 {
 		if out[0].Name <= in[0].Name {

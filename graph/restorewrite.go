@@ -45,7 +45,7 @@ func (b *restoring) writeThings(ctx context.Context, kind registry.Kind, plans [
 	for _, p := range plans {
 		switch b.results[p.index].Result {
 		case registry.RestoreMade:
-			made = append(made, madeThing{p.wanted, p.template.ID, p.node, p.edges})
+			made = append(made, madeThing{thing: p.wanted, template: p.template.ID, node: p.node, edges: p.edges})
 			b.tx.record(entry{
 				kind: objectKind(p.wanted), id: p.wanted.NodeID(), key: keyOf(p.wanted), operation: registry.ChangeCreate, action: actionImported,
 				version: objectIn(p.wanted).Version, after: thingSnapshot(p.wanted, p.template.Template), relations: relationsMade(p.edges), structural: kind == registry.KindGroup,

@@ -59,20 +59,22 @@ func (p partPlanner) underCondition() string {
 // fromMembers begins a search at a group whose members it is about.
 func (p partPlanner) fromMembers() (match string, distinct bool) {
 	relation, condition := p.memberRelation()
-	return fmt.Sprintf("MATCH (top:Entity {id: $members}) WHERE top.account = $account AND top:Group MATCH (top)<-[:CHILD_OF*0..%d]-(g:Group)<-[m%s]-(n:%s) WHERE %s",
-		p.memberDepth(), relation, label(p.kind), condition), true
+	match = "MATCH (top:Entity {id: $members}) WHERE top.account = $account AND top:Group MATCH (top)"
+	if p.search.Members.Deep {
+		match += "<-[:CHILD_OF*0..32]-(g:Group)<-[mTYPE]-(:LABEL)<-" + wholes + "-(n:LABEL) WHERE "
+	} else {
+		match += "<-[mTYPE]-(n:LABEL) WHERE "
+	}
+	return strings.NewReplacer("TYPE", relation, "LABEL", label(p.kind)).Replace(match) + condition, true
 }
 
 func (p partPlanner) memberCondition() string {
 	relation, condition := p.memberRelation()
-	return fmt.Sprintf("EXISTS { MATCH (n)-[m%s]->(:Group)-[:CHILD_OF*0..%d]->(top:Entity {id: $members}) WHERE %s }", relation, p.memberDepth(), condition)
-}
-
-func (p partPlanner) memberDepth() int {
+	way := "(n)-[mTYPE]->"
 	if p.search.Members.Deep {
-		return 32
+		way = "(n)-" + wholes + "->()-[mTYPE]->(:Group)-[:CHILD_OF*0..32]->"
 	}
-	return 0
+	return fmt.Sprintf("EXISTS { MATCH %s(top:Entity {id: $members}) WHERE %s }", strings.ReplaceAll(way, "TYPE", relation), condition)
 }
 
 // memberRelation is the type in a match of members and what has to hold of the

@@ -18,11 +18,17 @@ import (
 func objectSnapshot(o registry.Object, more map[string]any) map[string]any {
 	out := map[string]any{"id": string(o.ID), "version": o.Version, "createdAt": moment(o.CreatedAt), "updatedAt": moment(o.UpdatedAt)}
 	for name, value := range more {
-		if text, ok := value.(*string); ok {
-			if text == nil {
+		switch pointer := value.(type) {
+		case *string:
+			if pointer == nil {
 				continue
 			}
-			value = *text
+			value = *pointer
+		case *bool:
+			if pointer == nil {
+				continue
+			}
+			value = *pointer
 		}
 		out[name] = value
 	}
@@ -46,13 +52,15 @@ func thingSnapshot(thing registry.Related, template *registry.Template) map[stri
 	case *registry.Device:
 		return objectSnapshot(t.Object, map[string]any{
 			"reference": t.Reference, "state": string(t.State), "description": t.Description,
-			"template": templateLabel(template), "attributes": t.Attributes,
+			"template": templateLabel(template), "attributes": t.Attributes, "componentName": t.ComponentName,
+			"externalReference": t.ExternalReference, "imageUrl": t.ImageURL, "connected": t.Connected,
 		})
 	}
 	a := thing.(*registry.Asset)
 	return objectSnapshot(a.Object, map[string]any{
 		"reference": a.Reference, "state": string(a.State), "description": a.Description,
 		"template": templateLabel(template), "attributes": a.Attributes,
+		"externalReference": a.ExternalReference, "imageUrl": a.ImageURL, "connected": a.Connected,
 	})
 }
 

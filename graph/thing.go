@@ -101,13 +101,33 @@ func twinOf(kind registry.Kind, node fields, template registry.ID) registry.Rela
 	case registry.KindDevice:
 		return &registry.Device{
 			Object: object, Reference: node.text("reference"), Description: node.optionalText("description"),
-			State: registry.State(node.text("state")), TemplateID: template, Attributes: attributes,
+			State: registry.State(node.text("state")), TemplateID: template, Attributes: attributes, Details: detailsOf(node),
+			ComponentName: node.optionalText("componentName"), ComponentDepth: depthOf(node),
 		}
 	}
 	return &registry.Asset{
 		Object: object, Reference: node.text("reference"), Description: node.optionalText("description"),
-		State: registry.State(node.text("state")), TemplateID: template, Attributes: attributes,
+		State: registry.State(node.text("state")), TemplateID: template, Attributes: attributes, Details: detailsOf(node),
 	}
+}
+
+func detailsOf(node fields) registry.Details {
+	return registry.Details{
+		ExternalReference: node.optionalText("externalReference"), ImageURL: node.optionalText("imageUrl"), Connected: nullable[bool](node, "connected"),
+	}
+}
+
+// depthOf is how many devices a device is within.
+func depthOf(node fields) int {
+	if depth := nullable[int64](node, "componentDepth"); depth != nil {
+		return int(*depth)
+	}
+	return 0
+}
+
+// putDetails sets what a node holds of details; null removes.
+func putDetails(node map[string]any, d registry.Details) {
+	node["externalReference"], node["imageUrl"], node["connected"] = d.ExternalReference, d.ImageURL, d.Connected
 }
 
 func parentOf(f fields) registry.ID {
@@ -161,9 +181,14 @@ func nodeOf(thing registry.Related, template *registry.Template) (map[string]any
 	case *registry.Device:
 		object, description, attributes = thing.Object, thing.Description, thing.Attributes
 		builtIn["reference"], builtIn["state"] = thing.Reference, string(thing.State)
+		putDetails(builtIn, thing.Details)
+		if thing.ComponentName != nil {
+			builtIn["componentName"], builtIn["componentDepth"] = *thing.ComponentName, thing.ComponentDepth
+		}
 	case *registry.Asset:
 		object, description, attributes = thing.Object, thing.Description, thing.Attributes
 		builtIn["reference"], builtIn["state"] = thing.Reference, string(thing.State)
+		putDetails(builtIn, thing.Details)
 	}
 	out, err := properties(attributes)
 	if err != nil {

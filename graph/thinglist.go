@@ -71,7 +71,7 @@ func (l thingListing) listing() listing {
 		if l.kind == registry.KindGroup {
 			match = "MATCH (top:Group) WHERE top.account = $account AND top.keyFold = $under MATCH (top)<-[:CHILD_OF*1..32]-(n:LABEL) WHERE n.depth > 0"
 		} else {
-			match = "MATCH (top:Group) WHERE top.account = $account AND top.keyFold = $under MATCH (top)<-[:CHILD_OF*0..32]-(g:Group)<-[r:!WAS_RELATED]-(n:LABEL) WHERE r.inherits IS NULL"
+			match = "MATCH (top:Group) WHERE top.account = $account AND top.keyFold = $under MATCH (top)<-[:CHILD_OF*0..32]-(g:Group)<-[r:!WAS_RELATED]-(:LABEL)<-" + wholes + "-(n:LABEL) WHERE r.inherits IS NULL"
 		}
 	}
 	if l.template {

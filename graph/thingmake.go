@@ -50,6 +50,12 @@ type newThing struct {
 	lacks   error
 	// parent is for groups.
 	parent *registry.Ref
+	// whole is what an asset is to be a part of, or a device a component of, under
+	// the name.
+	whole *registry.Ref
+	name  string
+	// components are made with a device, or it is not.
+	components []newThing
 	// wrong is what was found without looking into the database.
 	wrong []registry.Violation
 	make  func(object registry.Object, template *registry.Template, attributes registry.Attributes, parent registry.Related) (registry.Related, error)
@@ -63,6 +69,9 @@ func (n *newThing) plain() {
 	if n.template == "" {
 		n.template = registry.OpenTemplate
 	}
+	for i := range n.components {
+		n.components[i].plain()
+	}
 }
 
 // refs are the objects that the thing's relations, and its parent, name.
@@ -70,6 +79,9 @@ func (n *newThing) refs() []registry.Ref {
 	refs := refsOf(n.relations)
 	if n.parent != nil {
 		refs = append(refs, *n.parent)
+	}
+	if n.whole != nil {
+		refs = append(refs, *n.whole)
 	}
 	return refs
 }
@@ -80,7 +92,18 @@ func (n *newThing) weight() int {
 	for _, relation := range n.relations {
 		weight += len(relation.To)
 	}
+	for i := range n.components {
+		weight += 1 + n.components[i].weight()
+	}
 	return weight
+}
+
+// wants adds what has to be known to make the thing, and its components.
+func (n *newThing) wants(w *wanted) {
+	w.templates, w.keys, w.refs = append(w.templates, n.template), append(w.keys, n.key), append(w.refs, n.refs()...)
+	for i := range n.components {
+		n.components[i].wants(w)
+	}
 }
 
 // making is the batch that makes things of one kind. Each may refer to those
@@ -117,6 +140,8 @@ type madeThing struct {
 	template registry.ID
 	node     map[string]any
 	edges    []edge
+	// whole is what it is a component or a part of, empty for nothing.
+	whole registry.ID
 }
 
 // makePart checks things, each on its own, and writes those that are right.
@@ -131,22 +156,66 @@ func (s *Store) makePart(ctx context.Context, tx *transaction, scope registry.Sc
 		if n.weight() > registry.MaxRelationsAtOne {
 			continue
 		}
-		w.templates, w.keys, w.refs = append(w.templates, n.template), append(w.keys, n.key), append(w.refs, n.refs()...)
+		n.wants(&w)
 	}
 	got, err := s.prepare(ctx, tx, scope, w)
 	if err != nil {
 		return err
 	}
+	if err := s.partDepths(ctx, tx, things, got); err != nil {
+		return err
+	}
 	var made []madeThing
 	for i := range things {
-		m, err := things[i].check(tx, got)
-		if out[i] = (outcome{m.thing, err}); err == nil {
-			made = append(made, m)
-		} else if !itsOwn(err) {
+		before, entries := len(made), len(tx.entries)
+		if made, err = things[i].checkAll(tx, got, made); err == nil {
+			out[i] = outcome{thing: made[before].thing}
+			continue
+		}
+		if !itsOwn(err) {
 			return err
 		}
+		for _, m := range made[before:] {
+			got.remove(m.thing)
+		}
+		made, tx.entries = made[:before], tx.entries[:entries]
+		out[i] = outcome{err: err}
 	}
 	return s.insert(ctx, tx, w.kind, made)
+}
+
+// checkAll checks a thing and then its components, and adds them to what is to
+// be made.
+func (n *newThing) checkAll(tx *transaction, got *prepared, made []madeThing) ([]madeThing, error) {
+	m, err := n.check(tx, got)
+	if err != nil {
+		return made, err
+	}
+	made = append(made, m)
+	for i := range n.components {
+		if made, err = n.components[i].checkAll(tx, got, made); err != nil {
+			return made, inside(fmt.Sprintf("components[%d]", i), err)
+		}
+	}
+	return made, nil
+}
+
+// inside says of an error where in the input it is.
+func inside(path string, err error) error {
+	e, ok := errors.AsType[*registry.Error](err)
+	if !ok {
+		return err
+	}
+	within := *e
+	within.Message = path + "." + e.Message
+	if within.Field != "" {
+		within.Field = path + "." + e.Field
+	}
+	within.Violations = nil
+	for _, v := range e.Violations {
+		within.Violations = append(within.Violations, registry.Violation{Path: path + "." + v.Path, Rule: v.Rule, Message: v.Message})
+	}
+	return &within
 }
 
 // check decides whether a thing can be made, and makes it known to those after
@@ -172,8 +241,26 @@ func (n *newThing) check(tx *transaction, got *prepared) (madeThing, error) {
 		}
 		parent = above.thing
 	}
+	var whole *target
+	if n.whole != nil {
+		found, ok := got.target(*n.whole)
+		switch {
+		case !ok && n.kind == registry.KindDevice:
+			return madeThing{}, missing(*n.whole)
+		case !ok:
+			violations = append(violations, registry.Violation{Path: "partOf", Rule: "unknown", Message: missing(*n.whole).Error()})
+		default:
+			whole = &found
+		}
+	}
+	if whole != nil && n.kind == registry.KindDevice {
+		violations = append(violations, n.within(whole, template.Template)...)
+	}
 	if len(violations) > 0 {
 		return madeThing{}, registry.Invalid(violations...)
+	}
+	if whole != nil && n.kind == registry.KindAsset && got.depths[whole.thing.NodeID()]+1 > registry.MaxPartDepth {
+		return madeThing{}, registry.LimitExceeded("an asset is a part of at most %d others, one within the other", registry.MaxPartDepth)
 	}
 	if got.taken[Fold(n.key)] {
 		return madeThing{}, n.taken()
@@ -183,6 +270,19 @@ func (n *newThing) check(tx *transaction, got *prepared) (madeThing, error) {
 	if err != nil {
 		return madeThing{}, err
 	}
+	differences := relationsMade(found)
+	var wholeID registry.ID
+	if whole != nil {
+		differences = append(differences, wholeDifference(nil, whole.thing))
+		wholeID = whole.thing.NodeID()
+		if device, ok := thing.(*registry.Device); ok {
+			above := whole.thing.(*registry.Device)
+			device.Reference = above.Reference + "/" + n.name // as the device's is written
+			device.ComponentName, device.ComponentDepth = &n.name, above.ComponentDepth+1
+		} else {
+			got.depths[object.ID] = got.depths[wholeID] + 1
+		}
+	}
 	node, err := nodeOf(thing, template.Template)
 	if err != nil {
 		return madeThing{}, err
@@ -190,14 +290,14 @@ func (n *newThing) check(tx *transaction, got *prepared) (madeThing, error) {
 	got.add(thing, template)
 	tx.record(entry{
 		kind: objectKind(thing), id: object.ID, key: keyOf(thing), operation: registry.ChangeCreate, action: "created", version: 1,
-		after: thingSnapshot(thing, template.Template), relations: relationsMade(found), structural: n.kind == registry.KindGroup,
+		after: thingSnapshot(thing, template.Template), relations: differences, structural: n.kind == registry.KindGroup,
 	})
 	for _, e := range found {
 		if e.incoming {
 			tx.recordRelation("related", e.other, e.name, thing)
 		}
 	}
-	return madeThing{thing, template.ID, node, found}, nil
+	return madeThing{thing, template.ID, node, found, wholeID}, nil
 }
 
 // insert writes things and then their relations, so that these may lead from
@@ -213,6 +313,11 @@ func (s *Store) insert(ctx context.Context, tx *transaction, kind registry.Kind,
 		for _, e := range m.edges {
 			relationTypes.add(relationType(e.name))
 			relations = append(relations, e.parameter(m.thing.NodeID(), tx.at))
+		}
+		if m.whole != "" {
+			relations = append(relations, map[string]any{
+				"from": string(m.thing.NodeID()), "to": string(m.whole), "type": wholeType(kind), "properties": wholeProperties(m.thing, tx.at),
+			})
 		}
 		if group, ok := m.thing.(*registry.Group); ok {
 			relations = append(relations, map[string]any{

@@ -31,17 +31,21 @@ var (
 		MATCH (n:Entity {id: $id})
 		WHERE n.account = $account
 		CALL (n) {
-			MATCH (n)-[r]->(o:Group|Device|Asset)
-			WHERE NOT type(r) IN $builtIn
-			MATCH (o)-[:INSTANCE_OF]->(t:Template)
-			RETURN DISTINCT toLower(type(r)) AS name, 'OUT' AS direction, t
-			UNION ALL
-			MATCH (n)<-[r]-(o:Group|Device|Asset)
-			WHERE NOT type(r) IN $builtIn
-			MATCH (o)-[:INSTANCE_OF]->(t:Template)
-			RETURN DISTINCT toLower(type(r)) AS name, 'IN' AS direction, t
+			CALL (n) {
+				MATCH (n)-[r]->(o:Group|Device|Asset)
+				WHERE NOT type(r) IN $builtIn
+				MATCH (o)-[:INSTANCE_OF]->(t:Template)
+				RETURN DISTINCT toLower(type(r)) AS name, 'OUT' AS direction, t
+				UNION ALL
+				MATCH (n)<-[r]-(o:Group|Device|Asset)
+				WHERE NOT type(r) IN $builtIn
+				MATCH (o)-[:INSTANCE_OF]->(t:Template)
+				RETURN DISTINCT toLower(type(r)) AS name, 'IN' AS direction, t
+			}
+			RETURN collect({name: name, direction: direction, template: properties(t)}) AS relations
 		}
-		RETURN collect({name: name, direction: direction, template: properties(t)}) AS relations`)
+		RETURN relations, [(n)-[:COMPONENT_OF]->(:Device)-[:INSTANCE_OF]->(whole:Template) | properties(whole)] AS wholes,
+			COLLECT { MATCH (n)<-[:COMPONENT_OF]-(:Device)-[:INSTANCE_OF]->(c:Template) RETURN DISTINCT c.name ORDER BY c.name } AS components`)
 
 	topologyRaise = named("partition.raiseTopology", `
 		UNWIND $partitions AS number
@@ -59,6 +63,15 @@ type patchedThing struct {
 	wrong []registry.Violation
 }
 
+// refs are the objects that the patch names, and the one that it is for.
+func (p *patchedThing) refs() []registry.Ref {
+	refs := []registry.Ref{p.ref}
+	if whole := p.patch.PartOf.Value; whole != nil && p.ref.Kind == registry.KindAsset {
+		refs = append(refs, registry.Ref{Kind: registry.KindAsset, Key: *whole})
+	}
+	return append(refs, patchRefs(p.patch.Relations)...)
+}
+
 // plain makes the patch's attributes plain and notes what is wrong with it.
 func (p *patchedThing) plain() {
 	p.patch.Attributes, p.wrong = plainAttributes(p.ref.Kind, p.patch.Attributes)
@@ -68,6 +81,8 @@ func (p *patchedThing) plain() {
 	if state := p.patch.State; state != nil && !validState(*state) {
 		p.wrong = append(p.wrong, registry.Violation{Path: "state", Rule: "enum", Message: fmt.Sprintf("%q is no state", *state)})
 	}
+	details := registry.Details{ExternalReference: p.patch.ExternalReference.Value, ImageURL: p.patch.ImageURL.Value}
+	p.wrong = append(p.wrong, details.Check()...)
 }
 
 // changing is the batch that changes things of one kind.
@@ -78,7 +93,7 @@ func (s *Store) changing(scope registry.Scope, kind registry.Kind, list string, 
 	}
 	return bulk{
 		name: noun(kind) + ".update", list: list, items: len(things),
-		weight: func(int) int { return 0 },
+		weight: func(i int) int { return len(patchRefs(things[i].patch.Relations)) },
 		work: func(ctx context.Context, tx *transaction, from, to int, out []outcome) error {
 			return s.changePart(ctx, tx, scope, kind, things[from:to], out[from:to])
 		},
@@ -97,6 +112,8 @@ type changed struct {
 	moved   []any
 	devices []registry.ID
 	names   distinct
+	// relations are made and ended last.
+	relations relationChanges
 }
 
 // changePart checks changes, each on its own, and writes those that are right.
@@ -107,7 +124,7 @@ func (s *Store) changePart(ctx context.Context, tx *transaction, scope registry.
 	}
 	w := wanted{kind: kind}
 	for i := range things {
-		w.refs = append(w.refs, things[i].ref)
+		w.refs = append(w.refs, things[i].refs()...)
 		if name := things[i].patch.Template; name != nil {
 			w.templates = append(w.templates, *name)
 		}
@@ -162,12 +179,30 @@ func (s *Store) changeOne(ctx context.Context, tx *transaction, scope registry.S
 		}
 	}
 	attributes := p.attributes(attributesIn(before.thing))
-	if violations = append(violations, template.check(attributes)...); len(violations) > 0 {
+	violations = append(violations, template.check(attributes)...)
+	whole, wrong := p.whole(got)
+	violations = append(violations, wrong...)
+	relations, wrong, err := s.relationPatch(ctx, tx, before.thing, template.Template, p.patch.Relations, got)
+	if err != nil {
+		return nil, err
+	}
+	if violations = append(violations, wrong...); len(violations) > 0 {
 		return nil, registry.Invalid(violations...)
 	}
+	var moved []registry.Difference
+	if p.patch.PartOf.Set && kind == registry.KindAsset {
+		d, err := s.partOf(ctx, tx, before.thing, whole)
+		if err != nil {
+			return nil, err
+		}
+		if d != nil {
+			moved = append(moved, *d)
+		}
+	}
+	all.relations.add(relations)
 	after := patched(before.thing, p.patch, template.ID, attributes)
 	was, is := thingSnapshot(before.thing, before.template.Template), thingSnapshot(after, template.Template)
-	if len(compare(was, is)) == 0 {
+	if len(compare(was, is))+len(moved) == 0 {
 		return before.thing, nil
 	}
 	raise(after, tx.at)
@@ -187,15 +222,28 @@ func (s *Store) changeOne(ctx context.Context, tx *transaction, scope registry.S
 	}
 	tx.record(entry{
 		kind: objectKind(after), id: object.ID, key: keyOf(after), operation: registry.ChangeUpdate, action: action,
-		version: objectIn(after).Version, before: was, after: thingSnapshot(after, template.Template),
+		version: objectIn(after).Version, before: was, after: thingSnapshot(after, template.Template), relations: moved,
 	})
 	return after, nil
 }
 
+// whole finds the asset that the patch makes an asset a part of.
+func (p *patchedThing) whole(got *prepared) (*target, []registry.Violation) {
+	if p.patch.PartOf.Value == nil || p.ref.Kind != registry.KindAsset {
+		return nil, nil
+	}
+	ref := registry.Ref{Kind: registry.KindAsset, Key: *p.patch.PartOf.Value}
+	whole, ok := got.target(ref)
+	if !ok {
+		return nil, []registry.Violation{{Path: "partOf", Rule: "unknown", Message: missing(ref).Error()}}
+	}
+	return &whole, nil
+}
+
 // writeChanges writes what was decided.
 func (s *Store) writeChanges(ctx context.Context, tx *transaction, all *changed) error {
-	if len(all.written) == 0 {
-		return nil
+	if err := s.changeRelations(ctx, tx, &all.relations); err != nil || len(all.written) == 0 {
+		return err
 	}
 	if err := s.claim(ctx, tx, propertyNames, all.names.all()); err != nil {
 		return err
@@ -221,8 +269,8 @@ func wholly(ctx context.Context, tx *transaction, q query, p params, want int) e
 	return err
 }
 
-// unfit returns what is wrong with a thing's relations if it becomes an instance
-// of another template. They stay as they are.
+// unfit returns what is wrong with a thing's relations and components if it
+// becomes an instance of another template. They stay as they are.
 func (s *Store) unfit(ctx context.Context, r runner, scope registry.Scope, thing registry.Related, template *registry.Template) ([]registry.Violation, error) {
 	violations, _, err := one(ctx, r, thingRelated, params{"id": string(thing.NodeID()), "builtIn": builtInTypes}, func(f fields) []registry.Violation {
 		var out []registry.Violation
@@ -233,6 +281,16 @@ func (s *Store) unfit(ctx context.Context, r runner, scope registry.Scope, thing
 			}
 			if name := relation.text("name"); ruleFor(name, source, target) == nil {
 				out = append(out, undeclared(name, source, target))
+			}
+		}
+		for _, node := range f.maps("wholes") {
+			if whole := s.template(node, scope.Account); !whole.Component(template.Name) {
+				out = append(out, noComponent("template", whole.Name, template.Name))
+			}
+		}
+		for _, name := range f.texts("components") {
+			if !template.Component(name) {
+				out = append(out, noComponent("components", template.Name, name))
 			}
 		}
 		return out
@@ -276,6 +334,7 @@ func patched(before registry.Related, patch registry.TwinPatch, template registr
 		if patch.State != nil {
 			after.State = *patch.State
 		}
+		after.Details = patchedDetails(after.Details, patch)
 		return &after
 	}
 	after := *before.(*registry.Asset)
@@ -284,7 +343,21 @@ func patched(before registry.Related, patch registry.TwinPatch, template registr
 	if patch.State != nil {
 		after.State = *patch.State
 	}
+	after.Details = patchedDetails(after.Details, patch)
 	return &after
+}
+
+func patchedDetails(d registry.Details, patch registry.TwinPatch) registry.Details {
+	if patch.ExternalReference.Set {
+		d.ExternalReference = patch.ExternalReference.Value
+	}
+	if patch.ImageURL.Set {
+		d.ImageURL = patch.ImageURL.Value
+	}
+	if patch.Connected.Set {
+		d.Connected = patch.Connected.Value
+	}
+	return d
 }
 
 // raise gives a thing that is changing its next version.

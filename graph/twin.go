@@ -18,7 +18,11 @@ var (
 		}
 		MATCH (n)-[:INSTANCE_OF]->(t:Template)
 		RETURN collect({ref: ref, thing: `+thing("n")+`, template: properties(t),
-			devices: CASE WHEN n:Device THEN [n.id] ELSE [(n)<-[l:LINKED_TO]-(d:Device) WHERE l.until IS NULL | d.id] END}) AS twins`)
+			devices: CASE WHEN n:Device THEN [n.id] ELSE [(n)<-[l:LINKED_TO]-(d:Device) WHERE l.until IS NULL | d.id] END,
+			components: COLLECT {
+				MATCH path = (n)<-[:COMPONENT_OF*1..8]-(c:Device)-[:INSTANCE_OF]->(ct:Template)
+				RETURN {thing: `+thing("c")+`, template: properties(ct)} ORDER BY length(path), c.keyFold
+			}}) AS twins`)
 
 	// The series are set apart first: what they hold goes in further, bounded
 	// transactions.
@@ -53,11 +57,34 @@ func (s *Store) UpdateAsset(ctx context.Context, scope registry.Scope, ref regis
 }
 
 // DeleteDevice deletes a device and returns it as it was. Its relations and
-// links go with it, and so do its measurements, except those that an asset has
-// too: the asset keeps its history.
+// links go with it, its components, and so do its measurements, except those that
+// an asset has too: the asset keeps its history.
 func (s *Store) DeleteDevice(ctx context.Context, scope registry.Scope, ref registry.Ref) (*registry.Device, error) {
+	device, _, err := s.DeleteWithComponents(ctx, scope, ref)
+	return device, err
+}
+
+// DeleteWithComponents is DeleteDevice and returns the ids of the components
+// that went with the device.
+func (s *Store) DeleteWithComponents(ctx context.Context, scope registry.Scope, ref registry.Ref) (*registry.Device, []registry.ID, error) {
+	return s.deleteDevice(ctx, scope, ref, false)
+}
+
+// DeleteComponent deletes a component, with those that it has itself, and
+// returns their ids. A device that is no component is not found.
+func (s *Store) DeleteComponent(ctx context.Context, scope registry.Scope, ref registry.Ref) (*registry.Device, []registry.ID, error) {
+	return s.deleteDevice(ctx, scope, ref, true)
+}
+
+func (s *Store) deleteDevice(ctx context.Context, scope registry.Scope, ref registry.Ref, component bool) (*registry.Device, []registry.ID, error) {
 	ref.Kind = registry.KindDevice
-	return created[*registry.Device](s.deleteTwin(ctx, scope, ref))
+	d := doom{kind: ref.Kind, refs: []registry.Ref{ref}, onlyComponents: component}
+	deleted, err := s.alone(ctx, scope, s.deleting(scope, "", &d))
+	if err != nil {
+		return nil, nil, err
+	}
+	s.sweepSoon(ctx, scope)
+	return deleted.(*registry.Device), d.components, nil
 }
 
 // DeleteAsset deletes an asset and returns it as it was. Its relations and
@@ -65,7 +92,12 @@ func (s *Store) DeleteDevice(ctx context.Context, scope registry.Scope, ref regi
 // as long as those exist.
 func (s *Store) DeleteAsset(ctx context.Context, scope registry.Scope, ref registry.Ref) (*registry.Asset, error) {
 	ref.Kind = registry.KindAsset
-	return created[*registry.Asset](s.deleteTwin(ctx, scope, ref))
+	deleted, err := s.alone(ctx, scope, s.deleting(scope, "", &doom{kind: ref.Kind, refs: []registry.Ref{ref}}))
+	if err != nil {
+		return nil, err
+	}
+	s.sweepSoon(ctx, scope)
+	return deleted.(*registry.Asset), nil
 }
 
 func created[T registry.Related](thing registry.Related, err error) (T, error) {
@@ -89,11 +121,18 @@ func newTwin(kind registry.Kind, n registry.NewTwin) newThing {
 		kind: kind, key: n.Reference, keyField: "reference", template: n.Template, profile: n.Profile, attributes: n.Attributes, relations: n.Relations,
 		make: func(object registry.Object, template *registry.Template, attributes registry.Attributes, _ registry.Related) (registry.Related, error) {
 			if kind == registry.KindDevice {
-				return &registry.Device{Object: object, Reference: n.Reference, Description: n.Description, State: n.State, TemplateID: template.ID, Attributes: attributes}, nil
+				return &registry.Device{Object: object, Reference: n.Reference, Description: n.Description, State: n.State, TemplateID: template.ID, Attributes: attributes, Details: n.Details}, nil
 			}
-			return &registry.Asset{Object: object, Reference: n.Reference, Description: n.Description, State: n.State, TemplateID: template.ID, Attributes: attributes}, nil
+			return &registry.Asset{Object: object, Reference: n.Reference, Description: n.Description, State: n.State, TemplateID: template.ID, Attributes: attributes, Details: n.Details}, nil
 		},
 	}
+	if kind == registry.KindAsset && n.PartOf != nil {
+		thing.whole = &registry.Ref{Kind: kind, Key: *n.PartOf}
+	}
+	for _, component := range n.Components {
+		thing.components = append(thing.components, newComponent(registry.Ref{Kind: kind, Key: n.Reference}, component))
+	}
+	thing.wrong = n.Details.Check()
 	for _, violation := range []*registry.Violation{registry.CheckReference("reference", n.Reference), registry.CheckDescription(n.Description)} {
 		if violation != nil {
 			thing.wrong = append(thing.wrong, *violation)
@@ -103,92 +142,4 @@ func newTwin(kind registry.Kind, n registry.NewTwin) newThing {
 		thing.wrong = append(thing.wrong, registry.Violation{Path: "state", Rule: "enum", Message: fmt.Sprintf("%q is no state", n.State)})
 	}
 	return thing
-}
-
-func (s *Store) deleteTwin(ctx context.Context, scope registry.Scope, ref registry.Ref) (registry.Related, error) {
-	deleted, err := s.alone(ctx, scope, s.deleting(scope, ref.Kind, "", []registry.Ref{ref}))
-	if err != nil {
-		return nil, err
-	}
-	s.sweepSoon(ctx, scope)
-	return deleted, nil
-}
-
-// deleting is the batch that deletes twins of one kind.
-func (s *Store) deleting(scope registry.Scope, kind registry.Kind, list string, refs []registry.Ref) bulk {
-	return bulk{
-		name: noun(kind) + ".delete", list: list, items: len(refs),
-		weight: func(int) int { return 0 },
-		work: func(ctx context.Context, tx *transaction, from, to int, out []outcome) error {
-			return s.deletePart(ctx, tx, scope, kind, refs[from:to], out[from:to])
-		},
-	}
-}
-
-// doomed is a twin that is to be deleted.
-type doomed struct {
-	twin     registry.Related
-	template *registry.Template
-	devices  []registry.ID
-}
-
-func (s *Store) deletePart(ctx context.Context, tx *transaction, scope registry.Scope, kind registry.Kind, refs []registry.Ref, out []outcome) error {
-	found, err := s.doomed(ctx, tx, scope, kind, refs)
-	if err != nil {
-		return err
-	}
-	var ids, devices []registry.ID
-	gone := map[registry.ID]bool{}
-	for i, ref := range refs {
-		ref.Kind = kind
-		d, ok := found[refKey(ref)]
-		switch {
-		case !ok:
-			out[i] = outcome{err: missing(ref)}
-			continue
-		case gone[d.twin.NodeID()]:
-			out[i] = outcome{err: registry.Conflict("", "the request deletes this %s already", noun(kind))}
-			continue
-		}
-		gone[d.twin.NodeID()] = true
-		out[i] = outcome{thing: d.twin}
-		ids, devices = append(ids, d.twin.NodeID()), append(devices, d.devices...)
-		tx.recordDeletion(d.twin, d.template)
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	if len(devices) > 0 {
-		if err := s.raiseTopology(ctx, tx, devices...); err != nil {
-			return err
-		}
-	}
-	if err := nothing(ctx, tx, twinOrphan, params{"ids": texts(ids)}); err != nil {
-		return err
-	}
-	return tx.bury(ctx, ids...)
-}
-
-// doomed reads the twins that are to be deleted, by their refKey.
-func (s *Store) doomed(ctx context.Context, tx *transaction, scope registry.Scope, kind registry.Kind, refs []registry.Ref) (map[string]doomed, error) {
-	var keys, ids distinct
-	for _, ref := range refs {
-		if ref.ID != "" {
-			ids.add(string(ref.ID))
-		} else {
-			keys.add(Fold(ref.Key))
-		}
-	}
-	found, _, err := one(ctx, tx, twinDoomed[kind], params{"keys": keys.all(), "ids": ids.all()}, func(f fields) map[string]doomed {
-		out := map[string]doomed{}
-		for _, item := range f.maps("twins") {
-			twin, ref := thingOf(item.nested("thing")), registry.Ref{Kind: kind, Key: item.text("ref")}
-			if twin != nil && string(twin.NodeID()) == ref.Key {
-				ref = registry.Ref{ID: twin.NodeID()}
-			}
-			out[refKey(ref)] = doomed{twin, s.template(item.nested("template"), scope.Account).Template, item.ids("devices")}
-		}
-		return out
-	})
-	return found, err
 }

@@ -32,13 +32,14 @@ func (s *Store) UpdateTwins(ctx context.Context, scope registry.Scope, kind regi
 
 // DeleteTwins deletes devices or assets, as DeleteDevice and DeleteAsset do. If
 // it is not atomic, what does not exist stops no other. It returns the ids of
-// what was deleted as well.
+// what was deleted, components included, as well.
 func (s *Store) DeleteTwins(ctx context.Context, scope registry.Scope, kind registry.Kind, refs []registry.Ref, atomic bool) (*registry.Bulk, []registry.ID, error) {
-	result, err := s.bulk(ctx, scope, s.deleting(scope, kind, "refs", refs), atomic, func(i int) string { return nameOf(refs[i]) })
+	d := doom{kind: kind, refs: refs}
+	result, err := s.bulk(ctx, scope, s.deleting(scope, "refs", &d), atomic, func(i int) string { return nameOf(refs[i]) })
 	if err != nil {
 		return nil, nil, err
 	}
-	var deleted []registry.ID
+	deleted := d.components
 	for i := range result.Results {
 		if r := &result.Results[i]; r.Object != nil {
 			deleted = append(deleted, r.Object.NodeID())

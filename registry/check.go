@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
@@ -18,7 +19,11 @@ const (
 	MaxPolicyGroups   = 64     // groups that a policy applies to
 	MaxTemplateParts  = 256    // properties, relations, measures or components of a template
 	MaxSearched       = 24     // properties that an account's templates declare searched
-	MaxRelationsAtOne = 1000   // relations given when an object is made
+	MaxRelationsAtOne = 1000   // relations given when an object is made or changed
+	MaxComponents     = 1000   // components given when a device is made
+	MaxComponentDepth = 8      // devices that a component is within
+	MaxPartDepth      = 32     // assets that an asset is a part of, one within the other
+	MaxURI            = 2048   // characters of an external reference and of an image's URL
 )
 
 var (
@@ -46,7 +51,7 @@ var builtInAttributes = map[string]bool{
 	"id": true, "account": true, "version": true, "createdAt": true, "updatedAt": true, "createdBy": true, "updatedBy": true,
 	"description": true, "key": true, "keyFold": true, "encoded": true, "kind": true, "template": true, "templateFold": true,
 	"reference": true, "state": true, "path": true, "depth": true,
-	"connected": true, "externalReference": true, "imageUrl": true, "searchText": true,
+	"connected": true, "externalReference": true, "imageUrl": true, "searchText": true, "componentName": true, "componentDepth": true,
 }
 
 // BuiltInAttribute says whether a name is Holon's own on objects of a kind and
@@ -104,6 +109,21 @@ func CheckDescription(description *string) *Violation {
 		return &Violation{"description", "maxLength", fmt.Sprintf("has at most %d characters", MaxDescription)}
 	}
 	return nil
+}
+
+// Check returns everything that is wrong with details.
+func (d Details) Check() []Violation {
+	c := checker{}
+	if r := d.ExternalReference; r != nil && (*r == "" || utf8.RuneCountInString(*r) > MaxURI || !printable(*r)) {
+		c.add("externalReference", "format", "is 1 to %d characters without control characters", MaxURI)
+	}
+	if u := d.ImageURL; u != nil {
+		parsed, err := url.Parse(*u)
+		if err != nil || *u == "" || utf8.RuneCountInString(*u) > MaxURI || strings.EqualFold(parsed.Scheme, "javascript") {
+			c.add("imageUrl", "format", "is a URL of at most %d characters, and no script", MaxURI)
+		}
+	}
+	return c.violations
 }
 
 func printable(s string) bool {

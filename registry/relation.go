@@ -8,6 +8,22 @@ type NewRelation struct {
 	To        []Ref
 }
 
+// RelationPatch changes the relations of an object. What is there already, or
+// not there to be ended, is left as it is.
+type RelationPatch struct {
+	Replace     []RelationSet
+	Add, Remove []NewRelation
+}
+
+// RelationSet is all that an object's relations of one direction, with objects
+// of one kind, are to be.
+type RelationSet struct {
+	Direction Direction
+	Kind      Kind
+	// Relations may be none. Their own directions do not matter.
+	Relations []NewRelation
+}
+
 // Relation is a typed, directed edge between groups, devices and assets, seen
 // from one of its ends.
 type Relation struct {
@@ -18,6 +34,8 @@ type Relation struct {
 	// OtherID and OtherKind say what is at the other end.
 	OtherID   ID
 	OtherKind Kind
+	// OtherTemplate is the folded name of the template at the other end.
+	OtherTemplate string
 }
 
 // Related is what a relation can lead to: a group, a device or an asset.

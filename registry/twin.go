@@ -34,6 +34,11 @@ type Device struct {
 	State       State
 	TemplateID  ID
 	Attributes  Attributes
+	Details
+	// ComponentName is the device's name in the device that it is a component of,
+	// nil if it is none. ComponentDepth is the number of devices that it is within.
+	ComponentName  *string
+	ComponentDepth int
 }
 
 // IsNode marks a device as a GraphQL Node.
@@ -48,6 +53,17 @@ type Asset struct {
 	State       State
 	TemplateID  ID
 	Attributes  Attributes
+	Details
+}
+
+// Details are what every device and asset may have, whatever its template.
+type Details struct {
+	// ExternalReference names the twin in another system: a URI, an ARN, a serial
+	// number.
+	ExternalReference *string
+	ImageURL          *string
+	// Connected is nil where nobody said.
+	Connected *bool
 }
 
 // IsNode marks an asset as a GraphQL Node.
@@ -115,6 +131,8 @@ type GroupPatch struct {
 	// what to do with; empty it is FILL_UNSET.
 	Profile     *string
 	ProfileMode ProfileMode
+	// Relations are made and ended, nil for none.
+	Relations *RelationPatch
 	// IfVersion refuses the change with CONFLICT when the version differs.
 	IfVersion *int
 }
@@ -131,19 +149,39 @@ type NewTwin struct {
 	Profile    string
 	Attributes Attributes
 	Relations  []NewRelation
+	Details
+	// Components are made with a device. Their references are its own and their
+	// names.
+	Components []NewComponent
+	// PartOf is the reference of the asset that an asset is a part of.
+	PartOf *string
+}
+
+// NewComponent is what a component of a device is made from. The reference of
+// the twin is not used.
+type NewComponent struct {
+	Name string
+	NewTwin
 }
 
 // TwinPatch changes a device or an asset. Attributes merge: null clears one.
 type TwinPatch struct {
-	Description Optional[string]
-	State       *State
-	Attributes  Attributes
+	Description       Optional[string]
+	State             *State
+	Attributes        Attributes
+	ExternalReference Optional[string]
+	ImageURL          Optional[string]
+	Connected         Optional[bool]
 	// Template moves the twin to the published template of that name.
 	Template *string
 	// Profile is the name of one of the template's profiles, which the mode says
 	// what to do with; empty it is FILL_UNSET.
 	Profile     *string
 	ProfileMode ProfileMode
+	// Relations are made and ended, nil for none.
+	Relations *RelationPatch
+	// PartOf makes an asset a part of another, by its reference; null of none.
+	PartOf Optional[string]
 	// IfVersion refuses the change with CONFLICT when the version differs.
 	IfVersion *int
 }

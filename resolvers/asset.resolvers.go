@@ -19,13 +19,28 @@ func (r *assetResolver) Template(ctx context.Context, obj *registry.Asset) (*reg
 }
 
 // Relations is the resolver for the relations field.
-func (r *assetResolver) Relations(ctx context.Context, obj *registry.Asset, name *string, direction *registry.Direction) ([]*registry.Relation, error) {
-	return relationsOf(ctx, obj.ID, name, direction)
+func (r *assetResolver) Relations(ctx context.Context, obj *registry.Asset, name *string, direction *registry.Direction, kind *registry.Kind, template *string) ([]*registry.Relation, error) {
+	return r.relationsOf(ctx, obj.ID, relatedFilter(name, direction, kind, template, nil))
+}
+
+// Related is the resolver for the related field.
+func (r *assetResolver) Related(ctx context.Context, obj *registry.Asset, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, first *int, after *string, last *int, before *string) (*generated.RelatedConnection, error) {
+	return r.related(ctx, obj.ID, relatedFilter(name, direction, kind, template, state), first, after, last, before)
 }
 
 // Groups is the resolver for the groups field.
 func (r *assetResolver) Groups(ctx context.Context, obj *registry.Asset, relation *string) ([]*registry.Group, error) {
 	return groupsOf(ctx, obj.ID, relation)
+}
+
+// PartOf is the resolver for the partOf field.
+func (r *assetResolver) PartOf(ctx context.Context, obj *registry.Asset) (*registry.Asset, error) {
+	return wholeOf[*registry.Asset](ctx, obj.ID)
+}
+
+// Parts is the resolver for the parts field.
+func (r *assetResolver) Parts(ctx context.Context, obj *registry.Asset) ([]*registry.Asset, error) {
+	return partsOf[*registry.Asset](ctx, obj.ID)
 }
 
 // Links is the resolver for the links field.
@@ -141,17 +156,22 @@ func (r *queryResolver) Asset(ctx context.Context, reference string, asOf *time.
 }
 
 // Assets is the resolver for the assets field.
-func (r *queryResolver) Assets(ctx context.Context, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*generated.AssetConnection, error) {
+func (r *queryResolver) Assets(ctx context.Context, references []string, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*generated.AssetConnection, error) {
 	if narrowed(where, orderBy) {
+		if references != nil {
+			return nil, exclusiveReferences()
+		}
 		search := searchIn(registry.KindAsset, under, template, where, orderBy)
 		search.State = value(state)
 		return r.assetsFound(ctx, search, first, after, last, before)
 	}
-	page, err := registry.NewPage(first, after, last, before)
+	page, err := registry.NewPage(keyed(references, first, last), after, last, before)
 	if err != nil {
 		return nil, err
 	}
-	return r.assets(ctx, filter(under, template, state), page)
+	f := filter(under, template, state)
+	f.Keys = references
+	return r.assets(ctx, f, page)
 }
 
 // Asset returns generated.AssetResolver implementation.

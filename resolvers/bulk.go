@@ -64,13 +64,26 @@ func newDevice(in generated.CreateDeviceInput) registry.NewTwin {
 	return registry.NewTwin{
 		Reference: in.Reference, Description: in.Description, State: in.State,
 		Template: deref(in.Template), Profile: deref(in.Profile), Attributes: in.Attributes, Relations: newRelations(in.Relations),
+		Details:    registry.Details{ExternalReference: in.ExternalReference, ImageURL: in.ImageURL, Connected: in.Connected},
+		Components: each(in.Components, newComponent),
 	}
+}
+
+func newComponent(in *generated.ComponentInput) registry.NewComponent {
+	return registry.NewComponent{Name: in.Name, NewTwin: registry.NewTwin{
+		Description: in.Description, State: in.State,
+		Template: deref(in.Template), Attributes: in.Attributes, Relations: newRelations(in.Relations),
+		Details:    registry.Details{ExternalReference: in.ExternalReference, ImageURL: in.ImageURL, Connected: in.Connected},
+		Components: each(in.Components, newComponent),
+	}}
 }
 
 func newAsset(in generated.CreateAssetInput) registry.NewTwin {
 	return registry.NewTwin{
 		Reference: in.Reference, Description: in.Description, State: in.State,
 		Template: deref(in.Template), Profile: deref(in.Profile), Attributes: in.Attributes, Relations: newRelations(in.Relations),
+		Details: registry.Details{ExternalReference: in.ExternalReference, ImageURL: in.ImageURL, Connected: in.Connected},
+		PartOf:  in.PartOf,
 	}
 }
 
@@ -79,6 +92,8 @@ func deviceEdit(in generated.UpdateDeviceInput) (registry.TwinEdit, error) {
 	return registry.TwinEdit{Ref: ref, Patch: registry.TwinPatch{
 		Description: patched(in.Description), State: in.State, Attributes: in.Attributes, Template: in.Template, IfVersion: in.IfVersion,
 		Profile: in.Profile, ProfileMode: in.ProfileMode,
+		ExternalReference: patched(in.ExternalReference), ImageURL: patched(in.ImageURL), Connected: patched(in.Connected),
+		Relations: relationPatch(in.Relations),
 	}}, err
 }
 
@@ -87,5 +102,44 @@ func assetEdit(in generated.UpdateAssetInput) (registry.TwinEdit, error) {
 	return registry.TwinEdit{Ref: ref, Patch: registry.TwinPatch{
 		Description: patched(in.Description), State: in.State, Attributes: in.Attributes, Template: in.Template, IfVersion: in.IfVersion,
 		Profile: in.Profile, ProfileMode: in.ProfileMode,
+		ExternalReference: patched(in.ExternalReference), ImageURL: patched(in.ImageURL), Connected: patched(in.Connected),
+		Relations: relationPatch(in.Relations), PartOf: patched(in.PartOf),
 	}}, err
+}
+
+func relationPatch(in *generated.RelationPatchInput) *registry.RelationPatch {
+	if in == nil {
+		return nil
+	}
+	patch := &registry.RelationPatch{Add: newRelations(in.Add), Remove: newRelations(in.Remove)}
+	for _, set := range in.Replace {
+		patch.Replace = append(patch.Replace, registry.RelationSet{Direction: set.Direction, Kind: set.Kind, Relations: newRelations(set.Relations)})
+	}
+	return patch
+}
+
+// componentRef names a component by its id, or by its device and its name.
+func componentRef(in generated.DeleteComponentInput) (registry.Ref, error) {
+	switch {
+	case in.ID != nil && in.Device == nil && in.Name == nil:
+		return registry.Ref{ID: *in.ID, Kind: registry.KindDevice}, nil
+	case in.ID == nil && in.Device != nil && in.Name != nil:
+		return deviceRef(*in.Device + "/" + *in.Name), nil
+	}
+	return registry.Ref{}, registry.InvalidField("input.name", "exclusive", "give either id, or device and name")
+}
+
+// keyed is the size of a page of objects that are named: all of them, unless
+// something else is asked for.
+func keyed(keys []string, first, last *int) *int {
+	if keys == nil || first != nil || last != nil {
+		return first
+	}
+	n := min(len(keys), registry.MaxPage)
+	return &n
+}
+
+// exclusiveReferences refuses a list that is named and searched at once.
+func exclusiveReferences() error {
+	return registry.InvalidField("references", "exclusive", "give either references, or where and orderBy")
 }

@@ -24,8 +24,8 @@ func complexity() generated.ComplexityRoot {
 	q.Groups = func(child int, _, _ *string, _ []string, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string, _ *time.Time) int {
 		return page(child, first, last)
 	}
-	q.Devices = func(child int, _, _ *string, _ *registry.State, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string, _ *time.Time) int {
-		return page(child, first, last)
+	q.Devices = func(child int, references []string, _, _ *string, _ *registry.State, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string, _ *time.Time) int {
+		return page(child, keyed(references, first, last), last)
 	}
 	q.Assets = q.Devices
 	q.Policies = func(child int, _ *string, first *int, _ *string, last *int, _ *string, _ *time.Time) int {
@@ -68,18 +68,18 @@ func complexity() generated.ComplexityRoot {
 		return page(child, first, last)
 	}
 	g.Ancestors = list
-	g.Relations = relationCost
+	g.Relations, g.Related = relationCost, relatedCost
 	g.Policies = argumentList
 
 	d := &root.Device
 	d.Relations, d.Groups, d.Policies = relationCost, argumentList, argumentList
-	d.Links = linkCost
+	d.Links, d.Related, d.Components = linkCost, relatedCost, list
 	d.Live, d.Series = list, list
 	d.Measurements, d.Samples, d.Aggregate = measurementCost, sampleCost, aggregateCost
 
 	a := &root.Asset
 	a.Relations, a.Groups, a.Policies = relationCost, argumentList, argumentList
-	a.Links = linkCost
+	a.Links, a.Related, a.Parts = linkCost, relatedCost, list
 	a.Live, a.Series = list, list
 	a.Measurements, a.Samples, a.Aggregate = measurementCost, sampleCost, aggregateCost
 
@@ -108,7 +108,13 @@ func list(child int) int { return 1 + usualList*max(child, 1) }
 
 func argumentList(child int, _ *string) int { return list(child) }
 
-func relationCost(child int, _ *string, _ *registry.Direction) int { return list(child) }
+func relationCost(child int, _ *string, _ *registry.Direction, _ *registry.Kind, _ *string) int {
+	return list(child)
+}
+
+func relatedCost(child int, _ *string, _ *registry.Direction, _ *registry.Kind, _ *string, _ *registry.State, first *int, _ *string, last *int, _ *string) int {
+	return page(child, first, last)
+}
 
 func changeCost(child int, _ *registry.ChangeOperation, _, _ *time.Time, _ registry.SortDirection, first *int, _ *string, last *int, _ *string) int {
 	return page(child, first, last)

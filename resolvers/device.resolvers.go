@@ -19,13 +19,28 @@ func (r *deviceResolver) Template(ctx context.Context, obj *registry.Device) (*r
 }
 
 // Relations is the resolver for the relations field.
-func (r *deviceResolver) Relations(ctx context.Context, obj *registry.Device, name *string, direction *registry.Direction) ([]*registry.Relation, error) {
-	return relationsOf(ctx, obj.ID, name, direction)
+func (r *deviceResolver) Relations(ctx context.Context, obj *registry.Device, name *string, direction *registry.Direction, kind *registry.Kind, template *string) ([]*registry.Relation, error) {
+	return r.relationsOf(ctx, obj.ID, relatedFilter(name, direction, kind, template, nil))
+}
+
+// Related is the resolver for the related field.
+func (r *deviceResolver) Related(ctx context.Context, obj *registry.Device, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, first *int, after *string, last *int, before *string) (*generated.RelatedConnection, error) {
+	return r.related(ctx, obj.ID, relatedFilter(name, direction, kind, template, state), first, after, last, before)
 }
 
 // Groups is the resolver for the groups field.
 func (r *deviceResolver) Groups(ctx context.Context, obj *registry.Device, relation *string) ([]*registry.Group, error) {
 	return groupsOf(ctx, obj.ID, relation)
+}
+
+// ComponentOf is the resolver for the componentOf field.
+func (r *deviceResolver) ComponentOf(ctx context.Context, obj *registry.Device) (*registry.Device, error) {
+	return wholeOf[*registry.Device](ctx, obj.ID)
+}
+
+// Components is the resolver for the components field.
+func (r *deviceResolver) Components(ctx context.Context, obj *registry.Device) ([]*registry.Device, error) {
+	return partsOf[*registry.Device](ctx, obj.ID)
 }
 
 // Links is the resolver for the links field.
@@ -106,12 +121,12 @@ func (r *mutationResolver) DeleteDevice(ctx context.Context, input generated.Del
 	if err != nil {
 		return nil, err
 	}
-	device, err := r.Graph.DeleteDevice(ctx, scopeFrom(ctx), ref)
+	device, components, err := r.Graph.DeleteWithComponents(ctx, scopeFrom(ctx), ref)
 	if err != nil {
 		return nil, err
 	}
-	r.forget(ctx, device.ID)
-	return &generated.DeleteDevicePayload{DeletedID: device.ID}, nil
+	r.forget(ctx, append(components, device.ID)...)
+	return &generated.DeleteDevicePayload{DeletedID: device.ID, DeletedComponents: len(components)}, nil
 }
 
 // CreateDevices is the resolver for the createDevices field.
@@ -141,17 +156,22 @@ func (r *queryResolver) Device(ctx context.Context, reference string, asOf *time
 }
 
 // Devices is the resolver for the devices field.
-func (r *queryResolver) Devices(ctx context.Context, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*generated.DeviceConnection, error) {
+func (r *queryResolver) Devices(ctx context.Context, references []string, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*generated.DeviceConnection, error) {
 	if narrowed(where, orderBy) {
+		if references != nil {
+			return nil, exclusiveReferences()
+		}
 		search := searchIn(registry.KindDevice, under, template, where, orderBy)
 		search.State = value(state)
 		return r.devicesFound(ctx, search, first, after, last, before)
 	}
-	page, err := registry.NewPage(first, after, last, before)
+	page, err := registry.NewPage(keyed(references, first, last), after, last, before)
 	if err != nil {
 		return nil, err
 	}
-	return r.devices(ctx, filter(under, template, state), page)
+	f := filter(under, template, state)
+	f.Keys = references
+	return r.devices(ctx, f, page)
 }
 
 // Device returns generated.DeviceResolver implementation.

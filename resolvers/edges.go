@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/holon-registry/holon/graph"
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/resolvers/generated"
 )
@@ -11,21 +12,128 @@ import (
 // maxNodes bounds nodes(ids:).
 const maxNodes = 1000
 
-// relationsOf returns the relations of an object, by name and direction. The store reads
-// at most 1,000 of one object.
-func relationsOf(ctx context.Context, id registry.ID, name *string, direction *registry.Direction) ([]*registry.Relation, error) {
+// relationsOf returns the relations of an object that pass a filter: all of
+// them, or an error if they are too many for a list.
+func (r *Resolver) relationsOf(ctx context.Context, id registry.ID, f graph.RelatedFilter) ([]*registry.Relation, error) {
+	if err := f.Check(); err != nil {
+		return nil, err
+	}
+	past := scopeFrom(ctx).AsOf != nil
+	if past && f.Template != "" {
+		return nil, notOfThePast("relations of a template")
+	}
 	all, err := loadersFrom(ctx).relations.Load(ctx, id)
+	if err == nil && len(all) > graph.FewRelations && !past {
+		all, err = r.manyRelations(ctx, id, f)
+	}
 	if err != nil {
 		return nil, err
 	}
+	template := graph.Fold(f.Template)
 	kept := make([]*registry.Relation, 0, len(all))
 	for i := range all {
 		relation := &all[i]
-		if (name == nil || relation.Name == *name) && (direction == nil || relation.Direction == *direction) {
+		if (f.Name == "" || relation.Name == f.Name) && (f.Direction == "" || relation.Direction == f.Direction) &&
+			(f.Kind == "" || relation.OtherKind == f.Kind) && (template == "" || relation.OtherTemplate == template) {
 			kept = append(kept, relation)
 		}
 	}
 	return kept, nil
+}
+
+// manyRelations reads the relations of one object that has many.
+func (r *Resolver) manyRelations(ctx context.Context, id registry.ID, f graph.RelatedFilter) ([]registry.Relation, error) {
+	page, err := r.Graph.Related(ctx, scopeFrom(ctx), id, f, registry.PageRequest{Size: graph.MaxRelations})
+	if err != nil {
+		return nil, err
+	}
+	if page.HasNext {
+		return nil, registry.LimitExceeded("there are more than %d relations: ask related, page by page", graph.MaxRelations)
+	}
+	l, out := loadersFrom(ctx), make([]registry.Relation, len(page.Items))
+	for i, end := range page.Items {
+		out[i] = end.Relation
+		l.nodes.Prime(end.OtherID, end.Other)
+	}
+	return out, nil
+}
+
+// related makes a connection of relations.
+func (r *Resolver) related(ctx context.Context, id registry.ID, f graph.RelatedFilter, first *int, after *string, last *int, before *string) (*generated.RelatedConnection, error) {
+	if scopeFrom(ctx).AsOf != nil {
+		return nil, notOfThePast("related")
+	}
+	request, err := registry.NewPage(first, after, last, before)
+	if err != nil {
+		return nil, err
+	}
+	page, err := r.Graph.Related(ctx, scopeFrom(ctx), id, f, request)
+	if err != nil {
+		return nil, err
+	}
+	nodes, others := make([]registry.Related, len(page.Items)), make([]registry.Node, len(page.Items))
+	for i, end := range page.Items {
+		nodes[i], others[i] = end.Other, end.Other
+	}
+	loadersFrom(ctx).siblings(ctx, others)
+	total, err := countIfAsked(ctx, func() (int, error) { return r.Graph.CountRelated(ctx, scopeFrom(ctx), id, f) })
+	return &generated.RelatedConnection{
+		Nodes: nodes, PageInfo: pageInfo(page, graph.RelatedEnd.Key), TotalCount: total,
+		Edges: edges(page, graph.RelatedEnd.Key, func(cursor string, end graph.RelatedEnd) *generated.RelatedEdge {
+			return &generated.RelatedEdge{Cursor: cursor, Node: end.Other, Name: end.Name, Direction: end.Direction, Inherits: end.Inherits}
+		}),
+	}, err
+}
+
+// notOfThePast refuses what is known of the present only.
+func notOfThePast(what string) error {
+	return registry.InvalidField("asOf", "unsupported", "%s are not asked as of a moment: ask relations or changes", what)
+}
+
+func relatedFilter(name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State) graph.RelatedFilter {
+	f := graph.RelatedFilter{Name: deref(name), Template: deref(template)}
+	if direction != nil {
+		f.Direction = *direction
+	}
+	if kind != nil {
+		f.Kind = *kind
+	}
+	if state != nil {
+		f.State = *state
+	}
+	return f
+}
+
+// partsOf returns the components or the parts of a twin.
+func partsOf[T registry.Node](ctx context.Context, id registry.ID) ([]T, error) {
+	if scopeFrom(ctx).AsOf != nil {
+		return nil, notOfThePast("components and parts")
+	}
+	nodes, err := loadersFrom(ctx).parts.Load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	parts := make([]T, 0, len(nodes))
+	for _, node := range nodes {
+		if part, ok := node.(T); ok {
+			parts = append(parts, part)
+		}
+	}
+	return parts, nil
+}
+
+// wholeOf returns what a twin is a component or a part of, nil for nothing.
+func wholeOf[T registry.Node](ctx context.Context, id registry.ID) (T, error) {
+	var none T
+	if scopeFrom(ctx).AsOf != nil {
+		return none, notOfThePast("componentOf and partOf")
+	}
+	node, err := loadersFrom(ctx).wholes.Load(ctx, id)
+	if err != nil || node == nil {
+		return none, err
+	}
+	whole, _ := node.(T)
+	return whole, nil
 }
 
 // groupsOf returns the groups that a twin is a member of.

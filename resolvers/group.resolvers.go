@@ -60,8 +60,13 @@ func (r *groupResolver) Template(ctx context.Context, obj *registry.Group) (*reg
 }
 
 // Relations is the resolver for the relations field.
-func (r *groupResolver) Relations(ctx context.Context, obj *registry.Group, name *string, direction *registry.Direction) ([]*registry.Relation, error) {
-	return relationsOf(ctx, obj.ID, name, direction)
+func (r *groupResolver) Relations(ctx context.Context, obj *registry.Group, name *string, direction *registry.Direction, kind *registry.Kind, template *string) ([]*registry.Relation, error) {
+	return r.relationsOf(ctx, obj.ID, relatedFilter(name, direction, kind, template, nil))
+}
+
+// Related is the resolver for the related field.
+func (r *groupResolver) Related(ctx context.Context, obj *registry.Group, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, first *int, after *string, last *int, before *string) (*generated.RelatedConnection, error) {
+	return r.related(ctx, obj.ID, relatedFilter(name, direction, kind, template, state), first, after, last, before)
 }
 
 // Policies is the resolver for the policies field.
@@ -107,7 +112,7 @@ func (r *mutationResolver) UpdateGroup(ctx context.Context, input generated.Upda
 	}
 	group, err := r.Graph.UpdateGroup(ctx, scopeFrom(ctx), ref, registry.GroupPatch{
 		Description: patched(input.Description), Attributes: input.Attributes,
-		Template: input.Template, Profile: input.Profile, ProfileMode: input.ProfileMode, IfVersion: input.IfVersion,
+		Template: input.Template, Profile: input.Profile, ProfileMode: input.ProfileMode, IfVersion: input.IfVersion, Relations: relationPatch(input.Relations),
 	})
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func objectRef(in *generated.ObjectRef) registry.Ref {
 func newRelations(in []*generated.RelationsInput) []registry.NewRelation {
 	out := make([]registry.NewRelation, len(in))
 	for i, r := range in {
-		out[i].Name = r.Name
+		out[i].Name, out[i].Direction = r.Name, r.Direction
 		out[i].To = slices.Concat(refs(registry.KindGroup, r.Groups), refs(registry.KindDevice, r.Devices), refs(registry.KindAsset, r.Assets))
 	}
 	return out

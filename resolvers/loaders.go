@@ -27,6 +27,8 @@ type loaders struct {
 	ancestors   *loader[registry.ID, []*registry.Group]
 	memberships *loader[registry.ID, []graph.Membership]
 	relations   *loader[registry.ID, []registry.Relation]
+	wholes      *loader[registry.ID, registry.Node]
+	parts       *loader[registry.ID, []registry.Node]
 	links       *loader[registry.ID, []*registry.Link]
 	live        *loader[registry.ID, []*registry.LiveValue]
 	series      *loader[registry.ID, []*registry.Series]
@@ -96,6 +98,8 @@ func newLoaders(r *Resolver, scope registry.Scope) *loaders {
 	l.ancestors = newLoader(scoped(scope, r.Graph.Ancestors), followLists[*registry.Group](l))
 	l.memberships = newLoader(scoped(scope, r.Graph.GroupsOf), l.followMemberships)
 	l.relations = newLoader(scoped(scope, r.Graph.RelationsOf), l.followRelations)
+	l.wholes = newLoader(scoped(scope, r.Graph.WholesOf), follow[registry.Node](l))
+	l.parts = newLoader(scoped(scope, r.Graph.PartsOf), followLists[registry.Node](l))
 	l.links = newLoader(scoped(scope, r.Graph.LinksOf), l.followLinks)
 	l.live = newLoader(func(ctx context.Context, ids []registry.ID) ([][]*registry.LiveValue, error) {
 		if err := onlyNow(scope); err != nil {

@@ -18,11 +18,11 @@ func (r *mutationResolver) Relate(ctx context.Context, input generated.RelateInp
 		rehearsal, err := r.Graph.RehearseRelate(ctx, scopeFrom(ctx), objectRef(input.From), input.Relation, objectRef(input.To))
 		return &generated.RelatePayload{Rehearsal: rehearsal}, err
 	}
-	from, to, err := r.Graph.Relate(ctx, keeping(ctx, input.Token), objectRef(input.From), input.Relation, objectRef(input.To))
+	from, to, changed, err := r.Graph.RelateOnce(ctx, keeping(ctx, input.Token), objectRef(input.From), input.Relation, objectRef(input.To))
 	if err != nil {
 		return nil, err
 	}
-	return &generated.RelatePayload{From: from, To: to}, nil
+	return &generated.RelatePayload{From: from, To: to, Changed: changed}, nil
 }
 
 // Unrelate is the resolver for the unrelate field.
@@ -31,11 +31,20 @@ func (r *mutationResolver) Unrelate(ctx context.Context, input generated.Unrelat
 		rehearsal, err := r.Graph.RehearseUnrelate(ctx, scopeFrom(ctx), objectRef(input.From), input.Relation, objectRef(input.To))
 		return &generated.UnrelatePayload{Rehearsal: rehearsal}, err
 	}
-	from, to, err := r.Graph.Unrelate(ctx, keeping(ctx, input.Token), objectRef(input.From), input.Relation, objectRef(input.To))
+	from, to, changed, err := r.Graph.UnrelateOnce(ctx, keeping(ctx, input.Token), objectRef(input.From), input.Relation, objectRef(input.To))
 	if err != nil {
 		return nil, err
 	}
-	return &generated.UnrelatePayload{From: from, To: to}, nil
+	return &generated.UnrelatePayload{From: from, To: to, Changed: changed}, nil
+}
+
+// UnrelateAll is the resolver for the unrelateAll field.
+func (r *mutationResolver) UnrelateAll(ctx context.Context, input generated.UnrelateAllInput) (*generated.UnrelateAllPayload, error) {
+	ended, err := r.Graph.UnrelateAll(ctx, scopeFrom(ctx), objectRef(input.From), relatedFilter(input.Relation, input.Direction, input.Kind, nil, nil))
+	if err != nil {
+		return nil, err
+	}
+	return &generated.UnrelateAllPayload{Ended: ended}, nil
 }
 
 // Other is the resolver for the other field.

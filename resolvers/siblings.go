@@ -62,6 +62,10 @@ func (l *loaders) expect(op *graphql.OperationContext, field graphql.CollectedFi
 		l.memberships.Expect(id)
 	case "relations":
 		l.relations.Expect(id)
+	case "componentOf", "partOf":
+		l.wholes.Expect(id)
+	case "components", "parts":
+		l.parts.Expect(id)
 	case "links":
 		l.links.Expect(id)
 	case "live":

@@ -49,6 +49,30 @@ type ChangeEdge struct {
 	Node *registry.Change `json:"node"`
 }
 
+// What a component is made from, with its device.
+type ComponentInput struct {
+	// The component's name, unique in its device: 1 to 128 characters, no `/`.
+	Name string `json:"name"`
+	// What the component is, in words.
+	Description *string `json:"description,omitempty"`
+	// Where the component is in its life cycle.
+	State registry.State `json:"state"`
+	// The name of a published template that the device's template allows for components; `open` if absent.
+	Template *string `json:"template,omitempty"`
+	// The attributes, as the template has them.
+	Attributes map[string]any `json:"attributes,omitempty"`
+	// Relations to other objects.
+	Relations []*RelationsInput `json:"relations,omitempty"`
+	// The component's name in another system: a URI, an ARN, a serial number.
+	ExternalReference *string `json:"externalReference,omitempty"`
+	// Where a picture is.
+	ImageURL *string `json:"imageUrl,omitempty"`
+	// Whether it is connected; null where nobody said.
+	Connected *bool `json:"connected,omitempty"`
+	// Components of the component.
+	Components []*ComponentInput `json:"components,omitempty"`
+}
+
 // What an asset is made from.
 type CreateAssetInput struct {
 	// The user's own key: 1 to 256 characters, unique among the account's assets.
@@ -65,6 +89,14 @@ type CreateAssetInput struct {
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// Relations to other objects.
 	Relations []*RelationsInput `json:"relations,omitempty"`
+	// The asset's name in another system: a URI, an ARN, a serial number.
+	ExternalReference *string `json:"externalReference,omitempty"`
+	// Where a picture is.
+	ImageURL *string `json:"imageUrl,omitempty"`
+	// Whether it is connected; null where nobody said.
+	Connected *bool `json:"connected,omitempty"`
+	// The reference of the asset that this one is a part of.
+	PartOf *string `json:"partOf,omitempty"`
 }
 
 // What `createAsset` made.
@@ -79,6 +111,22 @@ type CreateAssetsInput struct {
 	Assets []*CreateAssetInput `json:"assets"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
+}
+
+// What a component is made from. Name the device by `deviceId` or by `device`.
+type CreateComponentInput struct {
+	// The device's reference.
+	Device *string `json:"device,omitempty"`
+	// The device's id.
+	DeviceID *registry.ID `json:"deviceId,omitempty"`
+	// The component.
+	Component *ComponentInput `json:"component"`
+}
+
+// What `createComponent` made.
+type CreateComponentPayload struct {
+	// The new component.
+	Component *registry.Device `json:"component"`
 }
 
 // What a device is made from.
@@ -97,6 +145,14 @@ type CreateDeviceInput struct {
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// Relations to other objects.
 	Relations []*RelationsInput `json:"relations,omitempty"`
+	// The device's name in another system: a URI, an ARN, a serial number.
+	ExternalReference *string `json:"externalReference,omitempty"`
+	// Where a picture is.
+	ImageURL *string `json:"imageUrl,omitempty"`
+	// Whether it is connected; null where nobody said.
+	Connected *bool `json:"connected,omitempty"`
+	// Components to make with the device: all of it is made, or nothing.
+	Components []*ComponentInput `json:"components,omitempty"`
 }
 
 // What `createDevice` made.
@@ -285,6 +341,24 @@ type DeleteAssetsInput struct {
 	Atomic bool `json:"atomic"`
 }
 
+// Which component to delete. Name it by `id`, or by `device` and `name`.
+type DeleteComponentInput struct {
+	// The component's id.
+	ID *registry.ID `json:"id,omitempty"`
+	// The reference of the component's device.
+	Device *string `json:"device,omitempty"`
+	// The component's name.
+	Name *string `json:"name,omitempty"`
+}
+
+// What `deleteComponent` did.
+type DeleteComponentPayload struct {
+	// The id of what was deleted.
+	DeletedID registry.ID `json:"deletedId"`
+	// How many components went with the component.
+	DeletedComponents int `json:"deletedComponents"`
+}
+
 // Which device to delete. Name it by `id` or by `reference`.
 type DeleteDeviceInput struct {
 	// The device's id.
@@ -297,6 +371,8 @@ type DeleteDeviceInput struct {
 type DeleteDevicePayload struct {
 	// The id of what was deleted.
 	DeletedID registry.ID `json:"deletedId"`
+	// How many components went with the device.
+	DeletedComponents int `json:"deletedComponents"`
 }
 
 // Many devices to delete: at most 10,000 in all.
@@ -773,6 +849,45 @@ type RelatePayload struct {
 	To registry.Related `json:"to,omitempty"`
 	// What the change would do; null unless it was only rehearsed.
 	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
+	// Whether the relation is new; false if it was there already, or if it was only rehearsed.
+	Changed bool `json:"changed"`
+}
+
+// A page of relations.
+type RelatedConnection struct {
+	// The relations with their cursors.
+	Edges []*RelatedEdge `json:"edges"`
+	// The objects at the other ends; one that is related twice is there twice.
+	Nodes []registry.Related `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in the whole list.
+	TotalCount int `json:"totalCount"`
+}
+
+// One relation in a page.
+type RelatedEdge struct {
+	// Where the relation lies in the list.
+	Cursor string `json:"cursor"`
+	// The object at the other end.
+	Node registry.Related `json:"node"`
+	// The relation's name.
+	Name string `json:"name"`
+	// Whether it leads to the other object or comes from it.
+	Direction registry.Direction `json:"direction"`
+	// Whether it is a membership where it leads to a group.
+	Inherits bool `json:"inherits"`
+}
+
+// What to change of an object's relations. What is there already, or not there to be ended, stays as it is; every unknown object and
+// every relation that no template declares is told at once.
+type RelationPatchInput struct {
+	// Ends all relations of a direction and a kind but those that are listed, and makes these.
+	Replace []*RelationSetInput `json:"replace,omitempty"`
+	// Relations to make.
+	Add []*RelationsInput `json:"add,omitempty"`
+	// Relations to end.
+	Remove []*RelationsInput `json:"remove,omitempty"`
 }
 
 // A relation that a template allows.
@@ -789,10 +904,22 @@ type RelationRuleInput struct {
 	Inherits bool `json:"inherits"`
 }
 
-// The objects that one relation leads to, by their keys.
+// All that an object's relations of one direction, with objects of one kind, are to be.
+type RelationSetInput struct {
+	// `OUT` for relations that lead away from the object, `IN` for those that come in.
+	Direction registry.Direction `json:"direction"`
+	// The kind of the objects at the other end.
+	Kind registry.Kind `json:"kind"`
+	// The relations; none ends all. Their own `direction` does not matter.
+	Relations []*RelationsInput `json:"relations"`
+}
+
+// The objects that one relation leads to, or comes from, by their keys.
 type RelationsInput struct {
 	// The relation's name.
 	Name string `json:"name"`
+	// `OUT` leads to the objects, `IN` comes from them.
+	Direction registry.Direction `json:"direction"`
 	// Paths of groups.
 	Groups []string `json:"groups,omitempty"`
 	// References of devices.
@@ -904,6 +1031,24 @@ type UnlinkDevicePayload struct {
 	Link *registry.Link `json:"link"`
 }
 
+// Which relations to end.
+type UnrelateAllInput struct {
+	// The object whose relations end.
+	From *ObjectRef `json:"from"`
+	// Only relations of this name.
+	Relation *string `json:"relation,omitempty"`
+	// Only relations that go this way, seen from the object.
+	Direction *registry.Direction `json:"direction,omitempty"`
+	// Only relations with objects of this kind.
+	Kind *registry.Kind `json:"kind,omitempty"`
+}
+
+// What `unrelateAll` did.
+type UnrelateAllPayload struct {
+	// How many relations ended.
+	Ended int `json:"ended"`
+}
+
 // Which relation to end.
 type UnrelateInput struct {
 	// Where the relation starts.
@@ -926,6 +1071,8 @@ type UnrelatePayload struct {
 	To registry.Related `json:"to,omitempty"`
 	// What the change would do; null unless it was only rehearsed.
 	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
+	// Whether a relation ended; false if there was none, or if the end was only rehearsed.
+	Changed bool `json:"changed"`
 }
 
 // What to change of an asset. Name it by `id` or by `reference`.
@@ -946,6 +1093,16 @@ type UpdateAssetInput struct {
 	ProfileMode registry.ProfileMode `json:"profileMode"`
 	// Attributes to set; null clears one, absent ones stay.
 	Attributes map[string]any `json:"attributes,omitempty"`
+	// The asset's name in another system: a URI, an ARN, a serial number; null clears it.
+	ExternalReference graphql.Omittable[*string] `json:"externalReference,omitempty"`
+	// Where a picture is; null clears it.
+	ImageURL graphql.Omittable[*string] `json:"imageUrl,omitempty"`
+	// Whether it is connected; null says that nobody knows.
+	Connected graphql.Omittable[*bool] `json:"connected,omitempty"`
+	// Relations to make and to end.
+	Relations *RelationPatchInput `json:"relations,omitempty"`
+	// The reference of the asset to be a part of; null for none.
+	PartOf graphql.Omittable[*string] `json:"partOf,omitempty"`
 	// Refuse with CONFLICT if the asset has another version.
 	IfVersion *int `json:"ifVersion,omitempty"`
 }
@@ -982,6 +1139,14 @@ type UpdateDeviceInput struct {
 	ProfileMode registry.ProfileMode `json:"profileMode"`
 	// Attributes to set; null clears one, absent ones stay.
 	Attributes map[string]any `json:"attributes,omitempty"`
+	// The device's name in another system: a URI, an ARN, a serial number; null clears it.
+	ExternalReference graphql.Omittable[*string] `json:"externalReference,omitempty"`
+	// Where a picture is; null clears it.
+	ImageURL graphql.Omittable[*string] `json:"imageUrl,omitempty"`
+	// Whether it is connected; null says that nobody knows.
+	Connected graphql.Omittable[*bool] `json:"connected,omitempty"`
+	// Relations to make and to end.
+	Relations *RelationPatchInput `json:"relations,omitempty"`
 	// Refuse with CONFLICT if the device has another version.
 	IfVersion *int `json:"ifVersion,omitempty"`
 }
@@ -1016,6 +1181,8 @@ type UpdateGroupInput struct {
 	ProfileMode registry.ProfileMode `json:"profileMode"`
 	// Attributes to set; null clears one, absent ones stay.
 	Attributes map[string]any `json:"attributes,omitempty"`
+	// Relations to make and to end.
+	Relations *RelationPatchInput `json:"relations,omitempty"`
 	// Refuse with CONFLICT if the group has another version.
 	IfVersion *int `json:"ifVersion,omitempty"`
 }

@@ -80,18 +80,24 @@ type ComplexityRoot struct {
 		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) int
 		AttributesNamed   func(childComplexity int, names []string) int
 		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
+		Connected         func(childComplexity int) int
 		CreatedAt         func(childComplexity int) int
 		Description       func(childComplexity int) int
+		ExternalReference func(childComplexity int) int
 		Groups            func(childComplexity int, relation *string) int
 		ID                func(childComplexity int) int
+		ImageURL          func(childComplexity int) int
 		Links             func(childComplexity int, open bool) int
 		Live              func(childComplexity int) int
 		Measurements      func(childComplexity int, measure string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) int
+		PartOf            func(childComplexity int) int
+		Parts             func(childComplexity int) int
 		Policies          func(childComplexity int, typeArg *string) int
 		PolicyExplanation func(childComplexity int, policy string) int
 		PolicyReferences  func(childComplexity int, typeArg *string) int
 		Reference         func(childComplexity int) int
-		Relations         func(childComplexity int, name *string, direction *registry.Direction) int
+		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
 		Samples           func(childComplexity int, measure string, from time.Time, to time.Time, limit int) int
 		Series            func(childComplexity int) int
 		State             func(childComplexity int) int
@@ -165,6 +171,10 @@ type ComplexityRoot struct {
 		Asset func(childComplexity int) int
 	}
 
+	CreateComponentPayload struct {
+		Component func(childComplexity int) int
+	}
+
 	CreateDevicePayload struct {
 		Device func(childComplexity int) int
 	}
@@ -217,8 +227,14 @@ type ComplexityRoot struct {
 		DeletedID func(childComplexity int) int
 	}
 
+	DeleteComponentPayload struct {
+		DeletedComponents func(childComplexity int) int
+		DeletedID         func(childComplexity int) int
+	}
+
 	DeleteDevicePayload struct {
-		DeletedID func(childComplexity int) int
+		DeletedComponents func(childComplexity int) int
+		DeletedID         func(childComplexity int) int
 	}
 
 	DeleteGroupPayload struct {
@@ -260,10 +276,16 @@ type ComplexityRoot struct {
 		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) int
 		AttributesNamed   func(childComplexity int, names []string) int
 		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
+		ComponentName     func(childComplexity int) int
+		ComponentOf       func(childComplexity int) int
+		Components        func(childComplexity int) int
+		Connected         func(childComplexity int) int
 		CreatedAt         func(childComplexity int) int
 		Description       func(childComplexity int) int
+		ExternalReference func(childComplexity int) int
 		Groups            func(childComplexity int, relation *string) int
 		ID                func(childComplexity int) int
+		ImageURL          func(childComplexity int) int
 		Links             func(childComplexity int, open bool) int
 		Live              func(childComplexity int) int
 		Measurements      func(childComplexity int, measure string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) int
@@ -271,7 +293,8 @@ type ComplexityRoot struct {
 		PolicyExplanation func(childComplexity int, policy string) int
 		PolicyReferences  func(childComplexity int, typeArg *string) int
 		Reference         func(childComplexity int) int
-		Relations         func(childComplexity int, name *string, direction *registry.Direction) int
+		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
 		Samples           func(childComplexity int, measure string, from time.Time, to time.Time, limit int) int
 		Series            func(childComplexity int) int
 		State             func(childComplexity int) int
@@ -321,7 +344,8 @@ type ComplexityRoot struct {
 		Policies          func(childComplexity int, typeArg *string) int
 		PolicyExplanation func(childComplexity int, policy string) int
 		PolicyReferences  func(childComplexity int, typeArg *string) int
-		Relations         func(childComplexity int, name *string, direction *registry.Direction) int
+		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
 		Template          func(childComplexity int) int
 		UpdatedAt         func(childComplexity int) int
 		Version           func(childComplexity int) int
@@ -423,6 +447,7 @@ type ComplexityRoot struct {
 	Mutation struct {
 		CreateAsset       func(childComplexity int, input CreateAssetInput) int
 		CreateAssets      func(childComplexity int, input CreateAssetsInput) int
+		CreateComponent   func(childComplexity int, input CreateComponentInput) int
 		CreateDevice      func(childComplexity int, input CreateDeviceInput) int
 		CreateDevices     func(childComplexity int, input CreateDevicesInput) int
 		CreateGroup       func(childComplexity int, input CreateGroupInput) int
@@ -433,6 +458,7 @@ type ComplexityRoot struct {
 		CreateTemplate    func(childComplexity int, input CreateTemplateInput) int
 		DeleteAsset       func(childComplexity int, input DeleteAssetInput) int
 		DeleteAssets      func(childComplexity int, input DeleteAssetsInput) int
+		DeleteComponent   func(childComplexity int, input DeleteComponentInput) int
 		DeleteDevice      func(childComplexity int, input DeleteDeviceInput) int
 		DeleteDevices     func(childComplexity int, input DeleteDevicesInput) int
 		DeleteGroup       func(childComplexity int, input DeleteGroupInput) int
@@ -449,6 +475,7 @@ type ComplexityRoot struct {
 		Relate            func(childComplexity int, input RelateInput) int
 		UnlinkDevice      func(childComplexity int, input UnlinkDeviceInput) int
 		Unrelate          func(childComplexity int, input UnrelateInput) int
+		UnrelateAll       func(childComplexity int, input UnrelateAllInput) int
 		UpdateAsset       func(childComplexity int, input UpdateAssetInput) int
 		UpdateAssets      func(childComplexity int, input UpdateAssetsInput) int
 		UpdateDevice      func(childComplexity int, input UpdateDeviceInput) int
@@ -546,11 +573,11 @@ type ComplexityRoot struct {
 
 	Query struct {
 		Asset             func(childComplexity int, reference string, asOf *time.Time) int
-		Assets            func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
+		Assets            func(childComplexity int, references []string, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Changes           func(childComplexity int, kinds []registry.ObjectKind, object *registry.ID, key *string, actor *registry.ID, under *string, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		DeadLetters       func(childComplexity int, reason *registry.DeadLetterReason, first *int, after *string, last *int, before *string) int
 		Device            func(childComplexity int, reference string, asOf *time.Time) int
-		Devices           func(childComplexity int, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
+		Devices           func(childComplexity int, references []string, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Group             func(childComplexity int, path string, asOf *time.Time) int
 		Groups            func(childComplexity int, under *string, template *string, paths []string, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		InheritedPolicies func(childComplexity int, groups []string, typeArg *string, asOf *time.Time) int
@@ -602,9 +629,25 @@ type ComplexityRoot struct {
 	}
 
 	RelatePayload struct {
+		Changed   func(childComplexity int) int
 		From      func(childComplexity int) int
 		Rehearsal func(childComplexity int) int
 		To        func(childComplexity int) int
+	}
+
+	RelatedConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	RelatedEdge struct {
+		Cursor    func(childComplexity int) int
+		Direction func(childComplexity int) int
+		Inherits  func(childComplexity int) int
+		Name      func(childComplexity int) int
+		Node      func(childComplexity int) int
 	}
 
 	Relation struct {
@@ -743,7 +786,12 @@ type ComplexityRoot struct {
 		Link func(childComplexity int) int
 	}
 
+	UnrelateAllPayload struct {
+		Ended func(childComplexity int) int
+	}
+
 	UnrelatePayload struct {
+		Changed   func(childComplexity int) int
 		From      func(childComplexity int) int
 		Rehearsal func(childComplexity int) int
 		To        func(childComplexity int) int
@@ -921,6 +969,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Asset.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Asset.connected":
+		if e.ComplexityRoot.Asset.Connected == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Asset.Connected(childComplexity), true
 	case "Asset.createdAt":
 		if e.ComplexityRoot.Asset.CreatedAt == nil {
 			break
@@ -933,6 +987,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Asset.Description(childComplexity), true
+	case "Asset.externalReference":
+		if e.ComplexityRoot.Asset.ExternalReference == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Asset.ExternalReference(childComplexity), true
 	case "Asset.groups":
 		if e.ComplexityRoot.Asset.Groups == nil {
 			break
@@ -950,6 +1010,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Asset.ID(childComplexity), true
+	case "Asset.imageUrl":
+		if e.ComplexityRoot.Asset.ImageURL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Asset.ImageURL(childComplexity), true
 	case "Asset.links":
 		if e.ComplexityRoot.Asset.Links == nil {
 			break
@@ -978,6 +1044,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Asset.Measurements(childComplexity, args["measure"].(string), args["from"].(*time.Time), args["to"].(*time.Time), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Asset.partOf":
+		if e.ComplexityRoot.Asset.PartOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Asset.PartOf(childComplexity), true
+	case "Asset.parts":
+		if e.ComplexityRoot.Asset.Parts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Asset.Parts(childComplexity), true
 	case "Asset.policies":
 		if e.ComplexityRoot.Asset.Policies == nil {
 			break
@@ -1017,6 +1095,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Asset.Reference(childComplexity), true
+	case "Asset.related":
+		if e.ComplexityRoot.Asset.Related == nil {
+			break
+		}
+
+		args, err := ec.field_Asset_related_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Asset.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Asset.relations":
 		if e.ComplexityRoot.Asset.Relations == nil {
 			break
@@ -1027,7 +1116,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Asset.Relations(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction)), true
+		return e.ComplexityRoot.Asset.Relations(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string)), true
 	case "Asset.samples":
 		if e.ComplexityRoot.Asset.Samples == nil {
 			break
@@ -1307,6 +1396,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateAssetPayload.Asset(childComplexity), true
 
+	case "CreateComponentPayload.component":
+		if e.ComplexityRoot.CreateComponentPayload.Component == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateComponentPayload.Component(childComplexity), true
+
 	case "CreateDevicePayload.device":
 		if e.ComplexityRoot.CreateDevicePayload.Device == nil {
 			break
@@ -1449,6 +1545,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeleteAssetPayload.DeletedID(childComplexity), true
 
+	case "DeleteComponentPayload.deletedComponents":
+		if e.ComplexityRoot.DeleteComponentPayload.DeletedComponents == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteComponentPayload.DeletedComponents(childComplexity), true
+	case "DeleteComponentPayload.deletedId":
+		if e.ComplexityRoot.DeleteComponentPayload.DeletedID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteComponentPayload.DeletedID(childComplexity), true
+
+	case "DeleteDevicePayload.deletedComponents":
+		if e.ComplexityRoot.DeleteDevicePayload.DeletedComponents == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteDevicePayload.DeletedComponents(childComplexity), true
 	case "DeleteDevicePayload.deletedId":
 		if e.ComplexityRoot.DeleteDevicePayload.DeletedID == nil {
 			break
@@ -1580,6 +1695,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Device.componentName":
+		if e.ComplexityRoot.Device.ComponentName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.ComponentName(childComplexity), true
+	case "Device.componentOf":
+		if e.ComplexityRoot.Device.ComponentOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.ComponentOf(childComplexity), true
+	case "Device.components":
+		if e.ComplexityRoot.Device.Components == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.Components(childComplexity), true
+	case "Device.connected":
+		if e.ComplexityRoot.Device.Connected == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.Connected(childComplexity), true
 	case "Device.createdAt":
 		if e.ComplexityRoot.Device.CreatedAt == nil {
 			break
@@ -1592,6 +1731,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Description(childComplexity), true
+	case "Device.externalReference":
+		if e.ComplexityRoot.Device.ExternalReference == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.ExternalReference(childComplexity), true
 	case "Device.groups":
 		if e.ComplexityRoot.Device.Groups == nil {
 			break
@@ -1609,6 +1754,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.ID(childComplexity), true
+	case "Device.imageUrl":
+		if e.ComplexityRoot.Device.ImageURL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.ImageURL(childComplexity), true
 	case "Device.links":
 		if e.ComplexityRoot.Device.Links == nil {
 			break
@@ -1676,6 +1827,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Reference(childComplexity), true
+	case "Device.related":
+		if e.ComplexityRoot.Device.Related == nil {
+			break
+		}
+
+		args, err := ec.field_Device_related_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Device.relations":
 		if e.ComplexityRoot.Device.Relations == nil {
 			break
@@ -1686,7 +1848,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Device.Relations(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction)), true
+		return e.ComplexityRoot.Device.Relations(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string)), true
 	case "Device.samples":
 		if e.ComplexityRoot.Device.Samples == nil {
 			break
@@ -1936,6 +2098,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Group.PolicyReferences(childComplexity, args["type"].(*string)), true
+	case "Group.related":
+		if e.ComplexityRoot.Group.Related == nil {
+			break
+		}
+
+		args, err := ec.field_Group_related_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Group.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Group.relations":
 		if e.ComplexityRoot.Group.Relations == nil {
 			break
@@ -1946,7 +2119,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Group.Relations(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction)), true
+		return e.ComplexityRoot.Group.Relations(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string)), true
 	case "Group.template":
 		if e.ComplexityRoot.Group.Template == nil {
 			break
@@ -2291,6 +2464,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateAssets(childComplexity, args["input"].(CreateAssetsInput)), true
+	case "Mutation.createComponent":
+		if e.ComplexityRoot.Mutation.CreateComponent == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createComponent_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateComponent(childComplexity, args["input"].(CreateComponentInput)), true
 	case "Mutation.createDevice":
 		if e.ComplexityRoot.Mutation.CreateDevice == nil {
 			break
@@ -2401,6 +2585,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteAssets(childComplexity, args["input"].(DeleteAssetsInput)), true
+	case "Mutation.deleteComponent":
+		if e.ComplexityRoot.Mutation.DeleteComponent == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteComponent_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteComponent(childComplexity, args["input"].(DeleteComponentInput)), true
 	case "Mutation.deleteDevice":
 		if e.ComplexityRoot.Mutation.DeleteDevice == nil {
 			break
@@ -2577,6 +2772,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Unrelate(childComplexity, args["input"].(UnrelateInput)), true
+	case "Mutation.unrelateAll":
+		if e.ComplexityRoot.Mutation.UnrelateAll == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_unrelateAll_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UnrelateAll(childComplexity, args["input"].(UnrelateAllInput)), true
 	case "Mutation.updateAsset":
 		if e.ComplexityRoot.Mutation.UpdateAsset == nil {
 			break
@@ -3025,7 +3231,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Assets(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
+		return e.ComplexityRoot.Query.Assets(childComplexity, args["references"].([]string), args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
 	case "Query.changes":
 		if e.ComplexityRoot.Query.Changes == nil {
 			break
@@ -3069,7 +3275,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Devices(childComplexity, args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
+		return e.ComplexityRoot.Query.Devices(childComplexity, args["references"].([]string), args["under"].(*string), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
 	case "Query.group":
 		if e.ComplexityRoot.Query.Group == nil {
 			break
@@ -3355,6 +3561,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RehearsedEffectEdge.Node(childComplexity), true
 
+	case "RelatePayload.changed":
+		if e.ComplexityRoot.RelatePayload.Changed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RelatePayload.Changed(childComplexity), true
 	case "RelatePayload.from":
 		if e.ComplexityRoot.RelatePayload.From == nil {
 			break
@@ -3373,6 +3585,62 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RelatePayload.To(childComplexity), true
+
+	case "RelatedConnection.edges":
+		if e.ComplexityRoot.RelatedConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RelatedConnection.Edges(childComplexity), true
+	case "RelatedConnection.nodes":
+		if e.ComplexityRoot.RelatedConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RelatedConnection.Nodes(childComplexity), true
+	case "RelatedConnection.pageInfo":
+		if e.ComplexityRoot.RelatedConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RelatedConnection.PageInfo(childComplexity), true
+	case "RelatedConnection.totalCount":
+		if e.ComplexityRoot.RelatedConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RelatedConnection.TotalCount(childComplexity), true
+
+	case "RelatedEdge.cursor":
+		if e.ComplexityRoot.RelatedEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RelatedEdge.Cursor(childComplexity), true
+	case "RelatedEdge.direction":
+		if e.ComplexityRoot.RelatedEdge.Direction == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RelatedEdge.Direction(childComplexity), true
+	case "RelatedEdge.inherits":
+		if e.ComplexityRoot.RelatedEdge.Inherits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RelatedEdge.Inherits(childComplexity), true
+	case "RelatedEdge.name":
+		if e.ComplexityRoot.RelatedEdge.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RelatedEdge.Name(childComplexity), true
+	case "RelatedEdge.node":
+		if e.ComplexityRoot.RelatedEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RelatedEdge.Node(childComplexity), true
 
 	case "Relation.direction":
 		if e.ComplexityRoot.Relation.Direction == nil {
@@ -3892,6 +4160,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UnlinkDevicePayload.Link(childComplexity), true
 
+	case "UnrelateAllPayload.ended":
+		if e.ComplexityRoot.UnrelateAllPayload.Ended == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnrelateAllPayload.Ended(childComplexity), true
+
+	case "UnrelatePayload.changed":
+		if e.ComplexityRoot.UnrelatePayload.Changed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnrelatePayload.Changed(childComplexity), true
 	case "UnrelatePayload.from":
 		if e.ComplexityRoot.UnrelatePayload.From == nil {
 			break
@@ -4018,8 +4299,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
+		ec.unmarshalInputComponentInput,
 		ec.unmarshalInputCreateAssetInput,
 		ec.unmarshalInputCreateAssetsInput,
+		ec.unmarshalInputCreateComponentInput,
 		ec.unmarshalInputCreateDeviceInput,
 		ec.unmarshalInputCreateDevicesInput,
 		ec.unmarshalInputCreateGroupInput,
@@ -4030,6 +4313,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateTemplateInput,
 		ec.unmarshalInputDeleteAssetInput,
 		ec.unmarshalInputDeleteAssetsInput,
+		ec.unmarshalInputDeleteComponentInput,
 		ec.unmarshalInputDeleteDeviceInput,
 		ec.unmarshalInputDeleteDevicesInput,
 		ec.unmarshalInputDeleteGroupInput,
@@ -4051,9 +4335,12 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputReadingInput,
 		ec.unmarshalInputRecordReadingsInput,
 		ec.unmarshalInputRelateInput,
+		ec.unmarshalInputRelationPatchInput,
 		ec.unmarshalInputRelationRuleInput,
+		ec.unmarshalInputRelationSetInput,
 		ec.unmarshalInputRelationsInput,
 		ec.unmarshalInputUnlinkDeviceInput,
+		ec.unmarshalInputUnrelateAllInput,
 		ec.unmarshalInputUnrelateInput,
 		ec.unmarshalInputUpdateAssetInput,
 		ec.unmarshalInputUpdateAssetsInput,
@@ -4166,6 +4453,8 @@ var sources = []*ast.Source{
   ): Asset
   """The account's assets, by reference."""
   assets(
+    """Only the assets of these references, at most 1,000; unknown ones are left out. Not together with other arguments that narrow."""
+    references: [String!]
     """Only assets in the sub-tree of this group, itself included."""
     under: String
     """Only assets of this template."""
@@ -4235,6 +4524,12 @@ type Asset implements Node & Twin {
   description: String
   """Where the asset is in its life cycle."""
   state: State!
+  """The asset's name in another system: a URI, an ARN, a serial number."""
+  externalReference: String
+  """Where a picture is."""
+  imageUrl: String
+  """Whether it is connected; null where nobody said."""
+  connected: Boolean
   """The asset's template."""
   template: Template!
   """The attributes, as the template has them."""
@@ -4242,18 +4537,47 @@ type Asset implements Node & Twin {
     """Only these; one that is not set is left out."""
     names: [String!]
   ): JSONObject!
-  """The relations to and from other objects."""
+  """The relations to and from other objects: all of them, up to 10,000; beyond that ask ` + "`" + `related` + "`" + `."""
   relations(
     """Only relations of this name."""
     name: String
     """Only relations that go this way."""
     direction: Direction
+    """Only relations with groups, with devices or with assets."""
+    kind: Kind
+    """Only relations with objects of this template."""
+    template: String
   ): [Relation!]!
+  """The relations to and from other objects, page by page: by name, direction, kind and key of the other object."""
+  related(
+    """Only relations of this name."""
+    name: String
+    """Only relations that go this way."""
+    direction: Direction
+    """Only relations with groups, with devices or with assets."""
+    kind: Kind
+    """Only relations with objects of this template."""
+    template: String
+    """Only relations with devices and assets in this state."""
+    state: State
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): RelatedConnection!
   """The groups that the asset is a member of."""
   groups(
     """Only by this relation."""
     relation: String
   ): [Group!]!
+  """The asset that this one is a part of; null if it is of none."""
+  partOf: Asset
+  """The assets that are parts of this one, by reference. They have its memberships as well."""
+  parts: [Asset!]!
   """The links between devices and the asset, newest first, ended ones included."""
   links(
     """Only links that hold now."""
@@ -4382,6 +4706,14 @@ input CreateAssetInput {
   attributes: JSONObject
   """Relations to other objects."""
   relations: [RelationsInput!]
+  """The asset's name in another system: a URI, an ARN, a serial number."""
+  externalReference: String
+  """Where a picture is."""
+  imageUrl: String
+  """Whether it is connected; null where nobody said."""
+  connected: Boolean
+  """The reference of the asset that this one is a part of."""
+  partOf: String
 }
 
 """What ` + "`" + `createAsset` + "`" + ` made."""
@@ -4408,6 +4740,16 @@ input UpdateAssetInput {
   profileMode: ProfileMode! = FILL_UNSET
   """Attributes to set; null clears one, absent ones stay."""
   attributes: JSONObject
+  """The asset's name in another system: a URI, an ARN, a serial number; null clears it."""
+  externalReference: String
+  """Where a picture is; null clears it."""
+  imageUrl: String
+  """Whether it is connected; null says that nobody knows."""
+  connected: Boolean
+  """Relations to make and to end."""
+  relations: RelationPatchInput
+  """The reference of the asset to be a part of; null for none."""
+  partOf: String
   """Refuse with CONFLICT if the asset has another version."""
   ifVersion: Int
 }
@@ -4661,6 +5003,80 @@ extend type Subscription {
   ): Change!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/component.graphqls", Input: `extend type Mutation {
+  """
+  Makes a component of a device: a device of its own, whose reference is the device's, a slash and its name. It has the
+  memberships of the device as well as its own, and goes with it.
+  """
+  createComponent(
+    """What to make."""
+    input: CreateComponentInput!
+  ): CreateComponentPayload!
+  """Deletes a component with its relations, and the components that it has itself."""
+  deleteComponent(
+    """What to delete."""
+    input: DeleteComponentInput!
+  ): DeleteComponentPayload!
+}
+
+"""What a component is made from, with its device."""
+input ComponentInput {
+  """The component's name, unique in its device: 1 to 128 characters, no ` + "`" + `/` + "`" + `."""
+  name: String!
+  """What the component is, in words."""
+  description: String
+  """Where the component is in its life cycle."""
+  state: State! = ACTIVE
+  """The name of a published template that the device's template allows for components; ` + "`" + `open` + "`" + ` if absent."""
+  template: String
+  """The attributes, as the template has them."""
+  attributes: JSONObject
+  """Relations to other objects."""
+  relations: [RelationsInput!]
+  """The component's name in another system: a URI, an ARN, a serial number."""
+  externalReference: String
+  """Where a picture is."""
+  imageUrl: String
+  """Whether it is connected; null where nobody said."""
+  connected: Boolean
+  """Components of the component."""
+  components: [ComponentInput!]
+}
+
+"""What a component is made from. Name the device by ` + "`" + `deviceId` + "`" + ` or by ` + "`" + `device` + "`" + `."""
+input CreateComponentInput {
+  """The device's reference."""
+  device: String
+  """The device's id."""
+  deviceId: ID
+  """The component."""
+  component: ComponentInput!
+}
+
+"""What ` + "`" + `createComponent` + "`" + ` made."""
+type CreateComponentPayload {
+  """The new component."""
+  component: Device!
+}
+
+"""Which component to delete. Name it by ` + "`" + `id` + "`" + `, or by ` + "`" + `device` + "`" + ` and ` + "`" + `name` + "`" + `."""
+input DeleteComponentInput {
+  """The component's id."""
+  id: ID
+  """The reference of the component's device."""
+  device: String
+  """The component's name."""
+  name: String
+}
+
+"""What ` + "`" + `deleteComponent` + "`" + ` did."""
+type DeleteComponentPayload {
+  """The id of what was deleted."""
+  deletedId: ID!
+  """How many components went with the component."""
+  deletedComponents: Int!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/device.graphqls", Input: `extend type Query {
   """A device by its reference."""
   device(
@@ -4671,6 +5087,8 @@ extend type Subscription {
   ): Device
   """The account's devices, by reference."""
   devices(
+    """Only the devices of these references, at most 1,000; unknown ones are left out. Not together with other arguments that narrow."""
+    references: [String!]
     """Only devices in the sub-tree of this group, itself included."""
     under: String
     """Only devices of this template."""
@@ -4705,7 +5123,7 @@ extend type Mutation {
     """What to change."""
     input: UpdateDeviceInput!
   ): UpdateDevicePayload!
-  """Deletes a device with its relations. What it measured stays with the assets it was linked to."""
+  """Deletes a device with its relations and its components. What they measured stays with the assets they were linked to."""
   deleteDevice(
     """What to delete."""
     input: DeleteDeviceInput!
@@ -4740,6 +5158,12 @@ type Device implements Node & Twin {
   description: String
   """Where the device is in its life cycle."""
   state: State!
+  """The device's name in another system: a URI, an ARN, a serial number."""
+  externalReference: String
+  """Where a picture is."""
+  imageUrl: String
+  """Whether it is connected; null where nobody said."""
+  connected: Boolean
   """The device's template."""
   template: Template!
   """The attributes, as the template has them."""
@@ -4747,18 +5171,49 @@ type Device implements Node & Twin {
     """Only these; one that is not set is left out."""
     names: [String!]
   ): JSONObject!
-  """The relations to and from other objects."""
+  """The relations to and from other objects: all of them, up to 10,000; beyond that ask ` + "`" + `related` + "`" + `."""
   relations(
     """Only relations of this name."""
     name: String
     """Only relations that go this way."""
     direction: Direction
+    """Only relations with groups, with devices or with assets."""
+    kind: Kind
+    """Only relations with objects of this template."""
+    template: String
   ): [Relation!]!
+  """The relations to and from other objects, page by page: by name, direction, kind and key of the other object."""
+  related(
+    """Only relations of this name."""
+    name: String
+    """Only relations that go this way."""
+    direction: Direction
+    """Only relations with groups, with devices or with assets."""
+    kind: Kind
+    """Only relations with objects of this template."""
+    template: String
+    """Only relations with devices and assets in this state."""
+    state: State
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): RelatedConnection!
   """The groups that the device is a member of."""
   groups(
     """Only by this relation."""
     relation: String
   ): [Group!]!
+  """The device that this one is a component of; null if it is none."""
+  componentOf: Device
+  """The device's name in the device that it is a component of; null if it is none."""
+  componentName: String
+  """The components, by reference. They have the memberships of the device as well."""
+  components: [Device!]!
   """The links between the device and assets, newest first, ended ones included."""
   links(
     """Only links that hold now."""
@@ -4887,6 +5342,14 @@ input CreateDeviceInput {
   attributes: JSONObject
   """Relations to other objects."""
   relations: [RelationsInput!]
+  """The device's name in another system: a URI, an ARN, a serial number."""
+  externalReference: String
+  """Where a picture is."""
+  imageUrl: String
+  """Whether it is connected; null where nobody said."""
+  connected: Boolean
+  """Components to make with the device: all of it is made, or nothing."""
+  components: [ComponentInput!]
 }
 
 """What ` + "`" + `createDevice` + "`" + ` made."""
@@ -4913,6 +5376,14 @@ input UpdateDeviceInput {
   profileMode: ProfileMode! = FILL_UNSET
   """Attributes to set; null clears one, absent ones stay."""
   attributes: JSONObject
+  """The device's name in another system: a URI, an ARN, a serial number; null clears it."""
+  externalReference: String
+  """Where a picture is; null clears it."""
+  imageUrl: String
+  """Whether it is connected; null says that nobody knows."""
+  connected: Boolean
+  """Relations to make and to end."""
+  relations: RelationPatchInput
   """Refuse with CONFLICT if the device has another version."""
   ifVersion: Int
 }
@@ -4935,6 +5406,8 @@ input DeleteDeviceInput {
 type DeleteDevicePayload {
   """The id of what was deleted."""
   deletedId: ID!
+  """How many components went with the device."""
+  deletedComponents: Int!
 }
 
 """Many devices to make."""
@@ -5092,13 +5565,38 @@ type Group implements Node {
     """Only these; one that is not set is left out."""
     names: [String!]
   ): JSONObject!
-  """The relations to and from other objects."""
+  """The relations to and from other objects: all of them, up to 10,000; beyond that ask ` + "`" + `related` + "`" + `."""
   relations(
     """Only relations of this name."""
     name: String
     """Only relations that go this way."""
     direction: Direction
+    """Only relations with groups, with devices or with assets."""
+    kind: Kind
+    """Only relations with objects of this template."""
+    template: String
   ): [Relation!]!
+  """The relations to and from other objects, page by page: by name, direction, kind and key of the other object."""
+  related(
+    """Only relations of this name."""
+    name: String
+    """Only relations that go this way."""
+    direction: Direction
+    """Only relations with groups, with devices or with assets."""
+    kind: Kind
+    """Only relations with objects of this template."""
+    template: String
+    """Only relations with devices and assets in this state."""
+    state: State
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): RelatedConnection!
   """The policies that the group inherits, most specific first."""
   policies(
     """Only policies of this type."""
@@ -5209,6 +5707,8 @@ input UpdateGroupInput {
   profileMode: ProfileMode! = FILL_UNSET
   """Attributes to set; null clears one, absent ones stay."""
   attributes: JSONObject
+  """Relations to make and to end."""
+  relations: RelationPatchInput
   """Refuse with CONFLICT if the group has another version."""
   ifVersion: Int
 }
@@ -6040,11 +6540,16 @@ type RehearsedEffectEdge {
     """What to relate."""
     input: RelateInput!
   ): RelatePayload!
-  """Ends a relation."""
+  """Ends a relation. Ending one that is not there changes nothing."""
   unrelate(
     """What to end."""
     input: UnrelateInput!
   ): UnrelatePayload!
+  """Ends relations of an object: all, or those of a name, a direction, a kind. Beyond 5,000 they end in several transactions."""
+  unrelateAll(
+    """What to end."""
+    input: UnrelateAllInput!
+  ): UnrelateAllPayload!
 }
 
 """What a relation can lead to."""
@@ -6062,16 +6567,67 @@ type Relation {
   other: Related!
 }
 
-"""The objects that one relation leads to, by their keys."""
+"""The objects that one relation leads to, or comes from, by their keys."""
 input RelationsInput {
   """The relation's name."""
   name: String!
+  """` + "`" + `OUT` + "`" + ` leads to the objects, ` + "`" + `IN` + "`" + ` comes from them."""
+  direction: Direction! = OUT
   """Paths of groups."""
   groups: [String!]
   """References of devices."""
   devices: [String!]
   """References of assets."""
   assets: [String!]
+}
+
+"""
+What to change of an object's relations. What is there already, or not there to be ended, stays as it is; every unknown object and
+every relation that no template declares is told at once.
+"""
+input RelationPatchInput {
+  """Ends all relations of a direction and a kind but those that are listed, and makes these."""
+  replace: [RelationSetInput!]
+  """Relations to make."""
+  add: [RelationsInput!]
+  """Relations to end."""
+  remove: [RelationsInput!]
+}
+
+"""All that an object's relations of one direction, with objects of one kind, are to be."""
+input RelationSetInput {
+  """` + "`" + `OUT` + "`" + ` for relations that lead away from the object, ` + "`" + `IN` + "`" + ` for those that come in."""
+  direction: Direction! = OUT
+  """The kind of the objects at the other end."""
+  kind: Kind!
+  """The relations; none ends all. Their own ` + "`" + `direction` + "`" + ` does not matter."""
+  relations: [RelationsInput!]!
+}
+
+"""A page of relations."""
+type RelatedConnection {
+  """The relations with their cursors."""
+  edges: [RelatedEdge!]!
+  """The objects at the other ends; one that is related twice is there twice."""
+  nodes: [Related!]!
+  """Where the page lies."""
+  pageInfo: PageInfo!
+  """How many there are in the whole list."""
+  totalCount: Int!
+}
+
+"""One relation in a page."""
+type RelatedEdge {
+  """Where the relation lies in the list."""
+  cursor: String!
+  """The object at the other end."""
+  node: Related!
+  """The relation's name."""
+  name: String!
+  """Whether it leads to the other object or comes from it."""
+  direction: Direction!
+  """Whether it is a membership where it leads to a group."""
+  inherits: Boolean!
 }
 
 """What to relate."""
@@ -6096,6 +6652,8 @@ type RelatePayload {
   to: Related
   """What the change would do; null unless it was only rehearsed."""
   rehearsal: Rehearsal
+  """Whether the relation is new; false if it was there already, or if it was only rehearsed."""
+  changed: Boolean!
 }
 
 """Which relation to end."""
@@ -6120,6 +6678,26 @@ type UnrelatePayload {
   to: Related
   """What the change would do; null unless it was only rehearsed."""
   rehearsal: Rehearsal
+  """Whether a relation ended; false if there was none, or if the end was only rehearsed."""
+  changed: Boolean!
+}
+
+"""Which relations to end."""
+input UnrelateAllInput {
+  """The object whose relations end."""
+  from: ObjectRef!
+  """Only relations of this name."""
+  relation: String
+  """Only relations that go this way, seen from the object."""
+  direction: Direction
+  """Only relations with objects of this kind."""
+  kind: Kind
+}
+
+"""What ` + "`" + `unrelateAll` + "`" + ` did."""
+type UnrelateAllPayload {
+  """How many relations ended."""
+  ended: Int!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/scalars.graphqls", Input: `"""A moment in UTC: RFC 3339 with milliseconds, such as ` + "`" + `2026-03-29T01:00:00.000Z` + "`" + `."""
@@ -6858,6 +7436,12 @@ interface Twin implements Node {
   description: String
   """Where the twin is in its life cycle."""
   state: State!
+  """The twin's name in another system: a URI, an ARN, a serial number."""
+  externalReference: String
+  """Where a picture is."""
+  imageUrl: String
+  """Whether it is connected; null where nobody said."""
+  connected: Boolean
   """The twin's template."""
   template: Template!
   """The attributes, as the template has them."""
@@ -6865,13 +7449,38 @@ interface Twin implements Node {
     """Only these; one that is not set is left out."""
     names: [String!]
   ): JSONObject!
-  """The relations to and from other objects."""
+  """The relations to and from other objects: all of them, up to 10,000; beyond that ask ` + "`" + `related` + "`" + `."""
   relations(
     """Only relations of this name."""
     name: String
     """Only relations that go this way."""
     direction: Direction
+    """Only relations with groups, with devices or with assets."""
+    kind: Kind
+    """Only relations with objects of this template."""
+    template: String
   ): [Relation!]!
+  """The relations to and from other objects, page by page: by name, direction, kind and key of the other object."""
+  related(
+    """Only relations of this name."""
+    name: String
+    """Only relations that go this way."""
+    direction: Direction
+    """Only relations with groups, with devices or with assets."""
+    kind: Kind
+    """Only relations with objects of this template."""
+    template: String
+    """Only relations with devices and assets in this state."""
+    state: State
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): RelatedConnection!
   """The groups that the twin is a member of."""
   groups(
     """Only by this relation."""
@@ -7153,14 +7762,26 @@ func (ec *executionContext) childFields_Asset(ctx context.Context, field graphql
 		return ec.fieldContext_Asset_description(ctx, field)
 	case "state":
 		return ec.fieldContext_Asset_state(ctx, field)
+	case "externalReference":
+		return ec.fieldContext_Asset_externalReference(ctx, field)
+	case "imageUrl":
+		return ec.fieldContext_Asset_imageUrl(ctx, field)
+	case "connected":
+		return ec.fieldContext_Asset_connected(ctx, field)
 	case "template":
 		return ec.fieldContext_Asset_template(ctx, field)
 	case "attributes":
 		return ec.fieldContext_Asset_attributes(ctx, field)
 	case "relations":
 		return ec.fieldContext_Asset_relations(ctx, field)
+	case "related":
+		return ec.fieldContext_Asset_related(ctx, field)
 	case "groups":
 		return ec.fieldContext_Asset_groups(ctx, field)
+	case "partOf":
+		return ec.fieldContext_Asset_partOf(ctx, field)
+	case "parts":
+		return ec.fieldContext_Asset_parts(ctx, field)
 	case "links":
 		return ec.fieldContext_Asset_links(ctx, field)
 	case "policies":
@@ -7321,6 +7942,14 @@ func (ec *executionContext) childFields_CreateAssetPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type CreateAssetPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateComponentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "component":
+		return ec.fieldContext_CreateComponentPayload_component(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateComponentPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateDevicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "device":
@@ -7425,10 +8054,22 @@ func (ec *executionContext) childFields_DeleteAssetPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type DeleteAssetPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteComponentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteComponentPayload_deletedId(ctx, field)
+	case "deletedComponents":
+		return ec.fieldContext_DeleteComponentPayload_deletedComponents(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteComponentPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DeleteDevicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "deletedId":
 		return ec.fieldContext_DeleteDevicePayload_deletedId(ctx, field)
+	case "deletedComponents":
+		return ec.fieldContext_DeleteDevicePayload_deletedComponents(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteDevicePayload", field.Name)
 }
@@ -7513,14 +8154,28 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_description(ctx, field)
 	case "state":
 		return ec.fieldContext_Device_state(ctx, field)
+	case "externalReference":
+		return ec.fieldContext_Device_externalReference(ctx, field)
+	case "imageUrl":
+		return ec.fieldContext_Device_imageUrl(ctx, field)
+	case "connected":
+		return ec.fieldContext_Device_connected(ctx, field)
 	case "template":
 		return ec.fieldContext_Device_template(ctx, field)
 	case "attributes":
 		return ec.fieldContext_Device_attributes(ctx, field)
 	case "relations":
 		return ec.fieldContext_Device_relations(ctx, field)
+	case "related":
+		return ec.fieldContext_Device_related(ctx, field)
 	case "groups":
 		return ec.fieldContext_Device_groups(ctx, field)
+	case "componentOf":
+		return ec.fieldContext_Device_componentOf(ctx, field)
+	case "componentName":
+		return ec.fieldContext_Device_componentName(ctx, field)
+	case "components":
+		return ec.fieldContext_Device_components(ctx, field)
 	case "links":
 		return ec.fieldContext_Device_links(ctx, field)
 	case "policies":
@@ -7627,6 +8282,8 @@ func (ec *executionContext) childFields_Group(ctx context.Context, field graphql
 		return ec.fieldContext_Group_attributes(ctx, field)
 	case "relations":
 		return ec.fieldContext_Group_relations(ctx, field)
+	case "related":
+		return ec.fieldContext_Group_related(ctx, field)
 	case "policies":
 		return ec.fieldContext_Group_policies(ctx, field)
 	case "policyReferences":
@@ -8071,8 +8728,40 @@ func (ec *executionContext) childFields_RelatePayload(ctx context.Context, field
 		return ec.fieldContext_RelatePayload_to(ctx, field)
 	case "rehearsal":
 		return ec.fieldContext_RelatePayload_rehearsal(ctx, field)
+	case "changed":
+		return ec.fieldContext_RelatePayload_changed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RelatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RelatedConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_RelatedConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_RelatedConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_RelatedConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_RelatedConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RelatedConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_RelatedEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_RelatedEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_RelatedEdge_node(ctx, field)
+	case "name":
+		return ec.fieldContext_RelatedEdge_name(ctx, field)
+	case "direction":
+		return ec.fieldContext_RelatedEdge_direction(ctx, field)
+	case "inherits":
+		return ec.fieldContext_RelatedEdge_inherits(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RelatedEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_Relation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8337,6 +9026,14 @@ func (ec *executionContext) childFields_UnlinkDevicePayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type UnlinkDevicePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UnrelateAllPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "ended":
+		return ec.fieldContext_UnrelateAllPayload_ended(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnrelateAllPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UnrelatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "from":
@@ -8345,6 +9042,8 @@ func (ec *executionContext) childFields_UnrelatePayload(ctx context.Context, fie
 		return ec.fieldContext_UnrelatePayload_to(ctx, field)
 	case "rehearsal":
 		return ec.fieldContext_UnrelatePayload_rehearsal(ctx, field)
+	case "changed":
+		return ec.fieldContext_UnrelatePayload_changed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UnrelatePayload", field.Name)
 }

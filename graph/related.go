@@ -1,0 +1,233 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// RelatedFilter narrows the relations of an object. Empty fields do not.
+type RelatedFilter struct {
+	// Name is a relation's name.
+	Name      string
+	Direction registry.Direction
+	// Kind and Template are those of the object at the other end; the template is
+	// named, of whatever version. State leaves groups out.
+	Kind     registry.Kind
+	Template string
+	State    registry.State
+}
+
+// Check tells what is wrong with the filter.
+func (f RelatedFilter) Check() error {
+	if f.Name == "" {
+		return nil
+	}
+	if violation := registry.CheckRelationName("name", f.Name); violation != nil {
+		return registry.Invalid(*violation)
+	}
+	return nil
+}
+
+// match finds the relations r of x, with the objects n at their other ends and
+// the way that they go. Only a checked name gets into the text.
+func (f RelatedFilter) match() string {
+	labels, condition, relation := "Group|Device|Asset", "NOT type(r) IN $builtIn", ""
+	if f.Kind != "" {
+		labels = label(f.Kind)
+	}
+	if f.Name != "" {
+		relation, condition = ":"+relationType(f.Name), "true"
+	}
+	if f.Template != "" {
+		condition += " AND n.templateFold = $template"
+	}
+	if f.State != "" {
+		condition += " AND n.state = $state"
+	}
+	var ways []string
+	if f.Direction != registry.DirectionIn {
+		ways = append(ways, "MATCH (x)-[rTYPE]->(n:LABEL) WHERE "+condition+" RETURN r, n, 'out' AS way")
+	}
+	if f.Direction != registry.DirectionOut {
+		ways = append(ways, "MATCH (x)<-[rTYPE]-(n:LABEL) WHERE "+condition+" RETURN r, n, 'in' AS way")
+	}
+	return strings.NewReplacer("LABEL", labels, "TYPE", relation).Replace(strings.Join(ways, "\n\t\tUNION ALL\n\t\t"))
+}
+
+func (f RelatedFilter) params(id registry.ID) params {
+	return params{"id": string(id), "builtIn": builtInTypes, "template": Fold(f.Template), "state": string(f.State)}
+}
+
+// relatedFrom begins the queries about the relations of one object.
+const relatedFrom = `
+	MATCH (x:Entity {id: $id})
+	WHERE x.account = $account AND x:Group|Device|Asset
+	CALL (x) {
+		RELATIONS
+	}
+	WITH r, n, way, toLower(type(r)) + ' ' + way + CASE WHEN n:Group THEN ' 1 ' WHEN n:Device THEN ' 2 ' ELSE ' 3 ' END + n.keyFold AS key`
+
+const relatedItem = `{thing: THING, name: toLower(type(r)), way: way, inherits: coalesce(r.inherits, true)}`
+
+func (f RelatedFilter) page(page registry.PageRequest) query {
+	condition, direction := "key > $key", ""
+	switch {
+	case page.Backward && page.Key != "":
+		condition, direction = "key < $key", " DESC"
+	case page.Backward:
+		condition, direction = "true", " DESC"
+	}
+	return query{"related.page", strings.Replace(relatedFrom, "RELATIONS", f.match(), 1) + `
+	WHERE ` + condition + `
+	WITH r, n, way, key ORDER BY key` + direction + ` LIMIT $limit
+	RETURN collect(` + strings.Replace(relatedItem, "THING", thing("n"), 1) + `) AS items`}
+}
+
+func (f RelatedFilter) count() query {
+	return query{"related.count", strings.Replace(relatedFrom, "RELATIONS", f.match(), 1) + "\n\tRETURN count(key) AS n"}
+}
+
+// ending is the query that ends relations and says which.
+func (f RelatedFilter) ending() query {
+	return query{"relation.endAll", `
+	MATCH (x:Entity {id: $id})
+	WHERE x.account = $account AND x:Group|Device|Asset
+	CALL (x) {
+		` + f.match() + `
+	}
+	WITH DISTINCT r, n, way, startNode(r) AS a, endNode(r) AS b, toLower(type(r)) AS name, properties(r) AS had LIMIT $limit
+	CREATE (a)-[w:WAS_RELATED]->(b)
+	SET w = had, w.name = name, w.until = $until
+	DELETE r
+	RETURN collect({thing: ` + thing("n") + `, name: name, way: way}) AS items`}
+}
+
+// The texts without a name, for the plan test.
+var _ = func() bool {
+	for _, kind := range append([]registry.Kind{""}, registry.Kinds...) {
+		for _, direction := range []registry.Direction{"", registry.DirectionOut, registry.DirectionIn} {
+			f := RelatedFilter{Kind: kind, Direction: direction, Template: "t"}
+			for _, page := range []registry.PageRequest{{}, {Backward: true}, {Backward: true, Key: "k"}} {
+				named("related.page", f.page(page).text)
+			}
+			named("related.count", f.count().text)
+			named("relation.endAll", f.ending().text)
+		}
+	}
+	return true
+}()
+
+// RelatedEnd is a relation with the object at its other end.
+type RelatedEnd struct {
+	registry.Relation
+	Other registry.Related
+}
+
+// Key is the key that Related orders by.
+func (e RelatedEnd) Key() string {
+	number := map[registry.Kind]string{registry.KindGroup: " 1 ", registry.KindDevice: " 2 ", registry.KindAsset: " 3 "}
+	return e.Name + " " + Fold(string(e.Direction)) + number[e.OtherKind] + Fold(keyOf(e.Other))
+}
+
+func relatedEnd(f fields) RelatedEnd {
+	other := thingOf(f.nested("thing"))
+	if other == nil {
+		return RelatedEnd{}
+	}
+	direction := registry.DirectionOut
+	if f.text("way") == "in" {
+		direction = registry.DirectionIn
+	}
+	return RelatedEnd{registry.Relation{
+		Name: f.text("name"), Direction: direction, Inherits: f.boolean("inherits"), OtherID: other.NodeID(), OtherKind: kindOf(other),
+	}, other}
+}
+
+// Related returns a page of the relations of a group, a device or an asset, by
+// name, direction, kind and key of the object at the other end.
+func (s *Store) Related(ctx context.Context, scope registry.Scope, id registry.ID, f RelatedFilter, page registry.PageRequest) (registry.Page[RelatedEnd], error) {
+	if err := f.Check(); err != nil {
+		return registry.Page[RelatedEnd]{}, err
+	}
+	p := f.params(id)
+	p["key"], p["limit"] = page.Key, page.Size+1
+	items, _, err := one(ctx, s.reading(scope), f.page(page), p, func(row fields) []RelatedEnd {
+		maps := row.maps("items")
+		out := make([]RelatedEnd, len(maps))
+		for i, item := range maps {
+			out[i] = relatedEnd(item)
+		}
+		return out
+	})
+	if err != nil {
+		return registry.Page[RelatedEnd]{}, fmt.Errorf("related: %w", err)
+	}
+	return cut(items, page), nil
+}
+
+// CountRelated counts what Related lists.
+func (s *Store) CountRelated(ctx context.Context, scope registry.Scope, id registry.ID, f RelatedFilter) (int, error) {
+	if err := f.Check(); err != nil {
+		return 0, err
+	}
+	n, _, err := one(ctx, s.reading(scope), f.count(), f.params(id), counted)
+	if err != nil {
+		return 0, fmt.Errorf("count related: %w", err)
+	}
+	return n, nil
+}
+
+// endedAtOnce bounds the relations that one transaction of UnrelateAll ends.
+const endedAtOnce = 5000
+
+// UnrelateAll ends relations of an object and says how many. Beyond 5,000 they
+// end in several transactions, each of which stands.
+func (s *Store) UnrelateAll(ctx context.Context, scope registry.Scope, from registry.Ref, f RelatedFilter) (int, error) {
+	if err := f.Check(); err != nil {
+		return 0, err
+	}
+	for ended := 0; ; {
+		n := 0
+		err := change(ctx, s, scope, "relation.endAll", func(ctx context.Context, tx *transaction) (err error) {
+			n, err = s.endSome(ctx, tx, scope, from, f)
+			return err
+		})
+		if err != nil {
+			return ended, fmt.Errorf("unrelate all: %w", err)
+		}
+		if ended += n; n < endedAtOnce {
+			return ended, nil
+		}
+	}
+}
+
+func (s *Store) endSome(ctx context.Context, tx *transaction, scope registry.Scope, from registry.Ref, f RelatedFilter) (int, error) {
+	got, err := s.prepare(ctx, tx, scope, wanted{kind: registry.KindDevice, refs: []registry.Ref{from}})
+	if err != nil {
+		return 0, err
+	}
+	self, ok := got.target(from)
+	if !ok {
+		return 0, missing(from)
+	}
+	p := f.params(self.thing.NodeID())
+	p["limit"], p["until"] = endedAtOnce, tx.at.UnixMilli()
+	ended, _, err := one(ctx, tx, f.ending(), p, func(row fields) []edge {
+		var out []edge
+		for _, item := range row.maps("items") {
+			out = append(out, edge{name: item.text("name"), other: thingOf(item.nested("thing")), incoming: item.text("way") == "in"})
+		}
+		return out
+	})
+	for _, e := range ended {
+		p := e.pair(self.thing)
+		tx.recordRelation("unrelated", p.from, p.name, p.to)
+	}
+	return len(ended), err
+}
+
+// MaxRelations bounds the relations that are read of one object at once.
+const MaxRelations = 10_000

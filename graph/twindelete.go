@@ -1,0 +1,129 @@
+package graph
+
+import (
+	"context"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// doom says which twins are to be deleted, and collects what went with them.
+type doom struct {
+	kind registry.Kind
+	refs []registry.Ref
+	// onlyComponents spares devices that are components of none.
+	onlyComponents bool
+	// components are the ids of components that went with their devices.
+	components []registry.ID
+}
+
+// deleting is the batch that deletes twins of one kind.
+func (s *Store) deleting(scope registry.Scope, list string, d *doom) bulk {
+	var components []registry.ID
+	return bulk{
+		name: noun(d.kind) + ".delete", list: list, items: len(d.refs),
+		weight: func(int) int { return 0 },
+		work: func(ctx context.Context, tx *transaction, from, to int, out []outcome) error {
+			found, err := s.doomed(ctx, tx, scope, d.kind, d.refs[from:to])
+			if err != nil {
+				return err
+			}
+			if components, err = s.deletePart(ctx, tx, d, d.refs[from:to], found, out[from:to]); err != nil {
+				return err
+			}
+			part := components
+			tx.onCommit(func() { d.components = append(d.components, part...) })
+			return nil
+		},
+	}
+}
+
+// doomed is a twin that is to be deleted.
+type doomed struct {
+	twin     registry.Related
+	template *registry.Template
+	// devices are those whose partitions know of the twin.
+	devices []registry.ID
+	// components go with a device, nearest first.
+	components []doomed
+}
+
+// deletePart deletes twins and returns the ids of the components that went with
+// them.
+func (s *Store) deletePart(ctx context.Context, tx *transaction, d *doom, refs []registry.Ref, found map[string]doomed, out []outcome) ([]registry.ID, error) {
+	var ids, devices, components []registry.ID
+	gone := map[registry.ID]bool{}
+	remove := func(of doomed) bool {
+		id := of.twin.NodeID()
+		if gone[id] {
+			return false
+		}
+		gone[id] = true
+		ids, devices = append(ids, id), append(devices, of.devices...)
+		tx.recordDeletion(of.twin, of.template)
+		return true
+	}
+	for i, ref := range refs {
+		ref.Kind = d.kind
+		of, ok := found[refKey(ref)]
+		if device, is := of.twin.(*registry.Device); ok && d.onlyComponents && is {
+			ok = device.ComponentName != nil
+		}
+		if !ok {
+			out[i] = outcome{err: missing(ref)}
+			continue
+		}
+		// Components first: history then tells of no component without a device.
+		for j := len(of.components) - 1; j >= 0 && !gone[of.twin.NodeID()]; j-- {
+			if remove(of.components[j]) {
+				components = append(components, of.components[j].twin.NodeID())
+			}
+		}
+		if out[i] = (outcome{thing: of.twin}); !remove(of) {
+			out[i] = outcome{err: registry.Conflict("", "the request deletes this %s already", noun(d.kind))}
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	if len(devices) > 0 {
+		if err := s.raiseTopology(ctx, tx, devices...); err != nil {
+			return nil, err
+		}
+	}
+	if err := nothing(ctx, tx, twinOrphan, params{"ids": texts(ids)}); err != nil {
+		return nil, err
+	}
+	return components, tx.bury(ctx, ids...)
+}
+
+// doomed reads the twins that are to be deleted, by their refKey.
+func (s *Store) doomed(ctx context.Context, tx *transaction, scope registry.Scope, kind registry.Kind, refs []registry.Ref) (map[string]doomed, error) {
+	var keys, ids distinct
+	for _, ref := range refs {
+		if ref.ID != "" {
+			ids.add(string(ref.ID))
+		} else {
+			keys.add(Fold(ref.Key))
+		}
+	}
+	found, _, err := one(ctx, tx, twinDoomed[kind], params{"keys": keys.all(), "ids": ids.all()}, func(f fields) map[string]doomed {
+		out := map[string]doomed{}
+		for _, item := range f.maps("twins") {
+			twin, ref := thingOf(item.nested("thing")), registry.Ref{Kind: kind, Key: item.text("ref")}
+			if twin != nil && string(twin.NodeID()) == ref.Key {
+				ref = registry.Ref{ID: twin.NodeID()}
+			}
+			of := doomed{twin: twin, template: s.template(item.nested("template"), scope.Account).Template, devices: item.ids("devices")}
+			for _, c := range item.maps("components") {
+				if component := thingOf(c.nested("thing")); component != nil {
+					of.components = append(of.components, doomed{
+						twin: component, template: s.template(c.nested("template"), scope.Account).Template, devices: []registry.ID{component.NodeID()},
+					})
+				}
+			}
+			out[refKey(ref)] = of
+		}
+		return out
+	})
+	return found, err
+}
