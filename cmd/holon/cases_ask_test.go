@@ -217,7 +217,7 @@ func plain(value any) any {
 		if key, alone := value["key"]; alone && len(value) == 1 {
 			return key
 		}
-		if relations, is := value["relations"].([]any); is && (len(relations) == 0 || isRelation(relations[0])) {
+		if relations, is := value["relations"].([]any); is && value["properties"] == nil {
 			delete(value, "relations")
 			maps.Copy(value, relationsByKind(relations))
 		}
@@ -229,26 +229,33 @@ func plain(value any) any {
 	return value
 }
 
-func isRelation(value any) bool {
-	relation, is := value.(map[string]any)
-	return is && relation["other"] != nil
-}
-
+// relationsByKind takes the relations of an object, each with the object at the
+// other end, or of a profile, each with lists of keys.
 func relationsByKind(relations []any) map[string]any {
 	kinds := map[string]string{"Group": "groups", "Device": "devices", "Asset": "assets"}
 	all := map[string]any{"groups": map[string]any{}, "devices": map[string]any{}, "assets": map[string]any{}}
-	for _, r := range relations {
-		relation := r.(map[string]any)
-		other := relation["other"].(map[string]any)
-		ways := all[kinds[other["__typename"].(string)]].(map[string]any)
-		way := strings.ToLower(relation["direction"].(string))
+	add := func(kind string, relation map[string]any, others ...any) {
+		if len(others) == 0 {
+			return
+		}
+		ways, way, name := all[kind].(map[string]any), strings.ToLower(relation["direction"].(string)), relation["name"].(string)
 		if ways[way] == nil {
 			ways[way] = map[string]any{}
 		}
 		names := ways[way].(map[string]any)
-		name := relation["name"].(string)
 		keys, _ := names[name].([]any)
-		names[name] = append(keys, other["key"])
+		names[name] = append(keys, others...)
+	}
+	for _, r := range relations {
+		relation := r.(map[string]any)
+		if other, is := relation["other"].(map[string]any); is {
+			add(kinds[other["__typename"].(string)], relation, other["key"])
+			continue
+		}
+		for kind := range all {
+			keys, _ := relation[kind].([]any)
+			add(kind, relation, keys...)
+		}
 	}
 	for _, ways := range all {
 		for _, names := range ways.(map[string]any) {
