@@ -170,10 +170,18 @@ func TestProfileAtUpdate(t *testing.T) {
 	}
 	profile := text("std")
 	must(w.UpdateDevice(t.Context(), w.scope, device("fill"), registry.TwinPatch{Profile: profile}))
-	w.has("fill", map[string]any{"model": "m9", "colour": "plum", "serial": "SN1", "zoom": int64(4)}, "backup /s2")
+	w.has("fill", map[string]any{"model": "m9", "colour": "plum", "serial": "SN1", "zoom": int64(4)}, "backup /s2", "backup /s3", "linked_to /s1")
 	over := must(w.DeviceByReference(t.Context(), w.scope, "over", graph.Include{})).Twin.NodeID()
 	must(w.UpdateDevice(t.Context(), w.scope, registry.Ref{ID: over}, registry.TwinPatch{Profile: profile, ProfileMode: registry.ProfileOverwrite, Attributes: map[string]any{"zoom": 7}}))
-	w.has("over", map[string]any{"model": "m1", "colour": "plum", "serial": "SN1", "zoom": int64(7)}, "backup /s2")
+	w.has("over", map[string]any{"model": "m1", "colour": "plum", "serial": "SN1", "zoom": int64(7)}, "backup /s3", "linked_to /s1")
+	must(w.UpdateDevice(t.Context(), w.scope, device("over"), registry.TwinPatch{
+		Profile: profile, ProfileMode: registry.ProfileOverwrite, Relations: &registry.RelationPatch{Add: []registry.NewRelation{to("linked_to", "/s2")}},
+	}))
+	w.has("over", map[string]any{"model": "m1", "colour": "plum", "serial": "SN1", "zoom": int64(4)}, "backup /s3", "linked_to /s2")
+	must(w.UpdateDevice(t.Context(), w.scope, device("fill"), registry.TwinPatch{
+		Profile: profile, Relations: &registry.RelationPatch{Replace: []registry.RelationSet{{Direction: registry.DirectionOut, Kind: registry.KindGroup}}},
+	}))
+	w.has("fill", map[string]any{"model": "m9", "colour": "plum", "serial": "SN1", "zoom": int64(4)}, []string{}...)
 	for _, ref := range []registry.Ref{device("over"), {ID: over}} {
 		_, err := w.UpdateDevice(t.Context(), w.scope, ref, registry.TwinPatch{Profile: text("ghost")})
 		refused(t, err, registry.CodeNotFound, "ghost")

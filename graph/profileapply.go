@@ -118,6 +118,7 @@ func (s *Store) patchesWithProfiles(ctx context.Context, r runner, kind registry
 		for _, item := range f.maps("profiles") {
 			p := &out[item.integer("index")]
 			p.profile = profileOf(item.nested("node"))
+			p.patch.Relations = p.relations()
 		}
 		return struct{}{}
 	})
@@ -139,4 +140,49 @@ func (p *patchedThing) attributes(now registry.Attributes) registry.Attributes {
 		maps.Copy(now, upper)
 	}
 	return merge(now, p.patch.Attributes)
+}
+
+// relations are what the patch asks for and, of what it leaves open, what the
+// profile gives: added to what is there, or, if the profile overwrites, instead
+// of all that goes the same way to the same kind.
+func (p *patchedThing) relations() *registry.RelationPatch {
+	type way struct {
+		direction registry.Direction
+		kind      registry.Kind
+	}
+	var out registry.RelationPatch
+	if given := p.patch.Relations; given != nil {
+		out = registry.RelationPatch{Add: slices.Clone(given.Add), Remove: given.Remove, Replace: slices.Clone(given.Replace)}
+	}
+	replaced, sets := map[way]bool{}, map[way]int{}
+	for _, set := range out.Replace {
+		replaced[way{set.Direction, set.Kind}] = true
+	}
+	open := besides(p.profile, out.Add)
+	for _, relation := range p.profile.Relations {
+		r := relation.NewRelation()
+		named := slices.ContainsFunc(open, func(o registry.NewRelation) bool { return o.Name == r.Name && o.Direction == r.Direction })
+		for _, ref := range r.To {
+			w := way{r.Direction, ref.Kind}
+			if replaced[w] {
+				continue
+			}
+			one := registry.NewRelation{Name: r.Name, Direction: r.Direction, To: []registry.Ref{ref}}
+			if p.patch.ProfileMode != registry.ProfileOverwrite {
+				if named {
+					out.Add = append(out.Add, one)
+				}
+				continue
+			}
+			at, begun := sets[w]
+			if !begun {
+				at = len(out.Replace)
+				sets[w], out.Replace = at, append(out.Replace, registry.RelationSet{Direction: w.direction, Kind: w.kind})
+			}
+			if named {
+				out.Replace[at].Relations = append(out.Replace[at].Relations, one)
+			}
+		}
+	}
+	return &out
 }
