@@ -1,8 +1,10 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/holon-registry/holon/registry"
@@ -221,6 +223,9 @@ func (s *Store) endSome(ctx context.Context, tx *transaction, scope registry.Sco
 			out = append(out, edge{name: item.text("name"), other: thingOf(item.nested("thing")), incoming: item.text("way") == "in"})
 		}
 		return out
+	})
+	slices.SortFunc(ended, func(a, b edge) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), strings.Compare(Fold(keyOf(a.other)), Fold(keyOf(b.other))))
 	})
 	for _, e := range ended {
 		p := e.pair(self.thing)

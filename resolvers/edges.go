@@ -91,7 +91,7 @@ func notOfThePast(what string) error {
 }
 
 func relatedFilter(name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State) graph.RelatedFilter {
-	f := graph.RelatedFilter{Name: deref(name), Template: deref(template)}
+	f := graph.RelatedFilter{Name: relationName(deref(name)), Template: deref(template)}
 	if direction != nil {
 		f.Direction = *direction
 	}
@@ -145,7 +145,7 @@ func groupsOf(ctx context.Context, id registry.ID, relation *string) ([]*registr
 	ids := make([]registry.ID, 0, len(memberships))
 	seen := make(map[registry.ID]bool, len(memberships))
 	for _, m := range memberships {
-		if (relation == nil || m.Relation == *relation) && !seen[m.GroupID] {
+		if (relation == nil || m.Relation == relationName(*relation)) && !seen[m.GroupID] {
 			seen[m.GroupID] = true
 			ids = append(ids, m.GroupID)
 		}

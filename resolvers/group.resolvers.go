@@ -38,6 +38,9 @@ func (r *groupResolver) Ancestors(ctx context.Context, obj *registry.Group) ([]*
 
 // Members is the resolver for the members field.
 func (r *groupResolver) Members(ctx context.Context, obj *registry.Group, kind *registry.Kind, relation *string, deep bool, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*generated.TwinConnection, error) {
+	if relation != nil {
+		relation = optional(relationName(*relation))
+	}
 	if narrowed(where, orderBy) {
 		search := searchIn(value(kind), nil, template, where, orderBy)
 		search.State, search.Members = value(state), &registry.Members{Group: obj.ID, Relation: value(relation), Deep: deep}

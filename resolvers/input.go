@@ -3,6 +3,7 @@ package resolvers
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -37,10 +38,14 @@ func objectRef(in *generated.ObjectRef) registry.Ref {
 	return registry.Ref{}
 }
 
+// relationName folds the name of a relation, as names of templates are: the
+// store has them in lower case.
+func relationName(name string) string { return strings.ToLower(name) }
+
 func newRelations(in []*generated.RelationsInput) []registry.NewRelation {
 	out := make([]registry.NewRelation, len(in))
 	for i, r := range in {
-		out[i].Name, out[i].Direction = r.Name, r.Direction
+		out[i].Name, out[i].Direction = relationName(r.Name), r.Direction
 		out[i].To = slices.Concat(refs(registry.KindGroup, r.Groups), refs(registry.KindDevice, r.Devices), refs(registry.KindAsset, r.Assets))
 	}
 	return out

@@ -15,10 +15,10 @@ import (
 // Relate is the resolver for the relate field.
 func (r *mutationResolver) Relate(ctx context.Context, input generated.RelateInput) (*generated.RelatePayload, error) {
 	if input.Rehearse {
-		rehearsal, err := r.Graph.RehearseRelate(ctx, scopeFrom(ctx), objectRef(input.From), input.Relation, objectRef(input.To))
+		rehearsal, err := r.Graph.RehearseRelate(ctx, scopeFrom(ctx), objectRef(input.From), relationName(input.Relation), objectRef(input.To))
 		return &generated.RelatePayload{Rehearsal: rehearsal}, err
 	}
-	from, to, changed, err := r.Graph.RelateOnce(ctx, keeping(ctx, input.Token), objectRef(input.From), input.Relation, objectRef(input.To))
+	from, to, changed, err := r.Graph.RelateOnce(ctx, keeping(ctx, input.Token), objectRef(input.From), relationName(input.Relation), objectRef(input.To))
 	if err != nil {
 		return nil, err
 	}
@@ -28,10 +28,10 @@ func (r *mutationResolver) Relate(ctx context.Context, input generated.RelateInp
 // Unrelate is the resolver for the unrelate field.
 func (r *mutationResolver) Unrelate(ctx context.Context, input generated.UnrelateInput) (*generated.UnrelatePayload, error) {
 	if input.Rehearse {
-		rehearsal, err := r.Graph.RehearseUnrelate(ctx, scopeFrom(ctx), objectRef(input.From), input.Relation, objectRef(input.To))
+		rehearsal, err := r.Graph.RehearseUnrelate(ctx, scopeFrom(ctx), objectRef(input.From), relationName(input.Relation), objectRef(input.To))
 		return &generated.UnrelatePayload{Rehearsal: rehearsal}, err
 	}
-	from, to, changed, err := r.Graph.UnrelateOnce(ctx, keeping(ctx, input.Token), objectRef(input.From), input.Relation, objectRef(input.To))
+	from, to, changed, err := r.Graph.UnrelateOnce(ctx, keeping(ctx, input.Token), objectRef(input.From), relationName(input.Relation), objectRef(input.To))
 	if err != nil {
 		return nil, err
 	}
