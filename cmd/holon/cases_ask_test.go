@@ -26,8 +26,8 @@ var api = sync.OnceValue(func() *shape {
 // that needs no argument. The alias `key` makes of an object just its key.
 var shapes = map[string]string{
 	"Group":    `id path name depth description parent { key: path } template { key: name } attributes version createdAt updatedAt ` + relationsShape,
-	"Device":   twinShape,
-	"Asset":    twinShape,
+	"Device":   twinShape + ` componentOf { key: reference } componentName components { key: componentName }`,
+	"Asset":    twinShape + ` partOf { key: reference } parts { key: reference }`,
 	"Related":  `... on Group { key: path } ... on Device { key: reference } ... on Asset { key: reference }`,
 	"Twin":     `... on Device { key: reference } ... on Asset { key: reference }`,
 	"Template": `id kind name version status description properties required components relations { name direction kind templates inherits } measures { name type unit } createdAt publishedAt`,
@@ -36,7 +36,7 @@ var shapes = map[string]string{
 }
 
 const (
-	twinShape      = `id reference description state template { key: name } attributes version createdAt updatedAt ` + relationsShape
+	twinShape      = `id reference description externalReference imageUrl connected state template { key: name } attributes version createdAt updatedAt ` + relationsShape
 	relationsShape = `relations { name direction other { ... on Group { key: path } ... on Device { key: reference } ... on Asset { key: reference } __typename } }`
 )
 
