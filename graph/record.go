@@ -16,6 +16,7 @@ import (
 // thingRecord is what is read of a thing in the variable n.
 var thingRecord = `{thing: ` + thing("n") + `,
 	template: [(n)-[:INSTANCE_OF]->(t) | [t.name, t.version]][0],
+	whole: [(n)-[:COMPONENT_OF|PART_OF]->(w:Device|Asset) | w.reference][0],
 	relations: [(n)-[r]->(o:Group|Device|Asset) WHERE NOT type(r) IN $builtIn |
 		[toLower(type(r)), r.inherits, ` + kindOfNode + `, coalesce(o.path, o.reference)]],
 	links: [(n)-[l:LINKED_TO]->(a:Asset) | {id: l.id, asset: a.reference, since: l.since, until: l.until,
@@ -210,14 +211,23 @@ func thingRecordOf(f fields) registry.Record {
 		return nil
 	}
 	r := &registry.ThingRecord{Kind: kindOf(thing), Attributes: attributesIn(thing)}
+	whole := f.optionalText("whole")
 	r.Stamp, r.Revision = stampOf(objectIn(thing), f.nested("thing").nested("node").text("keyFold"))
 	switch thing := thing.(type) {
 	case *registry.Group:
 		r.Path, r.Description = thing.Path, thing.Description
 	case *registry.Device:
 		r.Reference, r.Description, r.State = thing.Reference, thing.Description, thing.State
+		r.ExternalReference, r.ImageURL, r.Connected = thing.ExternalReference, thing.ImageURL, thing.Connected
+		if whole != nil && thing.ComponentName != nil {
+			r.ComponentOf, r.ComponentName = *whole, *thing.ComponentName
+		}
 	case *registry.Asset:
 		r.Reference, r.Description, r.State = thing.Reference, thing.Description, thing.State
+		r.ExternalReference, r.ImageURL, r.Connected = thing.ExternalReference, thing.ImageURL, thing.Connected
+		if whole != nil {
+			r.PartOf = *whole
+		}
 	}
 	if template := f.list("template"); len(template) == 2 {
 		name, _ := template[0].(string)

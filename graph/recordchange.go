@@ -39,7 +39,7 @@ var (
 		UNWIND $ids AS id
 		MATCH (gone:Entity {id: id})
 		WHERE gone.account = $account AND gone:Gone
-		MATCH (gone)<-[:WAS_RELATED|WAS_APPLIES_TO|LINKED_TO]-(x:Group|Device|Asset|Policy)
+		MATCH (gone)<-[:WAS_RELATED|WAS_APPLIES_TO|WAS_PART_OF|WAS_COMPONENT_OF|LINKED_TO]-(x:Group|Device|Asset|Policy)
 		RETURN collect(DISTINCT x.id) AS ids`)
 )
 

@@ -41,9 +41,10 @@ type Restorer struct {
 
 // restoredThing is what later records have to know of a thing.
 type restoredThing struct {
-	id       registry.ID
-	kind     registry.Kind
-	key      string
+	id   registry.ID
+	kind registry.Kind
+	key  string
+	// depth is that of a group, or how many devices a component is within.
 	depth    int
 	template *compiledTemplate
 	version  int
@@ -133,6 +134,8 @@ func (b *restoring) restore(ctx context.Context, kind registry.RecordKind, recor
 		return b.restoreThings(ctx, typedRecords[*registry.ThingRecord](records))
 	case registry.RecordRelation:
 		return b.relations(ctx, typedRecords[*registry.RelationRecord](records))
+	case registry.RecordPart:
+		return b.parts(ctx, typedRecords[*registry.PartRecord](records))
 	case registry.RecordLink:
 		return b.links(ctx, typedRecords[*registry.LinkRecord](records))
 	case registry.RecordProfile:

@@ -19,7 +19,7 @@ var (
 			UNWIND $assets AS key MATCH (n:Asset) WHERE n.account = $account AND n.keyFold = key RETURN n, 'ASSET' AS kind
 		}
 		MATCH (n)-[:INSTANCE_OF]->(t:Template)
-		RETURN collect([kind, n.id, coalesce(n.path, n.reference), coalesce(n.depth, 0), t.id, n.version]) AS targets`)
+		RETURN collect([kind, n.id, coalesce(n.path, n.reference), coalesce(n.depth, n.componentDepth, 0), t.id, n.version]) AS targets`)
 
 	// All of things that may have to change.
 	restoreHeld = labelled("restoreHeld", `
@@ -53,6 +53,8 @@ type thingPlan struct {
 	node     map[string]any
 	edges    []edge
 	held     *heldThing
+	// whole is the device that a component belongs to.
+	whole *restoredThing
 }
 
 func (b *restoring) restoreThings(ctx context.Context, records []*registry.ThingRecord) error {
@@ -65,6 +67,9 @@ func (b *restoring) restoreThings(ctx context.Context, records []*registry.Thing
 			refs = append(refs, registry.Ref{Kind: kind, Key: parentPath(r.Path)})
 		}
 		keys[i], stamps[i] = Fold(r.RecordKey()), r.Stamp
+		if r.ComponentOf != "" {
+			refs = append(refs, registry.Ref{Kind: kind, Key: r.ComponentOf})
+		}
 		for j := range r.Relations {
 			refs = append(refs, r.Relations[j].Refs()...)
 		}
@@ -91,8 +96,11 @@ func (b *restoring) restoreThings(ctx context.Context, records []*registry.Thing
 			continue
 		}
 		of := restoredThing{p.wanted.NodeID(), kind, keyOf(p.wanted), 0, p.template, objectIn(p.wanted).Version}
-		if g, ok := p.wanted.(*registry.Group); ok {
-			of.depth = g.Depth
+		switch thing := p.wanted.(type) {
+		case *registry.Group:
+			of.depth = thing.Depth
+		case *registry.Device:
+			of.depth = thing.ComponentDepth
 		}
 		key := refKey(registry.Ref{Kind: kind, Key: of.key})
 		targets[key] = of

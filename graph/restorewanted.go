@@ -53,12 +53,61 @@ func (b *restoring) wantedThing(p *thingPlan, object registry.Object, attributes
 	if p.held != nil {
 		reference = keyOf(p.held.thing)
 	}
-	if r.Kind == registry.KindDevice {
-		p.wanted = &registry.Device{Object: object, Reference: reference, Description: r.Description, State: state, TemplateID: p.template.ID, Attributes: attributes}
-	} else {
-		p.wanted = &registry.Asset{Object: object, Reference: reference, Description: r.Description, State: state, TemplateID: p.template.ID, Attributes: attributes}
+	details := registry.Details{ExternalReference: r.ExternalReference, ImageURL: r.ImageURL, Connected: r.Connected}
+	violations = append(violations, details.Check()...)
+	if r.Kind == registry.KindAsset {
+		p.wanted = &registry.Asset{Object: object, Reference: reference, Description: r.Description, State: state, TemplateID: p.template.ID, Attributes: attributes, Details: details}
+		return violations
+	}
+	d := &registry.Device{Object: object, Reference: reference, Description: r.Description, State: state, TemplateID: p.template.ID, Attributes: attributes, Details: details}
+	p.wanted = d
+	if r.ComponentOf != "" || r.ComponentName != "" {
+		return append(violations, p.component(d, targets)...)
+	}
+	if old, ok := heldDevice(p); ok && old.ComponentName != nil {
+		violations = append(violations, registry.Violation{Path: "componentOf", Rule: "required", Message: fmt.Sprintf("device %q is a component, which it stays", reference)})
 	}
 	return violations
+}
+
+// component makes a device a component of the one that its record names.
+func (p *thingPlan) component(d *registry.Device, targets map[string]restoredThing) []registry.Violation {
+	r := p.record
+	whole, ok := targets[refKey(registry.Ref{Kind: registry.KindDevice, Key: r.ComponentOf})]
+	switch {
+	case !ok:
+		return []registry.Violation{{Path: "componentOf", Rule: "unknown", Message: fmt.Sprintf("device %q does not exist: it has to come before its components", r.ComponentOf)}}
+	case Fold(r.Reference) != Fold(whole.key+"/"+r.ComponentName):
+		return []registry.Violation{{Path: "reference", Rule: "component", Message: fmt.Sprintf("is %q for a component", whole.key+"/"+r.ComponentName)}}
+	case whole.depth+1 > registry.MaxComponentDepth:
+		return []registry.Violation{{Path: "componentOf", Rule: "depth", Message: fmt.Sprintf("a component is within at most %d devices", registry.MaxComponentDepth)}}
+	case !whole.template.Component(p.template.Name):
+		return []registry.Violation{{
+			Path: "template", Rule: "components", Message: fmt.Sprintf("template %s allows no components of template %s", whole.template.Name, p.template.Name),
+		}}
+	}
+	if violation := registry.CheckGroupName("componentName", r.ComponentName); violation != nil {
+		return []registry.Violation{*violation}
+	}
+	d.ComponentName, d.ComponentDepth, p.whole = &r.ComponentName, whole.depth+1, &whole
+	if p.held == nil {
+		d.Reference = whole.key + "/" + r.ComponentName
+		return nil
+	}
+	old, ok := heldDevice(p)
+	if !ok || old.ComponentName == nil {
+		return []registry.Violation{{Path: "componentOf", Rule: "conflict", Message: fmt.Sprintf("device %q exists and is no component", r.Reference)}}
+	}
+	d.ComponentName = old.ComponentName
+	return nil
+}
+
+func heldDevice(p *thingPlan) (*registry.Device, bool) {
+	if p.held == nil {
+		return nil, false
+	}
+	d, ok := p.held.thing.(*registry.Device)
+	return d, ok
 }
 
 func heldGroup(p *thingPlan) (*registry.Group, bool) {
@@ -143,26 +192,24 @@ func sameNode(held fields, wanted map[string]any) bool {
 	return true
 }
 
-func equalValues(x, y any) bool {
-	if text, ok := y.(*string); ok {
-		y = nil
-		if text != nil {
-			y = *text
-		}
-	}
-	if text, ok := x.(*string); ok {
-		x = nil
-		if text != nil {
-			x = *text
-		}
-	}
-	return reflect.DeepEqual(plainNumbers(x), plainNumbers(y))
-}
+func equalValues(x, y any) bool { return reflect.DeepEqual(pointed(x), pointed(y)) }
 
-// plainNumbers makes whole numbers int64, as the database has them.
-func plainNumbers(v any) any {
-	if n, ok := v.(int); ok {
-		return int64(n)
+// pointed is a value as the database has it: null for a pointer to nothing, and
+// whole numbers as int64.
+func pointed(v any) any {
+	switch p := v.(type) {
+	case *string:
+		if p == nil {
+			return nil
+		}
+		return *p
+	case *bool:
+		if p == nil {
+			return nil
+		}
+		return *p
+	case int:
+		return int64(p)
 	}
 	return v
 }

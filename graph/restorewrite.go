@@ -45,10 +45,15 @@ func (b *restoring) writeThings(ctx context.Context, kind registry.Kind, plans [
 	for _, p := range plans {
 		switch b.results[p.index].Result {
 		case registry.RestoreMade:
-			made = append(made, madeThing{thing: p.wanted, template: p.template.ID, node: p.node, edges: p.edges})
+			m, differences := madeThing{thing: p.wanted, template: p.template.ID, node: p.node, edges: p.edges}, relationsMade(p.edges)
+			if p.whole != nil {
+				m.whole = p.whole.id
+				differences = append(differences, wholeDifference(nil, p.whole.thing()))
+			}
+			made = append(made, m)
 			b.tx.record(entry{
 				kind: objectKind(p.wanted), id: p.wanted.NodeID(), key: keyOf(p.wanted), operation: registry.ChangeCreate, action: actionImported,
-				version: objectIn(p.wanted).Version, after: thingSnapshot(p.wanted, p.template.Template), relations: relationsMade(p.edges), structural: kind == registry.KindGroup,
+				version: objectIn(p.wanted).Version, after: thingSnapshot(p.wanted, p.template.Template), relations: differences, structural: kind == registry.KindGroup,
 			})
 		case registry.RestoreChanged:
 			change, err := b.changeThing(ctx, p)

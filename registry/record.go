@@ -26,6 +26,7 @@ const (
 	RecordAsset        RecordKind = "asset"
 	RecordDevice       RecordKind = "device"
 	RecordRelation     RecordKind = "relation"
+	RecordPart         RecordKind = "part"
 	RecordLink         RecordKind = "link"
 	RecordPolicy       RecordKind = "policy"
 	RecordProfile      RecordKind = "profile"
@@ -101,16 +102,24 @@ type ThingRecord struct {
 	// Template is a name; the open template if empty.
 	Template string `json:"template,omitempty"`
 	// TemplateVersion is the newest published one if 0.
-	TemplateVersion int        `json:"templateVersion,omitempty"`
-	Attributes      Attributes `json:"attributes,omitempty"`
+	TemplateVersion int `json:"templateVersion,omitempty"`
+	// ComponentOf is the reference of the device that a device is a component of,
+	// ComponentName its name there. Its own reference is made of both.
+	ComponentOf       string     `json:"componentOf,omitempty"`
+	ComponentName     string     `json:"componentName,omitempty"`
+	ExternalReference *string    `json:"externalReference,omitempty"`
+	ImageURL          *string    `json:"imageUrl,omitempty"`
+	Connected         *bool      `json:"connected,omitempty"`
+	Attributes        Attributes `json:"attributes,omitempty"`
 	// Relations lead to things that stand before this one in the file; all of
 	// them as the store reads them.
 	Relations []RelationsRecord `json:"relations,omitempty"`
 	Stamp
 	Revision
 	// Links are those of a device, ended ones too. In a file they are records of
-	// their own.
-	Links []*LinkRecord `json:"-"`
+	// their own, as is what an asset is a part of.
+	Links  []*LinkRecord `json:"-"`
+	PartOf string        `json:"-"`
 }
 
 // RecordKind is group, asset or device.
@@ -219,6 +228,21 @@ func (*RelationRecord) RecordKind() RecordKind { return RecordRelation }
 
 // RecordKey is that of the thing where the relation starts.
 func (r *RelationRecord) RecordKey() string { return r.From.Ref().Key }
+
+// PartRecord says that an asset is a part of another.
+type PartRecord struct {
+	Asset string `json:"asset"`
+	Of    string `json:"of"`
+}
+
+// RecordKind is part.
+func (*PartRecord) RecordKind() RecordKind { return RecordPart }
+
+// RecordKey is the part's reference.
+func (r *PartRecord) RecordKey() string { return r.Asset }
+
+// RecordID is empty: that an asset is a part has no id of its own.
+func (*PartRecord) RecordID() ID { return "" }
 
 // LinkRecord is a link between a device and an asset.
 type LinkRecord struct {

@@ -134,13 +134,9 @@ func (c *cdf) device(o object, notes *[]string) []registry.Record {
 	default:
 		d.State = registry.State(state) // refused, with the reason
 	}
-	for _, name := range []string{"imageUrl", "awsIotThingArn", "connected"} {
-		if value := o[name]; value != nil && value != "" {
-			n.note("%s %v is left out", name, value)
-		}
-	}
-	if components := o.list("components"); len(components) > 0 {
-		n.note("%d components are left out", len(components))
+	d.ImageURL, d.ExternalReference = o.optional("imageUrl"), o.optional("awsIotThingArn")
+	if connected, ok := o["connected"].(bool); ok {
+		d.Connected = &connected
 	}
 	out, _ := directions(o.object("groups"))
 	for _, name := range slices.Sorted(maps.Keys(out)) {
@@ -152,7 +148,28 @@ func (c *cdf) device(o object, notes *[]string) []registry.Record {
 			d.Relations = append(d.Relations, relation)
 		}
 	}
-	return []registry.Record{d}
+	records := []registry.Record{d}
+	for _, component := range o.list("components") {
+		if component, ok := component.(map[string]any); ok {
+			records = append(records, c.component(d, component, notes)...)
+		}
+	}
+	return records
+}
+
+// component converts a component of a device, and its own.
+func (c *cdf) component(of *registry.ThingRecord, o object, notes *[]string) []registry.Record {
+	records := c.device(o, notes)
+	for _, record := range records {
+		d := record.(*registry.ThingRecord)
+		if d.ComponentOf == "" {
+			d.ComponentOf, d.ComponentName = of.Reference, d.Reference
+		} else {
+			d.ComponentOf = of.Reference + "/" + d.ComponentOf
+		}
+		d.Reference = of.Reference + "/" + d.Reference
+	}
+	return records
 }
 
 // deviceRelations converts the relations of a device that do not stand with it.

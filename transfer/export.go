@@ -16,7 +16,7 @@ import (
 // sections is the order of a file.
 var sections = []registry.RecordKind{
 	registry.RecordMeasureType, registry.RecordTemplate, registry.RecordGroup, registry.RecordAsset, registry.RecordDevice,
-	registry.RecordRelation, registry.RecordLink, registry.RecordPolicy, registry.RecordProfile,
+	registry.RecordRelation, registry.RecordPart, registry.RecordLink, registry.RecordPolicy, registry.RecordProfile,
 }
 
 // read are the kinds of records that are read from the source; the others come
@@ -248,7 +248,7 @@ func (e *Exporter) split(record registry.Record, add func(entry) error) error {
 
 func splitThing(thing *registry.ThingRecord) []registry.Record {
 	own := *thing
-	own.Relations, own.Links = nil, nil
+	own.Relations, own.Links, own.PartOf = nil, nil, ""
 	out := []registry.Record{&own}
 	total := 0
 	for i := range thing.Relations {
@@ -275,6 +275,9 @@ func splitThing(thing *registry.ThingRecord) []registry.Record {
 		if len(after.Refs()) > 0 {
 			out = append(out, &registry.RelationRecord{From: registry.NewRefRecord(thing.Kind, thing.RecordKey()), RelationsRecord: after})
 		}
+	}
+	if thing.PartOf != "" {
+		out = append(out, &registry.PartRecord{Asset: thing.Reference, Of: thing.PartOf})
 	}
 	for _, link := range thing.Links {
 		out = append(out, link)

@@ -146,6 +146,8 @@ func decode(line []byte) (registry.Record, error) {
 		return decodeInto(line, &registry.ThingRecord{Kind: registry.KindDevice}, true)
 	case registry.RecordRelation:
 		return decodeInto(line, new(registry.RelationRecord), true)
+	case registry.RecordPart:
+		return decodeInto(line, new(registry.PartRecord), true)
 	case registry.RecordLink:
 		return decodeInto(line, new(registry.LinkRecord), true)
 	case registry.RecordPolicy:

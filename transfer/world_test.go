@@ -172,6 +172,10 @@ func (w world) fill() {
 		Reference: "Probe-ä", Template: "Probe", Attributes: registry.Attributes{"a": map[string]any{"b": []any{map[string]any{"c": 1.0}}}}, State: registry.StateUnprovisioned,
 		Relations: []registry.NewRelation{groups("located_at", "/Köln/Room 1", "/Köln/room 10"), groups("tagged", "/a-tag"), {Name: "watches", To: []registry.Ref{ref(registry.KindAsset, "Store/1")}}},
 	}))
+	yes := true
+	must2(w.CreateComponent(ctx, scope, ref(registry.KindDevice, "Probe-ä"), registry.NewComponent{Name: "Bat 1", NewTwin: registry.NewTwin{Template: "battery"}}))
+	must2(w.CreateAsset(ctx, scope, registry.NewTwin{Reference: "a door", PartOf: text("Store/1"), Details: registry.Details{ExternalReference: text("urn:x:1"), ImageURL: text("https://x.example/i.png"), Connected: &yes}}))
+	must2(w.CreateDevice(ctx, scope, registry.NewTwin{Reference: "detailed", Details: registry.Details{ExternalReference: text("arn:x"), ImageURL: text("https://x.example/d.png"), Connected: new(bool)}}))
 	// A second version of the template: the first probe stays on the first.
 	must2(w.UpdateTemplate(ctx, scope, registry.TemplateRef{Kind: registry.KindDevice, Name: "Probe"}, registry.TemplatePatch{
 		Properties: map[string]any{"a": map[string]any{}, "b": map[string]any{"type": "integer", "maximum": 9007199254740991}}, Required: []string{"b"}, Searched: []string{"b"},
