@@ -30,7 +30,7 @@ func TestConcurrentStructure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { second.Close(context.Background()) }) //nolint:errcheck // the test is over
+	t.Cleanup(func() { second.Close(context.Background()) })
 	seconds := 3
 	if n, err := strconv.Atoi(os.Getenv("HOLON_CONCURRENCY_SECONDS")); err == nil {
 		seconds = n
@@ -200,7 +200,7 @@ func (w world) checkStructure(stores []*graph.Store, references []string) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	defer fresh.Close(context.Background()) //nolint:errcheck // the test is over
+	defer fresh.Close(context.Background())
 	known := must(w.KnownDevices(w.Context(), w.scope, references))
 	want, ids := [][]string{}, []registry.ID{}
 	root := must(w.GroupByPath(w.Context(), w.scope, "/")).ID

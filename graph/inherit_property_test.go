@@ -196,7 +196,7 @@ func TestInheritanceByDefinition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { second.Close(context.Background()) }) //nolint:errcheck // the test is over
+	t.Cleanup(func() { second.Close(context.Background()) })
 	stores := []*graph.Store{w.Store, second}
 	round := 0
 	rapid.Check(t, func(t *rapid.T) {

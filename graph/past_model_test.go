@@ -217,7 +217,7 @@ func (w world) ask(scope registry.Scope) told {
 		paths[g.ID], out.Groups[g.Path] = g.Path, g.Attributes["floor"]
 		ids = append(ids, g.ID)
 	}
-	children, above := must(w.Store.Children(ctx, scope, ids, whole)), must(w.Ancestors(ctx, scope, ids))
+	children, above := must(w.Children(ctx, scope, ids, whole)), must(w.Ancestors(ctx, scope, ids))
 	inherits := must(w.InheritedPolicyReferences(ctx, scope, ids, nil))
 	for i, g := range groups {
 		out.Children[g.Path], out.Above[g.Path], out.Under[g.Path], out.Members[g.Path] = []string{}, []string{}, []string{}, []string{}

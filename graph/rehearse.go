@@ -96,7 +96,7 @@ func (s *Store) effects(ctx context.Context, r runner, now *hierarchy, make plan
 	}
 	out := &registry.Rehearsal{Groups: p.groups, Relations: p.relations}
 	decided := map[string]registry.RehearsedEffect{}
-	err = p.each(ctx, r, now, func(c candidate) {
+	err = p.each(ctx, r, func(c candidate) {
 		slices.Sort(c.groups)
 		left := c.groups
 		if p.left != nil {

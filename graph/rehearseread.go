@@ -108,7 +108,7 @@ func candidatesOf(f fields) []candidate {
 }
 
 // each calls found with every twin that the change might concern, once.
-func (p *plan) each(ctx context.Context, r runner, now *hierarchy, found func(candidate)) error {
+func (p *plan) each(ctx context.Context, r runner, found func(candidate)) error {
 	seen := map[registry.ID]bool{}
 	meet := func(twins []candidate) error {
 		for _, twin := range twins {

@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -273,7 +274,7 @@ func TestSearchRefuses(t *testing.T) {
 	} {
 		for _, s := range searches {
 			_, err := w.Search(w.Context(), w.scope, s, registry.PageRequest{Size: 1})
-			if e, ok := err.(*registry.Error); !ok || e.Code != registry.CodeInvalid || e.Field != path {
+			if e, ok := errors.AsType[*registry.Error](err); !ok || e.Code != registry.CodeInvalid || e.Field != path {
 				t.Errorf("%+v: %v, want INVALID at %s", s, err, path)
 			}
 		}

@@ -167,7 +167,8 @@ func (s *Store) MigrateObjects(ctx context.Context, scope registry.Scope, m regi
 	if err := m.Check(); err != nil {
 		return 0, err
 	}
-	moved, err := 0, error(nil)
+	var moved int
+	var err error
 	if m.All {
 		moved, err = s.migrateAll(ctx, scope, m)
 	} else {

@@ -132,7 +132,7 @@ func newTwin(kind registry.Kind, n registry.NewTwin) newThing {
 	for _, component := range n.Components {
 		thing.components = append(thing.components, newComponent(registry.Ref{Kind: kind, Key: n.Reference}, component))
 	}
-	thing.wrong = n.Details.Check()
+	thing.wrong = n.Check()
 	for _, violation := range []*registry.Violation{registry.CheckReference("reference", n.Reference), registry.CheckDescription(n.Description)} {
 		if violation != nil {
 			thing.wrong = append(thing.wrong, *violation)

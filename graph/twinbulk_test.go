@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -66,11 +67,11 @@ func TestBulkTellsOfEachItem(t *testing.T) {
 		t.Errorf("bulk = %+v", b)
 	}
 	refused(t, err, registry.CodeConflict, "devices[0]: device")
-	refusedItems, ok := err.(interface{ Unwrap() error })
+	refusedItems, ok := errors.AsType[*registry.Error](err)
 	if !ok {
 		t.Fatal(err)
 	}
-	if v := refusedItems.Unwrap().(*registry.Error).Violations; len(v) != 3 || v[2].Path != "devices[1].relations.located_at" {
+	if v := refusedItems.Violations; len(v) != 3 || v[2].Path != "devices[1].relations.located_at" {
 		t.Errorf("violations = %+v", v)
 	}
 	if journal := w.journal(); !slices.Equal(journal[len(journal)-4:], []string{"created DEVICE a", "created DEVICE follows", "created DEVICE fed", "related DEVICE a"}) {

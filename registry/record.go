@@ -2,7 +2,7 @@ package registry
 
 import "time"
 
-// A record is one object of an account as it stands in a file: it names others
+// Record is one object of an account as it stands in a file: it names others
 // by their keys, so that it means the same in another account. The tags are
 // the file's field names (docs/import-export.md).
 type Record interface {

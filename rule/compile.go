@@ -245,9 +245,10 @@ func (c *compiler) elements(of collection) string {
 	case of.groups:
 		element.kind = registry.KindGroup
 		text = Memberships(owner.name, element.name)
-		if owner.kind == "" {
+		switch owner.kind {
+		case "":
 			text += " AND NOT " + owner.name + ":Group"
-		} else if owner.kind == registry.KindGroup {
+		case registry.KindGroup:
 			text += " AND false"
 		}
 	case of.direction == registry.DirectionIn:

@@ -36,10 +36,10 @@ func FieldExpression(field, path string, steps int) (Expression, error) {
 	var matches []string
 	for taken := 0; len(parts) > 1; taken++ {
 		of := collection{depth: taken, direction: registry.DirectionOut}
-		switch {
-		case parts[0] == "groups":
+		switch parts[0] {
+		case "groups":
 			of.groups, parts = true, parts[1:]
-		case parts[0] == "relations" || parts[0] == "inverse":
+		case "relations", "inverse":
 			if parts[0] == "inverse" {
 				of.direction = registry.DirectionIn
 			}

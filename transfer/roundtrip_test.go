@@ -128,7 +128,7 @@ func TestRefusedLines(t *testing.T) {
 		`{"record":"device","reference":"no group","template":"strict","attributes":{"n":1},"relations":[{"name":"in","groups":["/a","/nowhere"]}]}`,
 		`{"record":"device","reference":"wrong relation","template":"strict","attributes":{"n":1},"relations":[{"name":"at","groups":["/a"]}]}`,
 		`{"record":"device","reference":"no template","template":"missing"}`,
-		`{"record":"device","reference":"typo","atributes":{"n":1}}`,
+		`{"record":"device","reference":"typo","attribs":{"n":1}}`,
 		`{"record":"device","reference":7}`,
 		`{"record":"relation","from":{"device":"gone"},"name":"in","groups":["/a"]}`,
 		`{"record":"link","device":"ok","asset":"none","since":"2026-01-01T00:00:00Z","measures":[{"device":"t","asset":"t"}]}`,
@@ -141,7 +141,7 @@ func TestRefusedLines(t *testing.T) {
 	}
 	want := map[int]string{
 		4: `there is no group "/x"`, 5: "attributes.bad name", 6: "line:", 8: "n", 9: `"/nowhere" does not exist`, 10: "neither template", 11: `"missing"`,
-		12: "atributes", 13: "reference", 14: `"gone" does not exist`, 15: `"none" does not exist`, 16: "appliesTo[0]", 17: `"nonsense"`,
+		12: "attribs", 13: "reference", 14: `"gone" does not exist`, 15: `"none" does not exist`, 16: "appliesTo[0]", 17: `"nonsense"`,
 	}
 	for _, o := range outcomes {
 		part, bad := want[o.Line]

@@ -132,7 +132,9 @@ func TestFeedResumesUnderLoad(t *testing.T) {
 	s, scope := open(t, nil)
 	sub := follow(t, s, scope, "")
 	const total = 3000
-	go func() {
+	var writer sync.WaitGroup
+	defer writer.Wait() // its last change may be seen before it is done
+	writer.Go(func() {
 		for i := 0; i < total; i += 10 {
 			var updates []registry.TwinUpdate
 			for j := range 10 {
@@ -142,7 +144,7 @@ func TestFeedResumesUnderLoad(t *testing.T) {
 				t.Error(err)
 			}
 		}
-	}()
+	})
 	keep := follow(t, s, scope, "") // keeps the reader ahead of those that resume
 	_ = keep
 	seen := 0

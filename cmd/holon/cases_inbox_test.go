@@ -44,7 +44,7 @@ func openInbox(t *testing.T, c apiClient, account string) *inbox {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { connection.Disconnect(context.WithoutCancel(t.Context())) }) //nolint:errcheck // the test is over
+	t.Cleanup(func() { connection.Disconnect(context.WithoutCancel(t.Context())) })
 	if err := connection.AwaitConnection(ctx); err != nil {
 		t.Fatal(err)
 	}

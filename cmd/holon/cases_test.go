@@ -212,7 +212,7 @@ func (r *caseRun) run(name string, step caseStep, each *expectation) {
 		if step.Code == "" && (each == nil || each.Code == "") && a.code != "" {
 			r.t.Fatalf("%s: got %s %s %v", name, a.code, a.message, a.violations)
 		}
-		step.expectation.check(r, name, a)
+		step.check(r, name, a)
 		if each != nil {
 			each.check(r, name+" (each)", a)
 		}

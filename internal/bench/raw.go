@@ -139,8 +139,3 @@ func (r *runner) rows(ctx context.Context, cypher string, params map[string]any)
 	}
 	return values, result.Err()
 }
-
-func (r *runner) write(ctx context.Context, cypher string, params map[string]any) error {
-	_, err := r.rows(ctx, cypher, params)
-	return err
-}
