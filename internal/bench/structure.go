@@ -24,11 +24,13 @@ const (
 	policiesQuery  = `query($key: String!) { device(reference: $key) { policies { reference } } }`
 	policiesCypher = `
 	MATCH (d:Device) WHERE d.account = $account AND d.keyFold = $key
-	RETURN {device: {policies: ` + inherited + `}}`
+	WITH d, ` + inherited + ` AS policies
+	RETURN {device: {policies: policies}}`
 
 	storePoliciesCypher = `
 	MATCH (d:Entity {id: $key}) WHERE d.account = $account
-	RETURN ` + inherited
+	WITH d, ` + inherited + ` AS policies
+	RETURN policies`
 
 	pageOf       = `query($after: String) { devices(first: 100, after: $after) { nodes { FIELDS } } }`
 	pageOfCypher = `
@@ -44,10 +46,10 @@ const (
 	WHERE d.floor < 10 AND d.firmware IN ['F001', 'F002', 'F003']
 	WITH DISTINCT d
 	WITH collect(d) AS found
-	RETURN {total: size(found),
-		firmware: COLLECT { UNWIND found AS d WITH d.firmware AS value, count(*) AS n RETURN [value, n] ORDER BY n DESC, value },
-		floor: COLLECT { UNWIND found AS d WITH d.floor AS value, count(*) AS n RETURN [value, n] ORDER BY n DESC, value },
-		first: COLLECT { UNWIND found AS d RETURN d.reference ORDER BY d.keyFold LIMIT 50 }}`
+	CALL (found) { UNWIND found AS d WITH d.firmware AS value, count(*) AS n ORDER BY n DESC, value RETURN collect([value, n]) AS firmware }
+	CALL (found) { UNWIND found AS d WITH d.floor AS value, count(*) AS n ORDER BY n DESC, value RETURN collect([value, n]) AS floor }
+	CALL (found) { UNWIND found AS d WITH d ORDER BY d.keyFold LIMIT 50 RETURN collect(d.reference) AS first }
+	RETURN {total: size(found), firmware: firmware, floor: floor, first: first}`
 )
 
 // addStructure adds what is asked of policies and sub-trees.
