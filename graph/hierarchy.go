@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -22,6 +23,9 @@ type hierarchy struct {
 	applies map[registry.ID][]registry.ID
 	// size is about how many bytes it takes.
 	size int
+
+	once    sync.Once
+	ranking *ranking
 }
 
 // place is where a group is. The root has no parent.
@@ -61,26 +65,6 @@ func (h *hierarchy) closure(groups []registry.ID) map[registry.ID]bool {
 			id = at.parent
 		}
 	}
-	return out
-}
-
-// inherited returns the policies that a thing with these memberships inherits,
-// most specific first: all, or those of one folded type.
-func (h *hierarchy) inherited(memberships []registry.ID, typeFold *string) []*ranked {
-	closure := h.closure(memberships)
-	reached := map[registry.ID]int{}
-	for group := range closure {
-		for _, policy := range h.applies[group] {
-			reached[policy]++
-		}
-	}
-	out := make([]*ranked, 0, len(reached))
-	for id, n := range reached {
-		if p := h.policies[id]; n == len(p.policy.GroupIDs) && (typeFold == nil || p.typeFold == *typeFold) {
-			out = append(out, p)
-		}
-	}
-	slices.SortFunc(out, moreSpecific)
 	return out
 }
 

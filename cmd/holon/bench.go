@@ -70,9 +70,9 @@ func (c *benchCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
 		return err
 	}
 	serving, stop := context.WithCancel(ctx)
-	defer stop()
 	group, serving := errgroup.WithContext(serving)
 	group.Go(func() error { return s.serveAPI(serving, api, serverSettings{Introspection: true}) })
+	defer func() { stop(); err = errors.Join(err, group.Wait()) }() // before the stores are closed
 
 	if c.CPUProfile != "" {
 		profile, err := os.Create(c.CPUProfile)
@@ -95,10 +95,6 @@ func (c *benchCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
 		Processes: processes, Step: stepper(),
 	})
 	if err != nil {
-		return err
-	}
-	stop()
-	if err := group.Wait(); err != nil {
 		return err
 	}
 	return c.print(report)

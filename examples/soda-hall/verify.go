@@ -12,7 +12,8 @@ import (
 
 // verify reads everything back and compares it with the plan, in three ways:
 // object by object and relation by relation; by the counts that Holon tells for
-// each template; and, for each relation, from the other end of the busiest object.
+// each template; and, for each relation, from the other end of the busiest
+// object. At last it asks a question across four relations.
 func verify(ctx context.Context, client *api.Client, p *plan, out io.Writer) error {
 	s, err := readState(ctx, client)
 	if err != nil {
@@ -34,7 +35,10 @@ func verify(ctx context.Context, client *api.Client, p *plan, out io.Writer) err
 	if err := verifyHierarchy(ctx, client, p, out); err != nil {
 		return err
 	}
-	return verifyInverse(ctx, client, p, out)
+	if err := verifyInverse(ctx, client, p, out); err != nil {
+		return err
+	}
+	return verifyZones(ctx, client, p, out)
 }
 
 // verifyCounts compares what Holon counts for each template with what it lists.
