@@ -20,6 +20,9 @@ const textIndex = "thing_words"
 // index.
 const wordsProperty = "searchText"
 
+// wordFields are the fields that words are searched for in.
+var wordFields = []string{"reference", "path", "name", "description", wordsProperty}
+
 const (
 	maxWords     = 16
 	maxWordsText = 1000 // characters of a search for words
@@ -71,7 +74,12 @@ func luceneQuery(account registry.ID, text string) (string, error) {
 	}
 	parts := make([]string, len(words), len(words)+1)
 	for i, word := range words {
-		parts[i] = "+(" + word + "^4 " + word + "*)"
+		// The fields are named: the account's id has words, too.
+		fields := make([]string, len(wordFields))
+		for j, field := range wordFields {
+			fields[j] = field + ":(" + word + "^4 " + word + "*)"
+		}
+		parts[i] = "+(" + strings.Join(fields, " ") + ")"
 	}
 	parts = append(parts, `+account:"`+string(account)+`"`)
 	return strings.Join(parts, " "), nil
