@@ -39,7 +39,7 @@ func verifyZones(ctx context.Context, client *api.Client, p *plan, out io.Writer
 		}
 		where := fmt.Sprintf(`template == %q and any(relations.point_of, any(.relations.feeds, any(.inverse.belongs_to, .path startsWith %s)))`,
 			zoneSensor, strconv.Quote(floor.key+"/"))
-		err := client.Query(ctx, `query($where: String!) { search(kinds: [DEVICE], where: $where, first: 1000) {
+		err := client.Query(ctx, `query($where: String!) { search(kinds: [DEVICE], where: $where, first: 200) {
 			totalCount nodes { ... on Device { reference } }
 			handlers: facets(field: "relations.point_of.inverse.feeds.reference", first: 100) { value count }
 		} }`, map[string]any{"where": where}, &data)
