@@ -20,12 +20,9 @@ func (p partPlanner) fromUnder() (match string, distinct bool) {
 	if p.kind == registry.KindGroup {
 		return top + fmt.Sprintf("MATCH (top)<-[:CHILD_OF*%d..32]-(n:Group) WHERE true", p.least()), false
 	}
-	// Few have components or parts: only those are looked through.
-	members := top + "MATCH (top)<-[:CHILD_OF*0..32]-(g:Group)<-[m:!WAS_RELATED]-(x:Device|Asset) WHERE m.inherits IS NULL WITH DISTINCT x " +
-		"UNWIND CASE WHEN COUNT { (x)<-[:COMPONENT_OF]-() } + COUNT { (x)<-[:PART_OF]-() } = 0 THEN [x] ELSE [(x)<-" + wholes + "-(y) | y] END AS n " +
-		"WITH n WHERE n:LABEL "
+	members := top + "MATCH (top)<-[:CHILD_OF*0..32]-(g:Group)<-[m:!WAS_RELATED]-(x:Device|Asset) WHERE m.inherits IS NULL WITH DISTINCT x MATCH (x)<-" + wholes + "-(n:LABEL) "
 	if p.kind != registry.KindDevice || !p.search.IncludeLinked {
-		return strings.ReplaceAll(members, "LABEL", label(p.kind)), true
+		return strings.ReplaceAll(members, "LABEL", label(p.kind)) + "WHERE true", true
 	}
 	linked := strings.ReplaceAll(members, "LABEL", "Asset") + "WITH DISTINCT n AS asset MATCH (asset)<-[l:LINKED_TO]-(n:Device) WHERE l.until IS NULL RETURN n"
 	return "CALL () { " + strings.ReplaceAll(members, "LABEL", "Device") + "RETURN n UNION " + linked + " } WITH n WHERE true", false

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/holon-registry/holon/internal/testkit"
 	"github.com/holon-registry/holon/registry"
 )
 
@@ -134,32 +133,5 @@ func TestBulkBeyondTheBudgetOfNames(t *testing.T) {
 	b, err := w.CreateTwins(t.Context(), w.scope, registry.KindDevice, items, false)
 	if err != nil || b.Succeeded != 256 || b.Results[256].Error.Code != registry.CodeLimitExceeded {
 		t.Errorf("%d succeeded, %v, %+v", b.Succeeded, err, b.Results[256].Error)
-	}
-}
-
-func BenchmarkBulkCreate(b *testing.B) {
-	store, scope := testkit.Store(b)
-	if _, err := store.CreateGroup(b.Context(), scope, registry.NewGroup{Name: "site"}); err != nil {
-		b.Fatal(err)
-	}
-	for _, size := range []int{500, 1000, 10_000} {
-		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			made := 0
-			for b.Loop() {
-				items := make([]registry.NewTwin, size)
-				for i := range items {
-					items[i] = registry.NewTwin{
-						Reference: fmt.Sprintf("%d-%d-%d", size, made, i), Attributes: registry.Attributes{"serial": fmt.Sprint(i), "floor": i % 7, "indoor": true},
-						Relations: locatedAt("/site"),
-					}
-				}
-				done, err := store.CreateTwins(b.Context(), scope, registry.KindDevice, items, false)
-				if err != nil || done.Failed > 0 {
-					b.Fatalf("%+v, %v", done, err)
-				}
-				made += size
-			}
-			b.ReportMetric(float64(made)/b.Elapsed().Seconds(), "devices/s")
-		})
 	}
 }
