@@ -26,6 +26,15 @@ type batch struct {
 // stream, until something fails or the context ends. Progress says whether
 // anything was stored.
 func (w *Worker) serve(ctx context.Context, partition int) (progress bool, err error) {
+	// Opening a partition shuts out whoever had it, so only its owner may: one
+	// that waited for its stores may have lost it meanwhile.
+	held, err := w.queue.renew(ctx, partition, w.id, w.c.LeaseTTL)
+	if err != nil {
+		return false, err
+	}
+	if !held {
+		return false, fmt.Errorf("partition %d: the lease has expired: %w", partition, ErrFenced)
+	}
 	generation, err := w.queue.generation(ctx, partition)
 	if err != nil {
 		return false, err
