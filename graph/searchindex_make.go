@@ -25,21 +25,11 @@ const (
 	maxIndexes = 400
 )
 
-var (
-	indexesWanted = named("index.wanted", `
-		MATCH (t:Template)
-		WHERE t.searched IS NOT NULL AND t.status = 'PUBLISHED'
-		UNWIND t.searched AS name
-		RETURN collect(DISTINCT [t.kind, name]) AS wanted`)
-
-	indexTake = named("index.take", `
-		MERGE (l:Lease {name: 'indexes'})
-		SET l.turn = true
-		WITH l
-		WHERE l.holder IS NULL OR l.holder = $holder OR l.until < $now
-		SET l.holder = $holder, l.until = $until
-		RETURN count(l) AS n`)
-)
+var indexesWanted = named("index.wanted", `
+	MATCH (t:Template)
+	WHERE t.searched IS NOT NULL AND t.status = 'PUBLISHED'
+	UNWIND t.searched AS name
+	RETURN collect(DISTINCT [t.kind, name]) AS wanted`)
 
 // attributeIndex is the index of an attribute.
 type attributeIndex struct {
@@ -88,9 +78,7 @@ func (s *Store) makeIndexes(ctx context.Context, holder string) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	now := s.now()
-	taken, _, err := one(ctx, s.writing(registry.Scope{}), indexTake, params{"holder": holder, "now": now, "until": now.Add(indexLease)}, counted)
-	if err != nil || taken == 0 {
+	if held, err := s.holds(ctx, "indexes", holder, indexLease); err != nil || !held {
 		return err
 	}
 	slices.SortFunc(wanted, func(a, b attributeIndex) int {
