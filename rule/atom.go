@@ -10,6 +10,13 @@ import (
 // "false" if nodes of this kind never have the field, empty if nothing.
 func (c *compiler) value(f field) (expression, guard string) {
 	v := c.vars[f.depth]
+	if f.measure != "" {
+		if !c.live {
+			c.refuse(f.position, "newest values are not searched by: follow them with twinChanged, or leave %s out", f)
+			return "null", "false"
+		}
+		return liveOf(v) + "." + "`" + strings.ReplaceAll(f.measure, ".", "`.`") + "`", ""
+	}
 	if f.attribute != "" {
 		// A group's own name is a property too.
 		if top, _, _ := strings.Cut(f.attribute, "."); top == string(FieldName) {
@@ -31,11 +38,18 @@ func (c *compiler) value(f field) (expression, guard string) {
 			return "'" + string(v.kind) + "'", ""
 		}
 		return "CASE WHEN " + v.name + ":Group THEN 'GROUP' WHEN " + v.name + ":Device THEN 'DEVICE' ELSE 'ASSET' END", ""
+	case FieldConnected:
+		if c.live && f.depth == 0 {
+			return "coalesce(" + liveOf(v) + ".`" + LiveConnected + "`, " + v.name + ".connected)", ""
+		}
 	case FieldComponent:
 		return "EXISTS { (" + v.name + ")-[:COMPONENT_OF]->(:Device) }", ""
 	}
 	return v.name + "." + string(f.name), ""
 }
+
+// liveOf are the newest values of a node, which are given as a parameter.
+func liveOf(v variable) string { return "$" + LiveParam + "[" + v.name + ".id]" }
 
 func (v variable) is(kind registry.Kind) string {
 	switch v.kind {
@@ -99,7 +113,7 @@ func (c *compiler) comparison(x comparison) string {
 	if x.right.value == nil {
 		return missing(value, guard)
 	}
-	if x.left.field.kind == typeAttribute && mayBeEncoded(x.operator, x.right.value) {
+	if x.left.field.attribute != "" && mayBeEncoded(x.operator, x.right.value) {
 		guard = and(guard, c.plain(*x.left.field))
 	}
 	return guarded(guard, value+" "+cypherOperators[x.operator]+" "+c.param(x.right.value))
@@ -129,7 +143,7 @@ func (c *compiler) betweenFields(x comparison, left, leftGuard string) string {
 	right, rightGuard := c.value(*x.right.field)
 	both := and(leftGuard, rightGuard)
 	for _, f := range []*field{x.left.field, x.right.field} {
-		if f.kind == typeAttribute {
+		if f.kind == typeAttribute && f.measure == "" {
 			both = and(both, c.plain(*f))
 		}
 	}

@@ -14,6 +14,8 @@ type checker struct {
 	text      string
 	nodes     int
 	relations bool
+	measures  bool
+	connected bool
 	err       error
 }
 

@@ -51,7 +51,25 @@ func Text(conjuncts []Conjunct) string {
 // its parameters begin with the prefix. What cannot be asked of the database is
 // INVALID.
 func (r *Rule) Compile(kind registry.Kind, prefix string) (*Predicate, error) {
-	c := &compiler{rule: r, prefix: prefix, out: &Predicate{Params: map[string]any{}}, vars: []variable{{"n", kind}}}
+	return r.compile(kind, prefix, false)
+}
+
+// LiveParam is the parameter with the newest values: a map from ids to maps from
+// measures to values. LiveConnected stands among the measures for whether the
+// node is known to be connected; no measure has this name.
+const (
+	LiveParam     = "live"
+	LiveConnected = "*connected"
+)
+
+// CompileLive is Compile for nodes whose newest values are given as the
+// parameter LiveParam.
+func (r *Rule) CompileLive(kind registry.Kind, prefix string) (*Predicate, error) {
+	return r.compile(kind, prefix, true)
+}
+
+func (r *Rule) compile(kind registry.Kind, prefix string, live bool) (*Predicate, error) {
+	c := &compiler{rule: r, prefix: prefix, live: live, out: &Predicate{Params: map[string]any{}}, vars: []variable{{"n", kind}}}
 	parts := conjunctsOf(r.root, false)
 	for _, part := range parts {
 		c.out.Conjuncts = append(c.out.Conjuncts, c.conjunct(part))
@@ -100,6 +118,7 @@ type variable struct {
 type compiler struct {
 	rule   *Rule
 	prefix string
+	live   bool
 	out    *Predicate
 	vars   []variable
 	// candidates leaves regular expressions out: true where that makes the text

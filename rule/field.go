@@ -20,6 +20,8 @@ func (c *checker) field(node ast.Node, s scope) (field, bool) {
 		return f, false
 	}
 	f.position = node.Location().From
+	c.measures = c.measures || f.measure != ""
+	c.connected = c.connected || f.name == FieldConnected && f.depth == 0
 	return f, true
 }
 
@@ -48,6 +50,8 @@ func fieldOf(parts []string, depth int, ofGroups bool) (field, string) {
 			return field{}, "\"" + parts[1] + "\" cannot be the name of an attribute"
 		}
 		return field{depth: depth, kind: typeAttribute, attribute: strings.Join(parts[1:], ".")}, ""
+	case "measures":
+		return measureField(parts, depth)
 	case "relations", "inverse", "groups":
 		return field{}, parts[0] + " are objects: ask any(" + strings.Join(parts[:min(len(parts), 2)], ".") + ", ...), all, none or count"
 	}
@@ -56,6 +60,23 @@ func fieldOf(parts []string, depth int, ofGroups bool) (field, string) {
 		return field{}, "there is no field " + strings.Join(parts, ".") + ": attributes are written attributes." + parts[len(parts)-1] + suggestions(parts[0])
 	}
 	return field{depth: depth, kind: kind, name: Field(parts[0])}, ""
+}
+
+// measureField is measures.temperature, or a part of a measure whose values have
+// parts, as in measures.position.latitude.
+func measureField(parts []string, depth int) (field, string) {
+	switch {
+	case depth > 0:
+		return field{}, "measures are those of the twin itself, not of what it is related to"
+	case len(parts) == 1:
+		return field{}, "name a measure, as in measures.temperature"
+	}
+	for _, part := range parts[1:] {
+		if !registry.AttributeName(part) {
+			return field{}, "\"" + part + "\" cannot be the name of a measure"
+		}
+	}
+	return field{kind: typeAttribute, measure: strings.Join(parts[1:], ".")}, ""
 }
 
 // suggestions lists the built-in fields when a name comes close to one.

@@ -72,6 +72,13 @@ func (o operand) of(objects []Object) any {
 // valueOf is a field's value as it is compared.
 func valueOf(f *field, objects []Object) any {
 	object := objects[f.depth]
+	if f.measure != "" {
+		live, ok := object.(Live)
+		if !ok {
+			return nil
+		}
+		return lookup(live.Measures(), f.measure)
+	}
 	if f.attribute != "" {
 		return lookup(object.Attributes(), f.attribute)
 	}

@@ -23,7 +23,14 @@ type Thing struct {
 	// Component says whether it is a device's component.
 	Component  bool
 	Neighbours Neighbours
+	// Live are the newest values by measure. Connected is whether the thing is
+	// known to be connected; nil where only what was said of it counts.
+	Live      map[string]any
+	Connected *bool
 }
+
+// Measures are the newest values by measure.
+func (t Thing) Measures() map[string]any { return t.Live }
 
 // Attributes are the user's own values.
 func (t Thing) Attributes() registry.Attributes {
@@ -53,14 +60,18 @@ func (t Thing) Field(name Field) any {
 		return t.Template
 	case FieldComponent:
 		return t.Component
+	case FieldConnected:
+		if t.Connected != nil {
+			return *t.Connected
+		}
 	}
 	switch x := t.Of.(type) {
 	case *registry.Group:
 		return groupField(x, name)
 	case *registry.Device:
-		return twinField(name, string(registry.KindDevice), x.Object, x.Reference, x.State, x.Description)
+		return twinField(name, string(registry.KindDevice), x.Object, x.Reference, x.State, x.Description, x.Details)
 	case *registry.Asset:
-		return twinField(name, string(registry.KindAsset), x.Object, x.Reference, x.State, x.Description)
+		return twinField(name, string(registry.KindAsset), x.Object, x.Reference, x.State, x.Description, x.Details)
 	}
 	return nil
 }
@@ -81,7 +92,7 @@ func groupField(g *registry.Group, name Field) any {
 	return objectField(g.Object, name)
 }
 
-func twinField(name Field, kind string, o registry.Object, reference string, state registry.State, description *string) any {
+func twinField(name Field, kind string, o registry.Object, reference string, state registry.State, description *string, details registry.Details) any {
 	switch name {
 	case FieldReference:
 		return reference
@@ -91,6 +102,15 @@ func twinField(name Field, kind string, o registry.Object, reference string, sta
 		return text(description)
 	case FieldKind:
 		return kind
+	case FieldExternalReference:
+		return text(details.ExternalReference)
+	case FieldImageURL:
+		return text(details.ImageURL)
+	case FieldConnected:
+		if details.Connected != nil {
+			return *details.Connected
+		}
+		return nil
 	}
 	return objectField(o, name)
 }

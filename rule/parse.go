@@ -28,6 +28,9 @@ type Rule struct {
 	root condition
 	// relations says that the rule asks for neighbours.
 	relations bool
+	// measures says that it asks for newest values, connected that it asks whether
+	// the object itself is connected.
+	measures, connected bool
 }
 
 // String is the text that the rule was made from.
@@ -36,6 +39,13 @@ func (r *Rule) String() string { return r.text }
 // NeedsNeighbours says whether matching the rule asks an object for its groups
 // or relations.
 func (r *Rule) NeedsNeighbours() bool { return r.relations }
+
+// NeedsMeasures says whether matching the rule asks for newest values.
+func (r *Rule) NeedsMeasures() bool { return r.measures }
+
+// NeedsConnected says whether matching the rule asks if the object itself is
+// connected.
+func (r *Rule) NeedsConnected() bool { return r.connected }
 
 // Parse checks an expression. What is wrong with it is INVALID at the path
 // "where", with the place as line and column.
@@ -62,7 +72,7 @@ func Parse(text string) (rule *Rule, err error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	return &Rule{text: text, root: root, relations: c.relations}, nil
+	return &Rule{text: text, root: root, relations: c.relations, measures: c.measures, connected: c.connected}, nil
 }
 
 // syntaxError says what the parser did not understand, in its own words.

@@ -84,7 +84,7 @@ func (c *compiler) startOf(x comparison) Start {
 }
 
 func startAt(kind StartKind, f field) Start {
-	if f.depth > 0 {
+	if f.depth > 0 || f.measure != "" {
 		return Start{}
 	}
 	property := f.attribute

@@ -90,13 +90,18 @@ type field struct {
 	name  Field
 	// attribute is the dotted path of an attribute; name is empty then.
 	attribute string
+	// measure is the dotted path of a measure's newest value; name is empty then.
+	measure string
 	// position is where it stands in the text.
 	position int
 }
 
 func (f field) String() string {
-	if f.attribute != "" {
+	switch {
+	case f.attribute != "":
 		return "attributes." + f.attribute
+	case f.measure != "":
+		return "measures." + f.measure
 	}
 	return string(f.name)
 }
@@ -156,6 +161,13 @@ type Object interface {
 	Groups() []Object
 	// Related are the objects at the other ends of relations of a name.
 	Related(name string, direction registry.Direction) []Object
+}
+
+// Live is an Object whose newest values are known.
+type Live interface {
+	// Measures are the newest values by measure. A value that has parts is a map
+	// of them.
+	Measures() map[string]any
 }
 
 // timeLayouts are the ways to write a time, the most exact first.
