@@ -85,6 +85,9 @@ func (s *Store) FollowChanges(ctx context.Context, scope registry.Scope, after s
 	return &ChangeSubscription{s, s.openFeed(scope, last), at}, nil
 }
 
+// Position is where the subscription is: after the change of this position.
+func (sub *ChangeSubscription) Position() int64 { return sub.at }
+
 func positionOf(cursor string) (int64, error) {
 	key, err := registry.ParseCursor(cursor)
 	if err != nil {
@@ -95,6 +98,11 @@ func positionOf(cursor string) (int64, error) {
 		return 0, registry.InvalidField("after", "format", "%q is not a cursor of a change", cursor)
 	}
 	return at, nil
+}
+
+// JournalEnd is the position of the newest change of an account.
+func (s *Store) JournalEnd(ctx context.Context, scope registry.Scope) (int64, error) {
+	return s.journalEnd(ctx, scope)
 }
 
 func (s *Store) journalEnd(ctx context.Context, scope registry.Scope) (int64, error) {

@@ -17,13 +17,23 @@ var paramPrefix = map[registry.Kind]string{registry.KindGroup: "wg", registry.Ki
 // planSearch turns a search into Cypher. Regular expressions are matched here,
 // and walks that would be too long refused, so it may ask the database.
 func (s *Store) planSearch(ctx context.Context, r runner, scope registry.Scope, search registry.Search) (*searchPlan, error) {
-	plan := &searchPlan{params: params{}}
 	var where *rule.Rule
-	var err error
 	if search.Where != "" {
+		var err error
 		if where, err = rule.Parse(search.Where); err != nil {
 			return nil, err
 		}
+	}
+	return s.planRule(ctx, r, scope, search, where, nil)
+}
+
+// planRule is planSearch for a rule that was parsed already. With the newest
+// values of the objects that the search is narrowed to, the rule may ask for
+// those.
+func (s *Store) planRule(ctx context.Context, r runner, scope registry.Scope, search registry.Search, where *rule.Rule, live map[string]any) (*searchPlan, error) {
+	plan := &searchPlan{params: params{}}
+	if live != nil {
+		plan.params[rule.LiveParam] = live
 	}
 	if err := plan.orderBy(search); err != nil {
 		return nil, err
@@ -36,7 +46,7 @@ func (s *Store) planSearch(ctx context.Context, r runner, scope registry.Scope, 
 		return nil, registry.InvalidField("kind", "enum", "members are devices and assets: for groups ask for children")
 	}
 	for _, kind := range searchedKinds(search) {
-		p := partPlanner{store: s, runner: r, scope: scope, search: search, kind: kind, plan: plan}
+		p := partPlanner{store: s, runner: r, scope: scope, search: search, kind: kind, plan: plan, live: live != nil}
 		part, walk, err := p.part(ctx, where)
 		if err != nil {
 			return nil, err
@@ -98,6 +108,9 @@ func (p *searchPlan) narrow(scope registry.Scope, search registry.Search) error 
 		p.params["template"] = templates[0]
 	}
 	p.params["templates"], p.params["state"] = templates, string(search.State)
+	if search.IDs != nil {
+		p.params["ids"] = texts(search.IDs)
+	}
 	if search.Members != nil {
 		p.params["members"] = string(search.Members.Group)
 	}
@@ -119,6 +132,7 @@ type partPlanner struct {
 	search registry.Search
 	kind   registry.Kind
 	plan   *searchPlan
+	live   bool
 }
 
 // part finds a start and what has to hold beside. The walk is a text that is to
@@ -128,7 +142,11 @@ func (p partPlanner) part(ctx context.Context, where *rule.Rule) (part searchPar
 		part, walk = p.from(nil)
 		return part, walk, nil
 	}
-	compiled, err := where.Compile(p.kind, paramPrefix[p.kind])
+	compile := where.Compile
+	if p.live {
+		compile = where.CompileLive
+	}
+	compiled, err := compile(p.kind, paramPrefix[p.kind])
 	if err != nil {
 		return part, "", err
 	}
@@ -205,7 +223,10 @@ const (
 // best chooses how to begin: "index i" and "relation i" stand for conjuncts by
 // what they are, see begin.
 func (p partPlanner) best(conjuncts []rule.Conjunct) string {
-	if p.search.Text != "" {
+	switch {
+	case p.search.IDs != nil:
+		return "ids ids"
+	case p.search.Text != "":
 		return startText
 	}
 	chosen, value := startWalk, 0

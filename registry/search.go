@@ -34,6 +34,8 @@ type OrderBy struct {
 type Search struct {
 	// Kinds are those looked for; all if empty.
 	Kinds []Kind
+	// IDs narrow the search to these objects; nil does not.
+	IDs []ID
 	// Where is a rule.
 	Where string
 	// Under is the path of a group: only what is in its sub-tree.

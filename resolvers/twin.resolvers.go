@@ -7,10 +7,10 @@ package resolvers
 
 import (
 	"context"
+	"time"
 
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/resolvers/generated"
-	"github.com/holon-registry/holon/twin"
 )
 
 // Twin is the resolver for the twin field.
@@ -19,12 +19,15 @@ func (r *queryResolver) Twin(ctx context.Context, id registry.ID) (registry.Twin
 }
 
 // TwinChanged is the resolver for the twinChanged field.
-func (r *subscriptionResolver) TwinChanged(ctx context.Context, ids []registry.ID, under *string, after *string) (<-chan *twin.Change, error) {
-	return r.followTwins(ctx, ids, under, after)
+func (r *subscriptionResolver) TwinChanged(ctx context.Context, ids []registry.ID, under *string, where *string, kinds []registry.TwinChangeKind, every *time.Duration, after *string) (<-chan *registry.TwinChange, error) {
+	return r.followTwins(ctx, followArgs{ids, under, where, kinds, every, after})
 }
 
 // Twin is the resolver for the twin field.
-func (r *twinChangeResolver) Twin(ctx context.Context, obj *twin.Change) (registry.Twin, error) {
+func (r *twinChangeResolver) Twin(ctx context.Context, obj *registry.TwinChange) (registry.Twin, error) {
+	if obj.Twin != nil {
+		return obj.Twin, nil
+	}
 	return object[registry.Twin](ctx, obj.TwinID)
 }
 

@@ -22,6 +22,7 @@ type Change struct {
 	Cursor string
 	At     time.Time
 	TwinID registry.ID
+	Kind   registry.TwinChangeKind
 	Values []registry.LiveValue
 }
 
@@ -89,6 +90,10 @@ func (s *Store) publish(ctx context.Context, twins []packedTwin) error {
 	})
 }
 
+// presenceMark stands in the place of a measure in a change of presence. No
+// measure has this name.
+const presenceMark = "*presence"
+
 // appendChange packs the changes of a twin: its id, the number of values, and
 // measure and packed value of each; a text is its length and its bytes.
 func appendChange(b []byte, p *packedTwin) []byte {
@@ -136,7 +141,7 @@ func unpackEntry(m redis.XMessage) (feedEntry, error) {
 		if !ok || n > uint64(len(rest)) {
 			return feedEntry{}, errFeedEntry
 		}
-		c := Change{Cursor: position{e.epoch, number, len(e.changes)}.cursor(), At: at, TwinID: registry.ID(id), Values: make([]registry.LiveValue, 0, n)}
+		c := Change{Cursor: position{e.epoch, number, len(e.changes)}.cursor(), At: at, TwinID: registry.ID(id), Kind: registry.TwinValues, Values: make([]registry.LiveValue, 0, n)}
 		for range n {
 			var measure, packed string
 			if measure, rest, ok = cutText(rest); ok {
@@ -144,6 +149,10 @@ func unpackEntry(m redis.XMessage) (feedEntry, error) {
 			}
 			if !ok {
 				return feedEntry{}, errFeedEntry
+			}
+			if measure == presenceMark {
+				c.Kind = registry.TwinPresence
+				continue
 			}
 			v, err := unpack(measure, packed)
 			if err != nil {

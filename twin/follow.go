@@ -31,6 +31,9 @@ type Subscription struct {
 	// once it has caught up with it, or overtaken it.
 	at     position
 	joined bool
+	// begin is the cursor at which it began, newest where the reader was then.
+	begin  string
+	newest position
 	ready  chan struct{} // has room for one: something is waiting, or it ended
 
 	mu      sync.Mutex
@@ -65,15 +68,28 @@ func (s *Store) Follow(ctx context.Context, scope registry.Scope, after string) 
 		f.subs[sub] = true // counted from here on, so that the reader stays
 		switch {
 		case after == "":
-			sub.joined = true
+			sub.joined, sub.at = true, position{f.epoch, f.last, endOf}
+		case sub.at == position{index: endOf}:
+			// The account had no change yet: whatever came since is new.
+			sub.at.epoch = f.epoch
 		case f.epoch != sub.at.epoch:
 			f.mu.Unlock()
 			sub.Close()
 			return nil, errExpired()
 		}
+		sub.begin, sub.newest = sub.at.cursor(), position{f.epoch, f.last, endOf}
 		f.mu.Unlock()
 		return sub, nil
 	}
+}
+
+// Begin is the cursor at which the subscription began.
+func (sub *Subscription) Begin() string { return sub.begin }
+
+// Past says whether a change had happened before the subscription began.
+func (sub *Subscription) Past(c Change) bool {
+	at, err := parseCursor(c.Cursor)
+	return err == nil && at.epoch == sub.newest.epoch && at.number <= sub.newest.number
 }
 
 // reader returns the reader of an account and starts it if there is none.

@@ -14,7 +14,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/introspection"
 	"github.com/holon-registry/holon/registry"
-	"github.com/holon-registry/holon/twin"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
@@ -91,7 +90,7 @@ type QueryResolver interface {
 }
 type SubscriptionResolver interface {
 	ObjectChanged(ctx context.Context, under *string, kinds []registry.ObjectKind, where *string, after *string) (<-chan *registry.Change, error)
-	TwinChanged(ctx context.Context, ids []registry.ID, under *string, after *string) (<-chan *twin.Change, error)
+	TwinChanged(ctx context.Context, ids []registry.ID, under *string, where *string, kinds []registry.TwinChangeKind, every *time.Duration, after *string) (<-chan *registry.TwinChange, error)
 }
 type ViewerResolver interface {
 	Account(ctx context.Context, obj *registry.Principal) (*registry.Account, error)
@@ -1706,14 +1705,38 @@ func (ec *executionContext) field_Subscription_twinChanged_args(ctx context.Cont
 		return nil, err
 	}
 	args["under"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "where",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg2
+	args["where"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "kinds",
+		func(ctx context.Context, v any) ([]registry.TwinChangeKind, error) {
+			return ec.unmarshalOTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["kinds"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "every",
+		func(ctx context.Context, v any) (*time.Duration, error) {
+			return ec.unmarshalODuration2ᚖtimeᚐDuration(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["every"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg5
 	return args, nil
 }
 
@@ -4829,11 +4852,11 @@ func (ec *executionContext) _Subscription_twinChanged(ctx context.Context, field
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Subscription().TwinChanged(ctx, fc.Args["ids"].([]registry.ID), fc.Args["under"].(*string), fc.Args["after"].(*string))
+			return ec.Resolvers.Subscription().TwinChanged(ctx, fc.Args["ids"].([]registry.ID), fc.Args["under"].(*string), fc.Args["where"].(*string), fc.Args["kinds"].([]registry.TwinChangeKind), fc.Args["every"].(*time.Duration), fc.Args["after"].(*string))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *twin.Change) graphql.Marshaler {
-			return ec.marshalNTwinChange2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋtwinᚐChange(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.TwinChange) graphql.Marshaler {
+			return ec.marshalNTwinChange2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChange(ctx, selections, v)
 		},
 		true,
 		true,

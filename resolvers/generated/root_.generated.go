@@ -701,7 +701,7 @@ type ComplexityRoot struct {
 
 	Subscription struct {
 		ObjectChanged func(childComplexity int, under *string, kinds []registry.ObjectKind, where *string, after *string) int
-		TwinChanged   func(childComplexity int, ids []registry.ID, under *string, after *string) int
+		TwinChanged   func(childComplexity int, ids []registry.ID, under *string, where *string, kinds []registry.TwinChangeKind, every *time.Duration, after *string) int
 	}
 
 	Template struct {
@@ -766,7 +766,10 @@ type ComplexityRoot struct {
 	TwinChange struct {
 		At     func(childComplexity int) int
 		Cursor func(childComplexity int) int
+		Kinds  func(childComplexity int) int
+		Match  func(childComplexity int) int
 		Twin   func(childComplexity int) int
+		TwinID func(childComplexity int) int
 		Values func(childComplexity int) int
 	}
 
@@ -3843,7 +3846,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Subscription.TwinChanged(childComplexity, args["ids"].([]registry.ID), args["under"].(*string), args["after"].(*string)), true
+		return e.ComplexityRoot.Subscription.TwinChanged(childComplexity, args["ids"].([]registry.ID), args["under"].(*string), args["where"].(*string), args["kinds"].([]registry.TwinChangeKind), args["every"].(*time.Duration), args["after"].(*string)), true
 
 	case "Template.changes":
 		if e.ComplexityRoot.Template.Changes == nil {
@@ -4102,12 +4105,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TwinChange.Cursor(childComplexity), true
+	case "TwinChange.kinds":
+		if e.ComplexityRoot.TwinChange.Kinds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwinChange.Kinds(childComplexity), true
+	case "TwinChange.match":
+		if e.ComplexityRoot.TwinChange.Match == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwinChange.Match(childComplexity), true
 	case "TwinChange.twin":
 		if e.ComplexityRoot.TwinChange.Twin == nil {
 			break
 		}
 
 		return e.ComplexityRoot.TwinChange.Twin(childComplexity), true
+	case "TwinChange.twinId":
+		if e.ComplexityRoot.TwinChange.TwinID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwinChange.TwinID(childComplexity), true
 	case "TwinChange.values":
 		if e.ComplexityRoot.TwinChange.Values == nil {
 			break
@@ -7413,14 +7434,26 @@ type TemplateMisfitEdge {
 
 extend type Subscription {
   """
-  Follows what twins measure. Give ` + "`" + `ids` + "`" + `, or ` + "`" + `under` + "`" + `, or neither for the whole account. Each change carries a cursor: with
-  ` + "`" + `after` + "`" + `, a broken subscription goes on where it stopped, or ends with CURSOR_EXPIRED if the feed no longer reaches back.
+  Follows what twins measure, and what else becomes of them. Give ` + "`" + `ids` + "`" + `, ` + "`" + `under` + "`" + `, ` + "`" + `where` + "`" + `, or none for the whole account. With ` + "`" + `where` + "`" + `
+  or ` + "`" + `under` + "`" + ` each change says whether the twin has come to match, has stopped, or still does; with ` + "`" + `where` + "`" + `, the subscription begins
+  with what matches now. Each change carries a cursor: with ` + "`" + `after` + "`" + `, a broken subscription goes on where it stopped, over restarts too;
+  what changed meanwhile is told as ENTERED or LEFT even if the client knew. CURSOR_EXPIRED says that this cannot be told any more: begin
+  without a cursor.
   """
   twinChanged(
     """Only these devices and assets: at most 1,000."""
     ids: [ID!]
     """Only devices and assets in the sub-tree of this group, itself included."""
     under: String
+    """
+    Only twins that this rule is true of, now: as in a search, and of newest values too, as in ` + "`" + `measures.temperature > 30` + "`" + `. It is held
+    against at most 20,000 twins.
+    """
+    where: String
+    """Only changes of these kinds. That a twin has come to match or has stopped is told in any case."""
+    kinds: [TwinChangeKind!]
+    """Tell each twin at most once in this time, with all that changed meanwhile: the last change is always told."""
+    every: Duration
     """Only what came after this cursor."""
     after: String
   ): TwinChange!
@@ -7571,14 +7604,46 @@ enum State {
   RETIRED
 }
 
+"""What of a twin changed."""
+enum TwinChangeKind {
+  """It measured something."""
+  VALUES
+  """It was made, changed, moved, related, linked or deleted."""
+  STATE
+  """It connected, or fell silent."""
+  PRESENCE
+  """It is to become something else."""
+  DESIRED
+  """A command was sent to it, or answered."""
+  COMMAND
+  """An alarm of it was raised, cleared or acknowledged."""
+  ALARM
+}
+
+"""How a twin is to the rule and the group of a subscription."""
+enum TwinMatch {
+  """It matches, which the client may not have known."""
+  ENTERED
+  """It matches no more, or was deleted."""
+  LEFT
+  """It matched before and still does."""
+  STAYED
+}
+
 """Something that happened to a twin."""
 type TwinChange {
   """Where in the feed this change is: give it as ` + "`" + `after` + "`" + ` to go on from here."""
   cursor: String!
   """When Holon stored it."""
   at: DateTime!
+  """The id of the device or asset."""
+  twinId: ID!
   """The device or asset as it is now; null if it was deleted meanwhile."""
   twin: Twin
+  """What changed; none if the twin only came to match or stopped, or matched when the subscription began."""
+  kinds: [TwinChangeKind!]!
+  """Whether the twin has come to match, has stopped or still does; null without a rule and a group below the root."""
+  match: TwinMatch
   """The measures that changed, with their newest values."""
   values: [LiveValue!]!
 }
@@ -8986,8 +9051,14 @@ func (ec *executionContext) childFields_TwinChange(ctx context.Context, field gr
 		return ec.fieldContext_TwinChange_cursor(ctx, field)
 	case "at":
 		return ec.fieldContext_TwinChange_at(ctx, field)
+	case "twinId":
+		return ec.fieldContext_TwinChange_twinId(ctx, field)
 	case "twin":
 		return ec.fieldContext_TwinChange_twin(ctx, field)
+	case "kinds":
+		return ec.fieldContext_TwinChange_kinds(ctx, field)
+	case "match":
+		return ec.fieldContext_TwinChange_match(ctx, field)
 	case "values":
 		return ec.fieldContext_TwinChange_values(ctx, field)
 	}

@@ -13,14 +13,13 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/holon-registry/holon/registry"
-	"github.com/holon-registry/holon/twin"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // region    ************************** generated!.gotpl **************************
 
 type TwinChangeResolver interface {
-	Twin(ctx context.Context, obj *twin.Change) (registry.Twin, error)
+	Twin(ctx context.Context, obj *registry.TwinChange) (registry.Twin, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -605,7 +604,7 @@ func (ec *executionContext) fieldContext_Series_last(_ context.Context, field gr
 	return fc, nil
 }
 
-func (ec *executionContext) _TwinChange_cursor(ctx context.Context, field graphql.CollectedField, obj *twin.Change) (ret graphql.Marshaler) {
+func (ec *executionContext) _TwinChange_cursor(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -628,7 +627,7 @@ func (ec *executionContext) fieldContext_TwinChange_cursor(_ context.Context, fi
 	return graphql.NewScalarFieldContext("TwinChange", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _TwinChange_at(ctx context.Context, field graphql.CollectedField, obj *twin.Change) (ret graphql.Marshaler) {
+func (ec *executionContext) _TwinChange_at(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -651,7 +650,30 @@ func (ec *executionContext) fieldContext_TwinChange_at(_ context.Context, field 
 	return graphql.NewScalarFieldContext("TwinChange", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _TwinChange_twin(ctx context.Context, field graphql.CollectedField, obj *twin.Change) (ret graphql.Marshaler) {
+func (ec *executionContext) _TwinChange_twinId(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TwinChange_twinId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TwinID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v registry.ID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TwinChange_twinId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TwinChange", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _TwinChange_twin(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -683,7 +705,53 @@ func (ec *executionContext) fieldContext_TwinChange_twin(_ context.Context, fiel
 	return fc, nil
 }
 
-func (ec *executionContext) _TwinChange_values(ctx context.Context, field graphql.CollectedField, obj *twin.Change) (ret graphql.Marshaler) {
+func (ec *executionContext) _TwinChange_kinds(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TwinChange_kinds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kinds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []registry.TwinChangeKind) graphql.Marshaler {
+			return ec.marshalNTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TwinChange_kinds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TwinChange", field, false, false, errors.New("field of type TwinChangeKind does not have child fields"))
+}
+
+func (ec *executionContext) _TwinChange_match(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TwinChange_match(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Match, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.TwinMatch) graphql.Marshaler {
+			return ec.marshalOTwinMatch2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinMatch(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TwinChange_match(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TwinChange", field, false, false, errors.New("field of type TwinMatch does not have child fields"))
+}
+
+func (ec *executionContext) _TwinChange_values(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1272,7 +1340,7 @@ func (ec *executionContext) _Series(ctx context.Context, sel ast.SelectionSet, o
 
 var twinChangeImplementors = []string{"TwinChange"}
 
-func (ec *executionContext) _TwinChange(ctx context.Context, sel ast.SelectionSet, obj *twin.Change) graphql.Marshaler {
+func (ec *executionContext) _TwinChange(ctx context.Context, sel ast.SelectionSet, obj *registry.TwinChange) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, twinChangeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -1289,6 +1357,11 @@ func (ec *executionContext) _TwinChange(ctx context.Context, sel ast.SelectionSe
 			}
 		case "at":
 			out.Values[i] = ec._TwinChange_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "twinId":
+			out.Values[i] = ec._TwinChange_twinId(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -1330,6 +1403,16 @@ func (ec *executionContext) _TwinChange(ctx context.Context, sel ast.SelectionSe
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "kinds":
+			out.Values[i] = ec._TwinChange_kinds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "match":
+			out.Values[i] = ec._TwinChange_match(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "values":
 			out.Values[i] = ec._TwinChange_values(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -1672,7 +1755,7 @@ func (ec *executionContext) marshalNTwin2ᚕgithubᚗcomᚋholonᚑregistryᚋho
 	return ret
 }
 
-func (ec *executionContext) marshalNTwinChange2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋtwinᚐChange(ctx context.Context, sel ast.SelectionSet, v *twin.Change) graphql.Marshaler {
+func (ec *executionContext) marshalNTwinChange2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChange(ctx context.Context, sel ast.SelectionSet, v *registry.TwinChange) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -1680,6 +1763,46 @@ func (ec *executionContext) marshalNTwinChange2ᚖgithubᚗcomᚋholonᚑregistr
 		return graphql.Null
 	}
 	return ec._TwinChange(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx context.Context, v any) (registry.TwinChangeKind, error) {
+	var res registry.TwinChangeKind
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx context.Context, sel ast.SelectionSet, v registry.TwinChangeKind) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx context.Context, v any) ([]registry.TwinChangeKind, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]registry.TwinChangeKind, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.TwinChangeKind) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalNTwinConnection2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTwinConnection(ctx context.Context, sel ast.SelectionSet, v *TwinConnection) graphql.Marshaler {
@@ -1746,6 +1869,58 @@ func (ec *executionContext) marshalOTwin2githubᚗcomᚋholonᚑregistryᚋholon
 		return graphql.Null
 	}
 	return ec._Twin(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx context.Context, v any) ([]registry.TwinChangeKind, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]registry.TwinChangeKind, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.TwinChangeKind) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalOTwinMatch2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinMatch(ctx context.Context, v any) (*registry.TwinMatch, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(registry.TwinMatch)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOTwinMatch2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinMatch(ctx context.Context, sel ast.SelectionSet, v *registry.TwinMatch) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
 }
 
 // endregion ***************************** type.gotpl *****************************
