@@ -241,4 +241,3 @@ func (f *twinFollower) readTwins(ctx context.Context, changes []*pendingChange) 
 	}
 	return nil
 }
-
