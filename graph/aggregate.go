@@ -3,38 +3,58 @@ package graph
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/holon-registry/holon/registry"
 )
 
-// The bounds of an aggregation.
-const (
-	maxIntervals = 10_000
-	// maxRaw bounds how many single measurements are read where roll-ups do not
-	// do: about a second's work.
-	maxAggregated = 1_000_000
-)
+// maxAggregated bounds how many single measurements are read where roll-ups do
+// not do: about a second's work.
+const maxAggregated = 1_000_000
 
-// A bucket whose measurements lie in one interval is answered by its roll-up;
-// the others are read one by one, and reduced where they are. While a bucket is
-// open it does not say which was its last value: its end stands for the time of
-// that, and where the value matters it is read one by one.
+// The three ways in which a bucket answers, the cheapest first:
+//
+//	slots   what its quarters of an hour were reduced to, once it is sealed and
+//	        if the intervals are made of whole quarters
+//	whole   its roll-up, if all that it holds lies in one interval; while it is
+//	        open it does not say which was its last value: its end stands for the
+//	        time of that, and where the value matters this way is not taken
+//	raw     what it holds, one by one
+//
+// A bucket whose measurements are gone has its slots only.
 var (
-	aggregateNumbers = named("aggregate.numbers", aggregateBuckets+`
+	aggregateNumbers = named("aggregate.numbers", aggregateBuckets+aggregateSlots+`
 			UNWIND raw AS b
 			MATCH (b)-[:HAS_MEASUREMENT]->(m)
 			WHERE m.at >= $from AND m.at < $to AND m.value IS :: FLOAT
-			WITH m.at / $every AS slot, count(m) AS n, sum(m.value) AS total, min(m.value) AS low, max(m.value) AS high
-			RETURN collect([slot, n, total, low, high]) AS slots`+aggregateReturn)
+			WITH (m.at - $start) / $step AS slot, count(m) AS n, sum(m.value) AS total, min(m.value) AS low, max(m.value) AS high
+			RETURN collect([slot, n, total, low, high]) AS reduced
+		}
+		RETURN types, work, reduced, [b IN sealed | [b.slotStarts, b.slotCounts, b.slotSums, b.slotMins, b.slotMaxs]] AS slots,
+			[b IN whole | [b.first, b.count, b.sum, b.min, b.max]] AS rollUps`)
 
-	aggregateEnds = named("aggregate.ends", aggregateBuckets+`
+	aggregateEnds = named("aggregate.ends", aggregateBuckets+aggregateSlots+`
 			UNWIND raw AS b
 			MATCH (b)-[:HAS_MEASUREMENT]->(m)
 			WHERE m.at >= $from AND m.at < $to
-			WITH m.at / $every AS slot, count(m) AS n, min([m.at, m.value]) AS first, max([m.at, m.value]) AS last
-			RETURN collect([slot, n, first[0], first[1], last[0], last[1]]) AS slots`+aggregateReturn)
+			WITH (m.at - $start) / $step AS slot, count(m) AS n, min([m.at, m.value]) AS first, max([m.at, m.value]) AS last
+			RETURN collect([slot, n, first[0], first[1], last[0], last[1]]) AS reduced
+		}
+		RETURN types, work, reduced,
+			[b IN sealed | [b.slotStarts, b.slotCounts, b.slotFirstAts, b.slotFirsts, b.slotLastAts, b.slotLasts]] AS slots,
+			[b IN whole | [b.first, b.count, b.first, b.firstValue, b.last, b.lastValue]] AS rollUps`)
+
+	aggregatePath = named("aggregate.path", aggregateBuckets+aggregateSlots+`
+			UNWIND raw AS b
+			MATCH (b)-[:HAS_MEASUREMENT]->(m)
+			WHERE m.at >= $from AND m.at < $to AND m.value IS :: FLOAT
+			RETURN collect([m.at, m.value]) AS reduced
+		}
+		RETURN types, work, reduced, [] AS rollUps,
+			[b IN sealed | [b.slotStarts, b.slotCounts, b.slotFirstAts, b.slotFirsts, b.slotLastAts, b.slotLasts, b.slotAreas, b.slotIncreases]] AS slots`)
 )
 
 const (
@@ -43,191 +63,255 @@ const (
 		WHERE t.account = $account
 		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)
 		OPTIONAL MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
-		WHERE b.from < $to AND b.to > $from
-		WITH s.type AS type, b, ($open OR b.last IS NOT NULL) AND b.first >= $from AND coalesce(b.last, b.to - 1) < $to
-			AND b.first / $every = coalesce(b.last, b.to - 1) / $every AS isWhole
-		WITH collect(DISTINCT type) AS types, collect(CASE WHEN isWhole THEN b END) AS whole, collect(CASE WHEN NOT isWhole THEN b END) AS raw
-		WITH types, whole, raw, reduce(n = 0, b IN raw | n + b.count) AS work
-		WITH types, whole, work, CASE WHEN work > $most THEN [] ELSE raw END AS raw
-		CALL (raw) {`
+		WHERE b.from < $to AND b.to > $from`
 
-	aggregateReturn = `
-		}
-		RETURN types, work, slots,
-			[b IN whole | {first: b.first, firstValue: b.firstValue, last: b.last, lastValue: b.lastValue,
-				count: b.count, sum: b.sum, min: b.min, max: b.max}] AS rollUps`
+	aggregateSlots = `
+		WITH s.type AS type, b, CASE
+			WHEN b IS NULL THEN 'none'
+			WHEN b.rawUntil IS NOT NULL THEN 'slots'
+			WHEN $slots AND b.slotStarts IS NOT NULL AND NOT b:Unsealed AND b.first >= $from AND b.slotLastAts[-1] < $to THEN 'slots'
+			WHEN $whole AND b.first >= $from AND coalesce(b.last, b.to - 1) < $to AND ($open OR b.last IS NOT NULL)
+				AND (b.first - $start) / $step = (coalesce(b.last, b.to - 1) - $start) / $step THEN 'whole'
+			ELSE 'raw' END AS way
+		WITH collect(DISTINCT type) AS types, collect(CASE WHEN way = 'slots' THEN b END) AS sealed,
+			collect(CASE WHEN way = 'whole' THEN b END) AS whole, collect(CASE WHEN way = 'raw' THEN b END) AS raw
+		WITH types, sealed, whole, raw, reduce(n = 0, b IN raw | n + b.count) AS work
+		WITH types, sealed, whole, work, CASE WHEN work > $most THEN [] ELSE raw END AS raw
+		CALL (raw) {`
 )
+
+// Aggregate reduces a twin's measure to one value for each interval, oldest
+// first. Intervals without a measurement are left out unless they are asked
+// for; the first and the last may be cut short by From and To. All functions
+// but COUNT, FIRST and LAST take numbers only: INVALID for a measure that never
+// had one. LIMIT_EXCEEDED beyond 10,000 intervals, or when too many single
+// measurements would have to be read.
+//
+// A percentile is interpolated between the two nearest values (the definition
+// of R's type 7 and of most spreadsheets). In a time-weighted mean a value holds
+// until the next one comes. An increase takes a smaller value than the one
+// before it for a counter that began again at nothing; both look back to the
+// last value before the interval.
+func (s *Store) Aggregate(ctx context.Context, scope registry.Scope, twin registry.ID, a registry.Aggregation) ([]*registry.AggregatePoint, error) {
+	if a.Function == registry.AggregatePercentile && (a.Percentile < 0 || a.Percentile > 100 || math.IsNaN(a.Percentile)) {
+		return nil, registry.InvalidField("percentile", "range", "a percentile lies between 0 and 100")
+	}
+	a.From, a.To = time.UnixMilli(max(ceilMillis(a.From), 0)), time.UnixMilli(ceilMillis(a.To))
+	edges, err := a.Edges()
+	if err != nil || len(edges) == 0 {
+		return nil, err
+	}
+	found, err := s.readAggregate(ctx, scope, twin, &a, edges)
+	if err != nil {
+		return nil, fmt.Errorf("aggregate: %w", err)
+	}
+	switch {
+	case found.work > maxAggregated:
+		return nil, registry.LimitExceeded("%d measurements would have to be read one by one, at most %d can be: ask for a shorter time, or for longer intervals", found.work, maxAggregated)
+	case a.Function.Numeric() && len(found.types) > 0 && !slices.Contains(found.types, string(registry.ValueNumber)):
+		return nil, registry.InvalidField("function", "type", "%s takes numbers, and %s has none", a.Function, a.Measure)
+	}
+	intervals := found.intervals(edges)
+	before := carried{}
+	if a.Function == registry.AggregateTimeWeightedMean || a.Function == registry.AggregateIncrease {
+		if before, err = s.lastNumber(ctx, scope, twin, a.Measure, a.From); err != nil {
+			return nil, fmt.Errorf("aggregate: %w", err)
+		}
+	}
+	return points(&a, edges, intervals, before, s.now().UnixMilli()), nil
+}
+
+// lastNumber is the last number before a moment, among the last hundred values.
+func (s *Store) lastNumber(ctx context.Context, scope registry.Scope, twin registry.ID, measure string, before time.Time) (carried, error) {
+	_, values, err := s.readMeasurements(ctx, scope, twin, measure, 0, before.UnixMilli(), 100, true)
+	if err != nil {
+		return carried{}, err
+	}
+	for _, v := range values {
+		if number, ok := v.(float64); ok {
+			return carried{number, true}, nil
+		}
+	}
+	return carried{}, nil
+}
+
+// readAggregate reads what is there of a measure in the cheapest way.
+func (s *Store) readAggregate(ctx context.Context, scope registry.Scope, twin registry.ID, a *registry.Aggregation, edges []int64) (aggregated, error) {
+	step := stride(edges)
+	p := params{
+		"id": string(twin), "measure": a.Measure, "from": a.From.UnixMilli(), "to": a.To.UnixMilli(), "most": maxAggregated,
+		"start": edges[0], "step": step, "slots": quarterly(edges), "whole": true, "open": true,
+	}
+	q, read := aggregateNumbers, readNumbers
+	switch a.Function {
+	case registry.AggregateCount, registry.AggregateFirst, registry.AggregateLast:
+		q, read = aggregateEnds, readEnds
+		p["open"] = false
+	case registry.AggregatePercentile:
+		q, read = aggregatePath, readPath
+		p["slots"], p["whole"] = false, false
+	case registry.AggregateTimeWeightedMean, registry.AggregateIncrease:
+		q, read = aggregatePath, readPath
+		p["whole"] = false
+	}
+	found, _, err := one(ctx, s.reading(scope), q, p, func(f fields) aggregated {
+		out := aggregated{types: f.texts("types"), work: f.integer("work")}
+		read(f, &out, span{a.From.UnixMilli(), a.To.UnixMilli(), edges[0], step})
+		return out
+	})
+	if a.Function == registry.AggregatePercentile {
+		found.cells = nil // what single measurements are gone of has no percentiles
+	}
+	return found, err
+}
+
+// stride is the longest step that all edges are apart by whole multiples of.
+func stride(edges []int64) int64 {
+	step := int64(0)
+	for i := 1; i < len(edges); i++ {
+		a, b := step, edges[i]-edges[i-1]
+		for b != 0 {
+			a, b = b, a%b
+		}
+		step = a
+	}
+	return step
+}
+
+func quarterly(edges []int64) bool {
+	return !slices.ContainsFunc(edges, func(e int64) bool { return e%quarter != 0 })
+}
 
 // aggregated is what was read of a measure.
 type aggregated struct {
 	types []string
 	// work is how many single measurements it took, or would have taken.
-	work  int
-	slots map[int64]*slot
+	work int
+	// cells are in no order. Each lies in one interval, by the time of its first
+	// value, which may be that of the stretch that it was reduced from.
+	cells []cell
+	// values are what had to be read one by one.
+	values []timed
 }
 
-// slot is an interval.
-type slot struct {
-	n, numbers      int64
-	sum, low, high  float64
-	firstAt, lastAt int64
-	first, last     any
+// interval is what lies between two edges.
+type interval struct {
+	cell
+	values []timed
 }
 
-// Aggregate reduces a twin's measure, from (included) to (not included), to one
-// value for each interval, oldest first; intervals without a measurement are
-// left out. Intervals count from 1970 UTC, so those of an hour begin on the
-// hour; the first and the last may be cut short by from and to. MIN, MAX, SUM
-// and MEAN take numbers only: INVALID for a measure that never had one.
-// LIMIT_EXCEEDED beyond 10,000 intervals, or when too many single measurements
-// would have to be read.
-func (s *Store) Aggregate(ctx context.Context, scope registry.Scope, twin registry.ID, measure string, from, to time.Time, every time.Duration, f registry.AggregateFunction) ([]*registry.AggregatePoint, error) {
-	step := every.Milliseconds()
-	if step < 1 {
-		return nil, registry.InvalidField("every", "range", "an interval takes at least a millisecond")
+// intervals puts cells and values where they belong.
+func (a *aggregated) intervals(edges []int64) []interval {
+	out := make([]interval, len(edges)-1)
+	place := func(at int64) *interval {
+		i := sort.Search(len(out)-1, func(i int) bool { return edges[i+1] > at })
+		return &out[i]
 	}
-	low, high := ceilMillis(from), ceilMillis(to)
-	if low < 0 {
-		low = 0
+	for _, v := range a.values {
+		one := place(v.at)
+		one.values = append(one.values, v)
 	}
-	if low >= high {
-		return nil, nil
+	cells := a.cells
+	for i := range out {
+		// A stretch of single values is as good as a slot once it is reduced.
+		cells = append(cells, cellsOf(out[i].values, quarter)...)
 	}
-	if (high-1)/step-low/step >= maxIntervals {
-		return nil, registry.LimitExceeded("at most %d intervals can be asked for at once", maxIntervals)
-	}
-	numbers := f != registry.AggregateCount && f != registry.AggregateFirst && f != registry.AggregateLast
-	q, decoder := aggregateEnds, endsOf
-	if numbers {
-		q, decoder = aggregateNumbers, numbersOf
-	}
-	found, ok, err := one(ctx, s.reading(scope), q, params{
-		"id": string(twin), "measure": measure, "from": low, "to": high, "every": step, "most": maxAggregated, "open": numbers,
-	}, func(f fields) aggregated { return aggregatedOf(f, step, decoder) })
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("aggregate: %w", err)
-	case !ok || len(found.types) == 0:
-		return nil, nil
-	case found.work > maxAggregated:
-		return nil, registry.LimitExceeded("%d measurements would have to be read one by one, at most %d can be: ask for a shorter time, or for longer intervals", found.work, maxAggregated)
-	case numbers && !slices.Contains(found.types, string(registry.ValueNumber)):
-		return nil, registry.InvalidField("function", "type", "%s takes numbers, and %s has none", f, measure)
-	}
-	return points(found, f, low, high, step), nil
-}
-
-func points(found aggregated, f registry.AggregateFunction, low, high, step int64) []*registry.AggregatePoint {
-	keys := make([]int64, 0, len(found.slots))
-	for key := range found.slots {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	out := make([]*registry.AggregatePoint, 0, len(keys))
-	for _, key := range keys {
-		one := found.slots[key]
-		value, n := one.reduce(f)
-		if n == 0 {
-			continue
+	slices.SortFunc(cells, func(x, y cell) int {
+		switch {
+		case x.firstAt < y.firstAt:
+			return -1
+		case x.firstAt > y.firstAt:
+			return 1
 		}
-		out = append(out, &registry.AggregatePoint{
-			From: time.UnixMilli(max(key*step, low)).UTC(), To: time.UnixMilli(min((key+1)*step, high)).UTC(), Count: int(n), Value: value,
-		})
+		return 0
+	})
+	for _, c := range cells {
+		place(c.firstAt).join(c)
 	}
 	return out
 }
 
-func (s *slot) reduce(f registry.AggregateFunction) (value any, n int64) {
-	switch f {
+// carried is the last value before an interval.
+type carried struct {
+	value float64
+	known bool
+}
+
+func points(a *registry.Aggregation, edges []int64, intervals []interval, before carried, now int64) []*registry.AggregatePoint {
+	out := make([]*registry.AggregatePoint, 0, len(intervals))
+	for i := range intervals {
+		one := &intervals[i]
+		low, high := max(edges[i], a.From.UnixMilli()), min(edges[i+1], a.To.UnixMilli())
+		if one.n == 0 && !a.Fill {
+			continue
+		}
+		p := &registry.AggregatePoint{From: time.UnixMilli(low).UTC(), To: time.UnixMilli(high).UTC(), Count: int(one.n)}
+		if one.n > 0 {
+			p.Value = one.reduce(a, before, low, min(high, max(now, one.lastAt)))
+			if last, ok := one.last.(float64); ok {
+				before = carried{last, true}
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// reduce is what the interval from low to high comes to.
+func (i *interval) reduce(a *registry.Aggregation, before carried, low, high int64) any {
+	switch a.Function {
 	case registry.AggregateCount:
-		return float64(s.n), s.n
+		return float64(i.n)
 	case registry.AggregateFirst:
-		return s.first, s.n
+		return i.first
 	case registry.AggregateLast:
-		return s.last, s.n
+		return i.last
 	case registry.AggregateMin:
-		return s.low, s.numbers
+		return i.low
 	case registry.AggregateMax:
-		return s.high, s.numbers
+		return i.high
 	case registry.AggregateSum:
-		return s.sum, s.numbers
+		return i.sum
+	case registry.AggregatePercentile:
+		return percentile(i.values, a.Percentile)
+	case registry.AggregateIncrease:
+		if first, ok := i.first.(float64); ok && before.known {
+			return i.increase + countedUp(before.value, first)
+		}
+		return i.increase
+	case registry.AggregateTimeWeightedMean:
+		return i.timeWeighted(before, low, high)
 	}
-	return s.sum / float64(max(s.numbers, 1)), s.numbers
+	return i.sum / float64(i.n)
 }
 
-func (s *slot) addNumbers(n int64, sum, low, high float64) {
-	if s.numbers == 0 {
-		s.low, s.high = low, high
+// timeWeighted is the mean over the part of the interval in which a value held.
+func (i *interval) timeWeighted(before carried, low, high int64) float64 {
+	last, _ := i.last.(float64)
+	area, from := i.area+last*float64(high-i.lastAt), i.firstAt
+	if before.known {
+		area, from = area+before.value*float64(i.firstAt-low), low
 	}
-	s.numbers += n
-	s.sum += sum
-	s.low, s.high = min(s.low, low), max(s.high, high)
+	if high <= from {
+		return last
+	}
+	return area / float64(high-from)
 }
 
-func (s *slot) addEnds(n, firstAt int64, first any, lastAt int64, last any) {
-	if s.n == 0 || firstAt < s.firstAt {
-		s.firstAt, s.first = firstAt, first
-	}
-	if s.n == 0 || lastAt > s.lastAt {
-		s.lastAt, s.last = lastAt, last
-	}
-	s.n += n
-}
-
-// aggregatedOf reads roll-ups and what single measurements were reduced to.
-func aggregatedOf(f fields, step int64, single func(f fields, one *slot, row []any)) aggregated {
-	out := aggregated{types: f.texts("types"), work: f.integer("work"), slots: map[int64]*slot{}}
-	at := func(key int64) *slot {
-		if out.slots[key] == nil {
-			out.slots[key] = &slot{}
-		}
-		return out.slots[key]
-	}
-	for _, b := range f.maps("rollUps") {
-		n, first := required[int64](b, "count"), required[int64](b, "first")
-		one := at(first / step)
-		if sum := nullable[float64](b, "sum"); sum != nil {
-			one.addNumbers(n, *sum, required[float64](b, "min"), required[float64](b, "max"))
-		}
-		if last := nullable[int64](b, "last"); last != nil {
-			one.addEnds(n, first, floated(b.value("firstValue")), *last, floated(b.value("lastValue")))
+// percentile interpolates between the two values around the rank: definition 7
+// of Hyndman and Fan, Sample Quantiles in Statistical Packages, 1996.
+func percentile(values []timed, p float64) float64 {
+	numbers := make([]float64, 0, len(values))
+	for _, v := range values {
+		if number, ok := v.value.(float64); ok {
+			numbers = append(numbers, number)
 		}
 	}
-	for _, row := range f.list("slots") {
-		list, ok := row.([]any)
-		if !ok || len(list) < 5 {
-			f.failed("an interval is %v", row)
-			continue
-		}
-		key, ok := list[0].(int64)
-		if !ok {
-			f.failed("an interval is %v", row)
-			continue
-		}
-		single(f, at(key), list[1:])
+	slices.Sort(numbers)
+	rank := p / 100 * float64(len(numbers)-1)
+	below := int(rank)
+	if below+1 >= len(numbers) {
+		return numbers[len(numbers)-1]
 	}
-	return out
-}
-
-func numbersOf(f fields, one *slot, row []any) {
-	n, ok1 := row[0].(int64)
-	sum, ok2 := row[1].(float64)
-	low, ok3 := row[2].(float64)
-	high, ok4 := row[3].(float64)
-	if !ok1 || !ok2 || !ok3 || !ok4 {
-		f.failed("an interval is %v", row)
-		return
-	}
-	one.addNumbers(n, sum, low, high)
-}
-
-func endsOf(f fields, one *slot, row []any) {
-	n, ok1 := row[0].(int64)
-	firstAt, ok2 := row[1].(int64)
-	lastAt, ok3 := row[3].(int64)
-	if !ok1 || !ok2 || !ok3 {
-		f.failed("an interval is %v", row)
-		return
-	}
-	one.addEnds(n, firstAt, floated(row[2]), lastAt, floated(row[4]))
+	return numbers[below] + (rank-float64(below))*(numbers[below+1]-numbers[below])
 }

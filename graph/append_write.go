@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -25,7 +26,7 @@ var (
 	appendBuckets = named("append.buckets", `
 		UNWIND $rows AS r
 		MATCH (s) WHERE elementId(s) = r[0]
-		CREATE (s)-[:HAS_BUCKET]->(b:Bucket)
+		CREATE (s)-[:HAS_BUCKET]->(b:Bucket:Unsealed)
 		SET b = r[2]
 		WITH s, b, r
 		CALL (s, b, r) {
@@ -85,6 +86,12 @@ var (
 			b.last = CASE WHEN r[8] > b.last THEN r[8] ELSE b.last END
 		FOREACH (m IN r[10] | CREATE (b)-[:HAS_MEASUREMENT]->(:Measurement {at: m[0], value: m[1]}))
 		RETURN count(*) AS n`)
+
+	// What a sealed bucket's slots were reduced to no longer holds.
+	appendUnseal = named("append.unseal", `
+		UNWIND $buckets AS id
+		MATCH (b) WHERE elementId(b) = id
+		SET b:Unsealed, b.sealAt = $at`)
 )
 
 // write stores the batch in one transaction, the partition's counters included.
@@ -119,8 +126,30 @@ func (b *batch) write(ctx context.Context) error {
 				return err
 			}
 		}
+		if err := b.unseal(ctx, tx); err != nil {
+			return err
+		}
 		return b.writeDeadLetters(ctx, tx)
 	})
+}
+
+// unseal puts off the sealing of buckets that got values after their time, and
+// has those sealed again that were already. One that ended only just cannot
+// have been, give or take ten minutes between the clocks of two processes.
+func (b *batch) unseal(ctx context.Context, tx *transaction) error {
+	recent := b.partition.store.now().Add(10*time.Minute - sealAfter).UnixMilli()
+	var ended []any
+	for _, groups := range [][]*group{b.numbers, b.others, b.late} {
+		for _, g := range groups {
+			if g.bucket.to < recent {
+				ended = append(ended, g.bucket.element)
+			}
+		}
+	}
+	if len(ended) == 0 {
+		return nil
+	}
+	return nothing(ctx, tx, appendUnseal, params{"buckets": ended, "at": b.partition.store.now().Add(sealAfter).UnixMilli()})
 }
 
 // fence takes the partition's lock, makes sure that the partition is still this
@@ -194,6 +223,7 @@ func (g *group) properties() map[string]any {
 	out := map[string]any{
 		"account": string(g.plan.series.measure.device.account),
 		"count":   0, "from": k.from, "to": k.to, "links": k.links, "first": g.firstAt, "firstValue": g.first,
+		"sealAt": k.to + sealAfter.Milliseconds(),
 	}
 	switch g.plan.series.valueType {
 	case registry.ValueNumber:

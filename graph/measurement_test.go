@@ -1,7 +1,6 @@
 package graph_test
 
 import (
-	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -23,8 +22,10 @@ type timeline struct {
 	*field
 	device, asset registry.ID
 	start, end    time.Time
-	// all and linked are what the device and the asset have, in order.
-	all, linked []sample
+	// all and linked are what the device and the asset have, in order; the asset
+	// has what was measured from since to before until.
+	all, linked  []sample
+	since, until int64
 }
 
 func newTimeline(t *testing.T) *timeline {
@@ -52,9 +53,9 @@ func newTimeline(t *testing.T) *timeline {
 		w.all = append(w.all, sample{at, value})
 	}
 	slices.SortFunc(w.all, func(x, y sample) int { return int(x.At - y.At) })
-	since, until := w.linkInTheMiddle(d)
+	w.since, w.until = w.linkInTheMiddle(d)
 	for _, s := range w.all {
-		if s.At >= since && s.At < until {
+		if s.At >= w.since && s.At < w.until {
 			w.linked = append(w.linked, s)
 		}
 	}
@@ -205,82 +206,6 @@ func TestReadsAgainstNaive(t *testing.T) {
 			}
 		})
 	})
-	t.Run("aggregates", func(t *testing.T) {
-		steps := []time.Duration{time.Second, 15 * time.Minute, time.Hour, 90 * time.Minute, 24 * time.Hour, 240 * time.Hour}
-		functions := []registry.AggregateFunction{
-			registry.AggregateCount, registry.AggregateMin, registry.AggregateMax, registry.AggregateSum, registry.AggregateMean, registry.AggregateFirst, registry.AggregateLast,
-		}
-		rapid.Check(t, func(t *rapid.T) {
-			id, measure, all := w.twin(t)
-			from, to := w.interval(t)
-			every := rapid.SampledFrom(steps).Draw(t, "every")
-			function := rapid.SampledFrom(functions).Draw(t, "function")
-			if to.Sub(from) > 9000*every {
-				to = from.Add(9000 * every)
-			}
-			got, err := w.store.Aggregate(w.Context(), w.scope, id, measure, from, to, every, function)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := naiveAggregate(between(all, from, to), from, to, every, function)
-			if len(got) != len(want) {
-				t.Fatalf("%d intervals, want %d", len(got), len(want))
-			}
-			for i := range got {
-				x, isNumber := want[i].Value.(float64)
-				y, _ := got[i].Value.(float64)
-				same := got[i].Value == want[i].Value || isNumber && math.Abs(x-y) < 1e-6
-				if !same || got[i].Count != want[i].Count || !got[i].From.Equal(want[i].From) || !got[i].To.Equal(want[i].To) {
-					t.Fatalf("interval %d = %+v, want %+v", i, got[i], want[i])
-				}
-			}
-		})
-	})
-}
-
-func naiveAggregate(samples []sample, from, to time.Time, every time.Duration, f registry.AggregateFunction) []registry.AggregatePoint {
-	var out []registry.AggregatePoint
-	step := every.Milliseconds()
-	for len(samples) > 0 {
-		slot := samples[0].At / step
-		n := 0
-		for n < len(samples) && samples[n].At/step == slot {
-			n++
-		}
-		in := samples[:n]
-		samples = samples[n:]
-		point := registry.AggregatePoint{
-			From: time.UnixMilli(max(slot*step, from.UnixMilli())).UTC(), To: time.UnixMilli(min((slot+1)*step, to.UnixMilli())).UTC(), Count: n,
-		}
-		var numbers []float64
-		for _, s := range in {
-			if x, ok := s.Value.(float64); ok {
-				numbers = append(numbers, x)
-			}
-		}
-		sum := 0.0
-		for _, x := range numbers {
-			sum += x
-		}
-		switch f {
-		case registry.AggregateCount:
-			point.Value = float64(n)
-		case registry.AggregateFirst:
-			point.Value = in[0].Value
-		case registry.AggregateLast:
-			point.Value = in[n-1].Value
-		default:
-			if point.Count = len(numbers); point.Count == 0 {
-				continue
-			}
-			point.Value = map[registry.AggregateFunction]float64{
-				registry.AggregateMin: slices.Min(numbers), registry.AggregateMax: slices.Max(numbers),
-				registry.AggregateSum: sum, registry.AggregateMean: sum / float64(len(numbers)),
-			}[f]
-		}
-		out = append(out, point)
-	}
-	return out
 }
 
 func TestReadsRefuse(t *testing.T) {
@@ -290,13 +215,13 @@ func TestReadsRefuse(t *testing.T) {
 	f.send(f.reading(d, start, map[string]any{"label": "text"}))
 	_, other := testkit.Store(t)
 	hour := start.Add(time.Hour)
-	if _, err := f.store.Aggregate(t.Context(), f.scope, d.ID, "label", start, hour, time.Minute, registry.AggregateMean); registry.CodeOf(err) != registry.CodeInvalid {
+	if _, err := f.store.Aggregate(t.Context(), f.scope, d.ID, registry.Aggregation{Measure: "label", From: start, To: hour, Every: time.Minute, Function: registry.AggregateMean}); registry.CodeOf(err) != registry.CodeInvalid {
 		t.Errorf("the mean of texts: %v", err)
 	}
-	if _, err := f.store.Aggregate(t.Context(), f.scope, d.ID, "label", start, hour.AddDate(1, 0, 0), time.Minute, registry.AggregateCount); registry.CodeOf(err) != registry.CodeLimitExceeded {
+	if _, err := f.store.Aggregate(t.Context(), f.scope, d.ID, registry.Aggregation{Measure: "label", From: start, To: hour.AddDate(1, 0, 0), Every: time.Minute, Function: registry.AggregateCount}); registry.CodeOf(err) != registry.CodeLimitExceeded {
 		t.Errorf("too many intervals: %v", err)
 	}
-	if _, err := f.store.Aggregate(t.Context(), f.scope, d.ID, "label", start, hour, time.Microsecond, registry.AggregateCount); registry.CodeOf(err) != registry.CodeInvalid {
+	if _, err := f.store.Aggregate(t.Context(), f.scope, d.ID, registry.Aggregation{Measure: "label", From: start, To: hour, Every: time.Microsecond, Function: registry.AggregateCount}); registry.CodeOf(err) != registry.CodeInvalid {
 		t.Errorf("an interval of a microsecond: %v", err)
 	}
 	if _, err := f.store.Samples(t.Context(), f.scope, d.ID, "label", start, hour, graph.MaxSamples+1); registry.CodeOf(err) != registry.CodeInvalid {
@@ -310,7 +235,7 @@ func TestReadsRefuse(t *testing.T) {
 	if err != nil || len(page.Items) != 0 {
 		t.Errorf("measurements of another account = %v, %v", page, err)
 	}
-	points, err := f.store.Aggregate(t.Context(), other, d.ID, "label", start, hour, time.Minute, registry.AggregateCount)
+	points, err := f.store.Aggregate(t.Context(), other, d.ID, registry.Aggregation{Measure: "label", From: start, To: hour, Every: time.Minute, Function: registry.AggregateCount})
 	if err != nil || len(points) != 0 {
 		t.Errorf("aggregate of another account = %v, %v", points, err)
 	}

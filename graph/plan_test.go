@@ -44,7 +44,10 @@ var mayNameNoAccount = map[string]string{
 	"index.await":             "is about the whole database",
 	"index.show":              "is about the whole database",
 	"index.wanted":            "indexes are for all accounts",
-	"index.take":              "is about the whole database",
+	"lease.take":              "is about the whole database",
+	"seal.due":                "is about the whole database",
+	"seal.read":               "buckets are found by seal.due",
+	"seal.write":              "buckets are found by seal.due",
 	"statistics.refresh":      "is about the whole database",
 }
 

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"io"
 	"time"
 )
 
@@ -40,38 +39,4 @@ type LiveValue struct {
 	Measure    string
 	Value      any
 	MeasuredAt time.Time
-}
-
-// AggregateFunction is what an interval of a series is reduced to.
-type AggregateFunction string
-
-// The functions. MIN, MAX, SUM and MEAN are for numbers only.
-const (
-	AggregateCount AggregateFunction = "COUNT"
-	AggregateMin   AggregateFunction = "MIN"
-	AggregateMax   AggregateFunction = "MAX"
-	AggregateSum   AggregateFunction = "SUM"
-	AggregateMean  AggregateFunction = "MEAN"
-	AggregateFirst AggregateFunction = "FIRST"
-	AggregateLast  AggregateFunction = "LAST"
-)
-
-// MarshalGQL writes the function as a GraphQL enum value.
-func (f AggregateFunction) MarshalGQL(w io.Writer) { marshalEnum(w, string(f)) }
-
-// UnmarshalGQL reads the function from a GraphQL enum value.
-func (f *AggregateFunction) UnmarshalGQL(v any) error {
-	return unmarshalEnum(v, f, AggregateCount, AggregateMin, AggregateMax, AggregateSum, AggregateMean, AggregateFirst, AggregateLast)
-}
-
-// AggregatePoint is what one interval was reduced to. Intervals without a
-// measurement have none.
-type AggregatePoint struct {
-	// From is included, To is not.
-	From  time.Time
-	To    time.Time
-	Count int
-	// Value is a float64 for all functions but FIRST and LAST, which give the
-	// measure's own type.
-	Value any
 }

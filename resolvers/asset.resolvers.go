@@ -84,8 +84,8 @@ func (r *assetResolver) Samples(ctx context.Context, obj *registry.Asset, measur
 }
 
 // Aggregate is the resolver for the aggregate field.
-func (r *assetResolver) Aggregate(ctx context.Context, obj *registry.Asset, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) ([]*registry.AggregatePoint, error) {
-	return r.aggregate(ctx, obj.ID, measure, from, to, every, function)
+func (r *assetResolver) Aggregate(ctx context.Context, obj *registry.Asset, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool) ([]*registry.AggregatePoint, error) {
+	return r.aggregate(ctx, obj.ID, aggregation(measure, from, to, every, calendar, function, percentile, fill), timeZone)
 }
 
 // Changes is the resolver for the changes field.

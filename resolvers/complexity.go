@@ -133,10 +133,14 @@ func sampleCost(child int, _ string, _, _ time.Time, limit int) int {
 }
 
 // aggregateCost is that of the points, which the store bounds as well.
-func aggregateCost(child int, _ string, from, to time.Time, every time.Duration, _ registry.AggregateFunction) int {
+func aggregateCost(child int, _ string, from, to time.Time, every *time.Duration, _ *registry.CalendarUnit, _ *string, _ registry.AggregateFunction, _ float64, _ bool) int {
+	length := 24 * time.Hour
+	if every != nil {
+		length = *every
+	}
 	points := 1
-	if every > 0 && to.After(from) {
-		points = int(min(to.Sub(from)/every+1, 10_000))
+	if length > 0 && to.After(from) {
+		points = int(min(to.Sub(from)/length+1, registry.MaxIntervals))
 	}
 	return 1 + points*max(child, 1)/10
 }

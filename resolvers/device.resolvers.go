@@ -84,8 +84,8 @@ func (r *deviceResolver) Samples(ctx context.Context, obj *registry.Device, meas
 }
 
 // Aggregate is the resolver for the aggregate field.
-func (r *deviceResolver) Aggregate(ctx context.Context, obj *registry.Device, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) ([]*registry.AggregatePoint, error) {
-	return r.aggregate(ctx, obj.ID, measure, from, to, every, function)
+func (r *deviceResolver) Aggregate(ctx context.Context, obj *registry.Device, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool) ([]*registry.AggregatePoint, error) {
+	return r.aggregate(ctx, obj.ID, aggregation(measure, from, to, every, calendar, function, percentile, fill), timeZone)
 }
 
 // Changes is the resolver for the changes field.

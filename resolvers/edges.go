@@ -234,10 +234,36 @@ func (r *Resolver) samples(ctx context.Context, twin registry.ID, measure string
 }
 
 // aggregate reduces measurements.
-func (r *Resolver) aggregate(ctx context.Context, twin registry.ID, measure string, from, to time.Time, every time.Duration, function registry.AggregateFunction) ([]*registry.AggregatePoint, error) {
+func (r *Resolver) aggregate(ctx context.Context, twin registry.ID, a registry.Aggregation, zone *string) ([]*registry.AggregatePoint, error) {
 	scope, err := presentScope(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return r.Graph.Aggregate(ctx, scope, twin, measure, from, to, every, function)
+	if a.Zone, err = timeZone(zone); err != nil {
+		return nil, err
+	}
+	return r.Graph.Aggregate(ctx, scope, twin, a)
+}
+
+func aggregation(measure string, from, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, function registry.AggregateFunction, percentile float64, fill bool) registry.Aggregation {
+	a := registry.Aggregation{Measure: measure, From: from, To: to, Function: function, Percentile: percentile, Fill: fill}
+	if every != nil {
+		a.Every = *every
+	}
+	if calendar != nil {
+		a.Calendar = *calendar
+	}
+	return a
+}
+
+// timeZone finds a time zone by its name.
+func timeZone(name *string) (*time.Location, error) {
+	if name == nil {
+		return nil, nil
+	}
+	zone, err := time.LoadLocation(*name)
+	if err != nil || *name == "" || *name == "Local" {
+		return nil, registry.InvalidField("timeZone", "unknown", "%q is not the name of a time zone, such as Europe/Berlin", *name)
+	}
+	return zone, nil
 }

@@ -70,6 +70,7 @@ func (c *devCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	group, running := errgroup.WithContext(running)
 	group.Go(func() error { return s.serveAPI(running, api, serverSettings{Introspection: true}) })
 	group.Go(func() error { return s.runWorker(running) })
+	group.Go(func() error { return s.graph.SealBuckets(running) })
 	group.Go(func() error { return s.runGateway(running, mqtt, brokerSettings{}) })
 	group.Go(func() error { return s.serveMetrics(running, metrics) })
 

@@ -33,7 +33,7 @@ type AssetResolver interface {
 	Series(ctx context.Context, obj *registry.Asset) ([]*registry.Series, error)
 	Measurements(ctx context.Context, obj *registry.Asset, measure string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) (*MeasurementConnection, error)
 	Samples(ctx context.Context, obj *registry.Asset, measure string, from time.Time, to time.Time, limit int) (*registry.Samples, error)
-	Aggregate(ctx context.Context, obj *registry.Asset, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) ([]*registry.AggregatePoint, error)
+	Aggregate(ctx context.Context, obj *registry.Asset, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool) ([]*registry.AggregatePoint, error)
 
 	Changes(ctx context.Context, obj *registry.Asset, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) (*ChangeConnection, error)
 }
@@ -70,21 +70,53 @@ func (ec *executionContext) field_Asset_aggregate_args(ctx context.Context, rawA
 	}
 	args["to"] = arg2
 	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "every",
-		func(ctx context.Context, v any) (time.Duration, error) {
-			return ec.unmarshalNDuration2timeᚐDuration(ctx, v)
+		func(ctx context.Context, v any) (*time.Duration, error) {
+			return ec.unmarshalODuration2ᚖtimeᚐDuration(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
 	args["every"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "function",
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "calendar",
+		func(ctx context.Context, v any) (*registry.CalendarUnit, error) {
+			return ec.unmarshalOCalendarUnit2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐCalendarUnit(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["calendar"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "timeZone",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeZone"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "function",
 		func(ctx context.Context, v any) (registry.AggregateFunction, error) {
 			return ec.unmarshalNAggregateFunction2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐAggregateFunction(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["function"] = arg4
+	args["function"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "percentile",
+		func(ctx context.Context, v any) (float64, error) {
+			return ec.unmarshalNFloat2float64(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["percentile"] = arg7
+	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "fill",
+		func(ctx context.Context, v any) (bool, error) {
+			return ec.unmarshalNBoolean2bool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["fill"] = arg8
 	return args, nil
 }
 
@@ -1233,7 +1265,7 @@ func (ec *executionContext) _Asset_aggregate(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Asset().Aggregate(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["every"].(time.Duration), fc.Args["function"].(registry.AggregateFunction))
+			return ec.Resolvers.Asset().Aggregate(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["every"].(*time.Duration), fc.Args["calendar"].(*registry.CalendarUnit), fc.Args["timeZone"].(*string), fc.Args["function"].(registry.AggregateFunction), fc.Args["percentile"].(float64), fc.Args["fill"].(bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*registry.AggregatePoint) graphql.Marshaler {

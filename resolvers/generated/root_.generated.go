@@ -77,7 +77,7 @@ type ComplexityRoot struct {
 	}
 
 	Asset struct {
-		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) int
+		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool) int
 		AttributesNamed   func(childComplexity int, names []string) int
 		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		Connected         func(childComplexity int) int
@@ -273,7 +273,7 @@ type ComplexityRoot struct {
 	}
 
 	Device struct {
-		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) int
+		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool) int
 		AttributesNamed   func(childComplexity int, names []string) int
 		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		ComponentName     func(childComplexity int) int
@@ -949,7 +949,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Asset.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(time.Duration), args["function"].(registry.AggregateFunction)), true
+		return e.ComplexityRoot.Asset.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["percentile"].(float64), args["fill"].(bool)), true
 	case "Asset.attributes":
 		if e.ComplexityRoot.Asset.AttributesNamed == nil {
 			break
@@ -1675,7 +1675,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Device.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(time.Duration), args["function"].(registry.AggregateFunction)), true
+		return e.ComplexityRoot.Device.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["percentile"].(float64), args["fill"].(bool)), true
 	case "Device.attributes":
 		if e.ComplexityRoot.Device.AttributesNamed == nil {
 			break
@@ -4651,7 +4651,7 @@ type Asset implements Node & Twin {
     """How many at most: up to 100,000."""
     limit: Int! = 10000
   ): Samples!
-  """A measure reduced to one value an interval. Intervals without a measurement are left out."""
+  """A measure reduced to one value an interval. Intervals without a measurement are left out, unless ` + "`" + `fill` + "`" + ` asks for them."""
   aggregate(
     """The measure."""
     measure: String!
@@ -4659,10 +4659,21 @@ type Asset implements Node & Twin {
     from: DateTime!
     """Until when, not included."""
     to: DateTime!
-    """The length of an interval. Intervals begin at whole multiples of it since 1970 in UTC."""
-    every: Duration!
+    """
+    The length of an interval, unless ` + "`" + `calendar` + "`" + ` says it. Intervals begin at whole multiples of it since 1970 in UTC; with
+    ` + "`" + `timeZone` + "`" + `, they are whole days or a whole part of a day, and are counted from midnight there.
+    """
+    every: Duration
+    """Intervals that people count by, instead of ` + "`" + `every` + "`" + `."""
+    calendar: CalendarUnit
+    """Where midnight is that days begin at: a name such as ` + "`" + `Europe/Berlin` + "`" + `; UTC if absent."""
+    timeZone: String
     """What to reduce to."""
     function: AggregateFunction!
+    """The percentile that ` + "`" + `PERCENTILE` + "`" + ` asks for, from 0 to 100."""
+    percentile: Float! = 50
+    """Give intervals without a measurement too: without a value, so that a gap is no zero."""
+    fill: Boolean! = false
   ): [AggregatePoint!]!
   """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
@@ -5287,7 +5298,7 @@ type Device implements Node & Twin {
     """How many at most: up to 100,000."""
     limit: Int! = 10000
   ): Samples!
-  """A measure reduced to one value an interval. Intervals without a measurement are left out."""
+  """A measure reduced to one value an interval. Intervals without a measurement are left out, unless ` + "`" + `fill` + "`" + ` asks for them."""
   aggregate(
     """The measure."""
     measure: String!
@@ -5295,10 +5306,21 @@ type Device implements Node & Twin {
     from: DateTime!
     """Until when, not included."""
     to: DateTime!
-    """The length of an interval. Intervals begin at whole multiples of it since 1970 in UTC."""
-    every: Duration!
+    """
+    The length of an interval, unless ` + "`" + `calendar` + "`" + ` says it. Intervals begin at whole multiples of it since 1970 in UTC; with
+    ` + "`" + `timeZone` + "`" + `, they are whole days or a whole part of a day, and are counted from midnight there.
+    """
+    every: Duration
+    """Intervals that people count by, instead of ` + "`" + `every` + "`" + `."""
+    calendar: CalendarUnit
+    """Where midnight is that days begin at: a name such as ` + "`" + `Europe/Berlin` + "`" + `; UTC if absent."""
+    timeZone: String
     """What to reduce to."""
     function: AggregateFunction!
+    """The percentile that ` + "`" + `PERCENTILE` + "`" + ` asks for, from 0 to 100."""
+    percentile: Float! = 50
+    """Give intervals without a measurement too: without a value, so that a gap is no zero."""
+    fill: Boolean! = false
   ): [AggregatePoint!]!
   """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
@@ -7571,7 +7593,7 @@ interface Twin implements Node {
     """How many at most: up to 100,000."""
     limit: Int! = 10000
   ): Samples!
-  """A measure reduced to one value an interval. Intervals without a measurement are left out."""
+  """A measure reduced to one value an interval. Intervals without a measurement are left out, unless ` + "`" + `fill` + "`" + ` asks for them."""
   aggregate(
     """The measure."""
     measure: String!
@@ -7579,10 +7601,21 @@ interface Twin implements Node {
     from: DateTime!
     """Until when, not included."""
     to: DateTime!
-    """The length of an interval. Intervals begin at whole multiples of it since 1970 in UTC."""
-    every: Duration!
+    """
+    The length of an interval, unless ` + "`" + `calendar` + "`" + ` says it. Intervals begin at whole multiples of it since 1970 in UTC; with
+    ` + "`" + `timeZone` + "`" + `, they are whole days or a whole part of a day, and are counted from midnight there.
+    """
+    every: Duration
+    """Intervals that people count by, instead of ` + "`" + `every` + "`" + `."""
+    calendar: CalendarUnit
+    """Where midnight is that days begin at: a name such as ` + "`" + `Europe/Berlin` + "`" + `; UTC if absent."""
+    timeZone: String
     """What to reduce to."""
     function: AggregateFunction!
+    """The percentile that ` + "`" + `PERCENTILE` + "`" + ` asks for, from 0 to 100."""
+    percentile: Float! = 50
+    """Give intervals without a measurement too: without a value, so that a gap is no zero."""
+    fill: Boolean! = false
   ): [AggregatePoint!]!
   """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
@@ -7726,6 +7759,24 @@ enum AggregateFunction {
   FIRST
   """The newest value."""
   LAST
+  """The value that so many percent of the numbers do not exceed, interpolated between the two nearest."""
+  PERCENTILE
+  """The mean of a number that holds until the next one comes, each weighed by how long it held."""
+  TIME_WEIGHTED_MEAN
+  """How much a counter counted. A value smaller than the one before it means that the counter began again at nothing."""
+  INCREASE
+}
+
+"""Intervals by the calendar."""
+enum CalendarUnit {
+  """From midnight to midnight."""
+  DAY
+  """From Monday to Sunday."""
+  WEEK
+  """From the first of a month to the last."""
+  MONTH
+  """From the first of January to the last of December."""
+  YEAR
 }
 
 """What an interval was reduced to."""
@@ -7736,8 +7787,8 @@ type AggregatePoint {
   to: DateTime!
   """How many measurements it has."""
   count: Int!
-  """What they were reduced to."""
-  value: MeasureValue!
+  """What they were reduced to; null if there are none."""
+  value: MeasureValue
 }
 
 """A page of twins."""

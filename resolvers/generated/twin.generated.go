@@ -112,10 +112,10 @@ func (ec *executionContext) _AggregatePoint_value(ctx context.Context, field gra
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v any) graphql.Marshaler {
-			return ec.marshalNMeasureValue2interface(ctx, selections, v)
+			return ec.marshalOMeasureValue2interface(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_AggregatePoint_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -1021,7 +1021,7 @@ func (ec *executionContext) _AggregatePoint(ctx context.Context, sel ast.Selecti
 			}
 		case "value":
 			out.Values[i] = ec._AggregatePoint_value(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -1839,6 +1839,22 @@ func (ec *executionContext) marshalNTwinEdge2ᚖgithubᚗcomᚋholonᚑregistry�
 		return graphql.Null
 	}
 	return ec._TwinEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOCalendarUnit2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐCalendarUnit(ctx context.Context, v any) (*registry.CalendarUnit, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(registry.CalendarUnit)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOCalendarUnit2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐCalendarUnit(ctx context.Context, sel ast.SelectionSet, v *registry.CalendarUnit) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
 }
 
 func (ec *executionContext) marshalOMeasurement2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasurement(ctx context.Context, sel ast.SelectionSet, v *registry.Measurement) graphql.Marshaler {

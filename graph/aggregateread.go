@@ -1,0 +1,135 @@
+package graph
+
+// What the aggregation's queries return becomes cells here: rows of lists, since
+// maps cost twice as much.
+
+// span is what an aggregation reads: from (included) to (not included), in
+// stretches of a step since a start.
+type span struct{ from, to, start, step int64 }
+
+// has says whether a slot counts: where single measurements are gone, one that
+// lies across an end of the span does.
+func (s span) has(slot int64) bool { return slot+quarter > s.from && slot < s.to }
+
+// row is a list of a query's answer.
+type row struct {
+	f    fields
+	list []any
+}
+
+// rows are the lists of a column, each of at least so many items.
+func rows(f fields, column string, items int) []row {
+	all := f.list(column)
+	out := make([]row, 0, len(all))
+	for _, item := range all {
+		list, ok := item.([]any)
+		if !ok || len(list) < items {
+			f.failed("%s has %v", column, item)
+			return nil
+		}
+		out = append(out, row{f, list})
+	}
+	return out
+}
+
+func (r row) integer(i int) int64 {
+	n, ok := r.list[i].(int64)
+	if !ok {
+		r.f.failed("item %d is a %T, not an integer", i, r.list[i])
+	}
+	return n
+}
+
+func (r row) number(i int) float64 {
+	n, ok := floated(r.list[i]).(float64)
+	if !ok {
+		r.f.failed("item %d is a %T, not a number", i, r.list[i])
+	}
+	return n
+}
+
+// column is a list within the row: nil where there is none.
+func (r row) column(i int) row {
+	list, _ := r.list[i].([]any)
+	return row{r.f, list}
+}
+
+// value is an item of a column that may be missing.
+func (r row) value(i int) any {
+	if i >= len(r.list) {
+		return nil
+	}
+	return floated(r.list[i])
+}
+
+func readNumbers(f fields, out *aggregated, s span) {
+	for _, r := range rows(f, "reduced", 5) {
+		at := max(s.start+r.integer(0)*s.step, s.from)
+		out.cells = append(out.cells, cell{n: r.integer(1), firstAt: at, lastAt: at, sum: r.number(2), low: r.number(3), high: r.number(4)})
+	}
+	for _, r := range rows(f, "rollUps", 5) {
+		if r.list[2] == nil { // of another type than numbers
+			continue
+		}
+		at := r.integer(0)
+		out.cells = append(out.cells, cell{n: r.integer(1), firstAt: at, lastAt: at, sum: r.number(2), low: r.number(3), high: r.number(4)})
+	}
+	for _, r := range rows(f, "slots", 5) {
+		if r.list[2] == nil {
+			continue
+		}
+		starts, counts, sums, lows, highs := r.column(0), r.column(1), r.column(2), r.column(3), r.column(4)
+		for i := range starts.list {
+			at := starts.integer(i)
+			if !s.has(at) {
+				continue
+			}
+			out.cells = append(out.cells, cell{n: counts.integer(i), firstAt: at, lastAt: at, sum: sums.number(i), low: lows.number(i), high: highs.number(i)})
+		}
+	}
+}
+
+func readEnds(f fields, out *aggregated, s span) {
+	ends := func(r row) cell {
+		return cell{n: r.integer(1), firstAt: r.integer(2), first: floated(r.list[3]), lastAt: r.integer(4), last: floated(r.list[5])}
+	}
+	for _, r := range rows(f, "reduced", 6) {
+		out.cells = append(out.cells, ends(r))
+	}
+	for _, r := range rows(f, "rollUps", 6) {
+		out.cells = append(out.cells, ends(r))
+	}
+	for _, r := range rows(f, "slots", 6) {
+		starts, counts, firstAts, firsts, lastAts, lasts := r.column(0), r.column(1), r.column(2), r.column(3), r.column(4), r.column(5)
+		for i := range starts.list {
+			if !s.has(starts.integer(i)) {
+				continue
+			}
+			out.cells = append(out.cells, cell{
+				n: counts.integer(i), firstAt: firstAts.integer(i), first: firsts.value(i), lastAt: lastAts.integer(i), last: lasts.value(i),
+			})
+		}
+	}
+}
+
+func readPath(f fields, out *aggregated, s span) {
+	for _, r := range rows(f, "reduced", 2) {
+		out.values = append(out.values, timed{r.integer(0), r.number(1)})
+	}
+	for _, r := range rows(f, "slots", 8) {
+		if r.list[6] == nil {
+			continue
+		}
+		starts, counts, firstAts, firsts, lastAts, lasts := r.column(0), r.column(1), r.column(2), r.column(3), r.column(4), r.column(5)
+		areas, increases := r.column(6), r.column(7)
+		for i := range starts.list {
+			if !s.has(starts.integer(i)) {
+				continue
+			}
+			out.cells = append(out.cells, cell{
+				n: counts.integer(i), firstAt: firstAts.integer(i), first: firsts.value(i), lastAt: lastAts.integer(i), last: lasts.value(i),
+				area: areas.number(i), increase: increases.number(i),
+			})
+		}
+	}
+}
