@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // time zones, wherever Holon runs
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
