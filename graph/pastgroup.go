@@ -75,16 +75,39 @@ var (
 		WITH DISTINCT n LIMIT $limit
 		RETURN collect([n.id, n.reference]) AS things`)
 
-	pastMembers = named("past.members", `
+	// Members of a group, or of its sub-tree with what is part of them.
+	pastMembers = func() map[bool]query {
+		out := map[bool]query{}
+		for deep, text := range map[bool]string{
+			false: "MATCH (top)<-[r]-(n)",
+			true: `MATCH (top) ((above)<-[down:CHILD_OF|WAS_CHILD_OF WHERE ` + heldThen("down") + `]-(below)){0,32} (g)
+		MATCH (g)<-[r]-(m) ((y)<-[w:COMPONENT_OF|WAS_COMPONENT_OF|PART_OF|WAS_PART_OF WHERE ` + heldThen("w") + `]-(x)){0,32} (n)`,
+		} {
+			member, name := "n", "past.members"
+			if deep {
+				member, name = "m", "past.deepMembers"
+			}
+			out[deep] = named(name, `
 		MATCH (top:Entity {id: $id})
 		WHERE top.account = $account
-		MATCH (top) ((above)<-[down:CHILD_OF|WAS_CHILD_OF WHERE `+heldThen("down")+`]-(below)){0,32} (g)
-		WHERE $deep OR g = top
-		MATCH (g)<-[r]-(n)
-		WHERE `+isA("n", "Device", "Asset")+` AND `+heldThen("r")+` AND CASE WHEN $relation IS NULL THEN r.inherits IS NULL ELSE `+relationName+` = $relation END
-			AND ($kind IS NULL OR `+pastKind("n")+` = $kind)
+		`+text+`
+		WHERE `+isA(member, "Device", "Asset")+` AND `+heldThen("r")+` AND CASE WHEN $relation IS NULL THEN r.inherits IS NULL ELSE `+relationName+` = $relation END
+			AND `+isA("n", "Device", "Asset")+` AND ($kind IS NULL OR `+pastKind("n")+` = $kind)
 		WITH DISTINCT n LIMIT $limit
 		RETURN collect([n.id, CASE `+pastKind("n")+` WHEN 'DEVICE' THEN '1/' ELSE '2/' END + n.reference]) AS things`)
+		}
+		return out
+	}()
+
+	// The devices that were linked with assets.
+	pastLinked = named("past.linked", `
+		UNWIND $ids AS id
+		MATCH (a:Entity {id: id})
+		WHERE a.account = $account
+		MATCH (a)<-[l:LINKED_TO]-(n)
+		WHERE `+heldThen("l")+`
+		WITH DISTINCT n LIMIT $limit
+		RETURN collect([n.id, n.reference]) AS things`)
 )
 
 // pastGroupID returns the id of the group that had a path.

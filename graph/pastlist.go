@@ -92,155 +92,109 @@ func (s *Store) walkPlaces(scope registry.Scope, places []keyedID, backward bool
 	}
 }
 
-// readPast reads a page of a source; keep may be nil.
-func readPast[T registry.Node](ctx context.Context, from source, keep func(registry.Node) bool, page registry.PageRequest) (registry.Page[T], error) {
-	if page.Size == 0 {
-		return registry.Page[T]{}, nil
-	}
-	var found []T
-	key := Fold(page.Key)
-	for looked := 0; len(found) <= page.Size; {
-		n := page.Size + 1 - len(found)
-		if keep != nil {
+// readPast reads from a source on from a key, until so many are kept.
+func readPast(ctx context.Context, from source, keep func(context.Context, []keyed) ([]keyed, error), plain bool, key string, want int) ([]keyed, error) {
+	var found []keyed
+	for looked := 0; len(found) < want; {
+		n := want - len(found)
+		if !plain {
 			n = max(2*n, 200)
 		}
 		items, err := from(ctx, key, n)
 		if err != nil {
-			return registry.Page[T]{}, err
+			return nil, err
 		}
-		for _, item := range items {
-			if typed, ok := item.node.(T); ok && (keep == nil || keep(item.node)) {
-				found = append(found, typed)
-			}
-			key = item.key
+		kept, err := keep(ctx, items)
+		if err != nil {
+			return nil, err
 		}
+		found = append(found, kept...)
 		if len(items) < n {
 			break
 		}
-		if looked += n; looked >= maxPastLooked {
-			return registry.Page[T]{}, registry.LimitExceeded("the first %d objects of that time hold no page of this list: narrow the question", maxPastLooked)
+		key = items[len(items)-1].key
+		if looked += n; looked >= maxPastLooked && len(found) < want {
+			return nil, registry.LimitExceeded("the first %d objects of that time hold no page of this list: narrow the question", maxPastLooked)
 		}
 	}
-	return cut(found[:min(len(found), page.Size+1)], page), nil
+	return found[:min(len(found), want)], nil
 }
 
-// pastThings is the source of a filter's list of things, and what the filter
-// looks at in each.
-func (s *Store) pastThings(ctx context.Context, scope registry.Scope, kind registry.Kind, f registry.Filter, backward bool) (source, func(registry.Node) bool, error) {
-	keep := s.pastKeep(ctx, scope, f.Template, f.State)
-	switch {
-	case f.Keys != nil && f.Under != "":
-		return nil, nil, registry.InvalidField("under", "exclusive", "name the %ss or the group that they are under, not both", noun(kind))
-	case len(f.Keys) > registry.MaxPage:
-		return nil, nil, registry.LimitExceeded("name at most %d %ss", registry.MaxPage, noun(kind))
-	case kind == registry.KindGroup:
-		places, err := s.pastGroups(ctx, scope, f)
-		return s.walkPlaces(scope, places, backward), keep, err
-	case f.Keys != nil:
-		found, err := s.pastWithKeys(ctx, scope, registry.ObjectKind(kind), slices.Compact(slices.Sorted(slices.Values(foldedKeys(kind, f.Keys)))))
-		places := make([]keyedID, len(found))
-		for i, item := range found {
-			places[i] = keyedID{item.node.NodeID(), item.key}
+// typedPage is a page of objects of one type.
+func typedPage[T registry.Node](items []keyed, page registry.PageRequest) registry.Page[T] {
+	typed := make([]T, 0, len(items))
+	for _, item := range items {
+		if one, ok := item.node.(T); ok {
+			typed = append(typed, one)
 		}
-		return s.walkPlaces(scope, places, backward), keep, err
-	case f.Under == "" || cleanPath(f.Under) == "/":
-		return s.walkKeys(scope, registry.ObjectKind(kind), backward), keep, nil
 	}
-	top, err := s.pastGroupID(ctx, scope, f.Under)
-	if err != nil {
-		return nil, nil, err
-	}
-	places, err := s.pastPlaces(ctx, scope, pastUnder, "things", "", params{"id": string(top), "kind": string(kind)})
-	return s.walkPlaces(scope, places, backward), keep, err
+	return cut(typed, page)
 }
 
-// pastGroups are the groups of a filter by path: those below a group, or all.
-func (s *Store) pastGroups(ctx context.Context, scope registry.Scope, f registry.Filter) ([]keyedID, error) {
-	top, err := s.pastGroupID(ctx, scope, f.Under)
-	if err != nil {
-		return nil, err
+// pastObjects is a page of the objects of a kind that fit, by key; fits may be
+// nil.
+func pastObjects[T registry.Node](ctx context.Context, s *Store, scope registry.Scope, kind registry.ObjectKind, fits func(T) bool, page registry.PageRequest) (registry.Page[T], error) {
+	if page.Size == 0 {
+		return registry.Page[T]{}, nil
 	}
-	above := cleanPath(f.Under)
-	if above == "/" {
-		above = ""
-	}
-	places, err := s.pastPlaces(ctx, scope, pastTree, "groups", above, params{"id": string(top)})
-	for i := range places {
-		places[i].key = cleanPath(places[i].key)
-	}
-	wanted := map[string]bool{}
-	for _, key := range foldedKeys(registry.KindGroup, f.Keys) {
-		wanted[key] = true
-	}
-	return slices.DeleteFunc(places, func(p keyedID) bool {
-		return p.id == top && f.Under != "" || f.Keys != nil && !wanted[p.key]
-	}), err
+	items, err := readPast(ctx, s.walkKeys(scope, kind, page.Backward), thatFit(fits), fits == nil, Fold(page.Key), page.Size+1)
+	return typedPage[T](items, page), err
 }
 
-// pastKeep looks at a thing's template and state, nil if they do not matter.
-func (s *Store) pastKeep(ctx context.Context, scope registry.Scope, template string, state registry.State) func(registry.Node) bool {
-	if template == "" && state == "" {
-		return nil
-	}
-	names := map[registry.ID]string{}
-	return func(node registry.Node) bool {
-		var id registry.ID
-		is := state
-		switch node := node.(type) {
-		case *registry.Group:
-			id = node.TemplateID
-		case *registry.Device:
-			id, is = node.TemplateID, node.State
-		case *registry.Asset:
-			id, is = node.TemplateID, node.State
+// countPastObjects counts the objects of a kind that fit.
+func countPastObjects[T registry.Node](ctx context.Context, s *Store, scope registry.Scope, kind registry.ObjectKind, fits func(T) bool) (int, error) {
+	from, keep := s.walkKeys(scope, kind, false), thatFit(fits)
+	for n, key := 0, ""; ; {
+		items, err := from(ctx, key, registry.MaxPage)
+		if err != nil {
+			return 0, err
 		}
-		if state != "" && is != state {
-			return false
+		more := len(items) == registry.MaxPage
+		if more {
+			key = items[len(items)-1].key
 		}
-		if _, known := names[id]; !known && template != "" {
-			if found, err := s.TemplatesByID(ctx, scope, []registry.ID{id}); err == nil && found[0] != nil {
-				names[id] = Fold(found[0].Name)
-			}
+		kept, err := keep(ctx, items)
+		if n += len(kept); err != nil || !more {
+			return n, err
 		}
-		return template == "" || names[id] == Fold(template)
 	}
 }
 
+func thatFit[T registry.Node](fits func(T) bool) func(context.Context, []keyed) ([]keyed, error) {
+	return func(_ context.Context, items []keyed) ([]keyed, error) {
+		return slices.DeleteFunc(items, func(item keyed) bool {
+			typed, ok := item.node.(T)
+			return !ok || fits != nil && !fits(typed)
+		}), nil
+	}
+}
+
+// listPast is a list of things of one kind.
 func listPast[T registry.Related](ctx context.Context, s *Store, scope registry.Scope, kind registry.Kind, f registry.Filter, page registry.PageRequest) (registry.Page[T], error) {
-	from, keep, err := s.pastThings(ctx, scope, kind, f, page.Backward)
+	var items []keyed
+	p, err := s.filtered(scope, kind, f)
 	if err == nil {
-		var out registry.Page[T]
-		if out, err = readPast[T](ctx, from, keep, page); err == nil {
-			return out, nil
+		var from source
+		if from, err = p.source(ctx, kind, page.Backward); err == nil && page.Size > 0 {
+			items, err = readPast(ctx, from, p.keep, p.plain(), Fold(page.Key), page.Size+1)
 		}
 	}
-	return registry.Page[T]{}, fmt.Errorf("list %ss of the past: %w", noun(kind), err)
+	if err != nil {
+		return registry.Page[T]{}, fmt.Errorf("list %ss of the past: %w", noun(kind), err)
+	}
+	return typedPage[T](items, page), nil
 }
 
 func (s *Store) countPast(ctx context.Context, scope registry.Scope, kind registry.Kind, f registry.Filter) (int, error) {
-	if kind != registry.KindGroup && (f.Under == "" || cleanPath(f.Under) == "/") && f.Template == "" && f.State == "" && f.Keys == nil {
-		return s.countPastKind(ctx, scope, registry.ObjectKind(kind))
-	}
-	from, keep, err := s.pastThings(ctx, scope, kind, f, false)
+	p, err := s.filtered(scope, kind, f)
 	if err != nil {
 		return 0, err
 	}
-	n, key := 0, ""
-	for {
-		items, err := from(ctx, key, registry.MaxPage)
-		if err != nil {
-			return 0, fmt.Errorf("count %ss of the past: %w", noun(kind), err)
-		}
-		for _, item := range items {
-			if item.node != nil && (keep == nil || keep(item.node)) {
-				n++
-			}
-			key = item.key
-		}
-		if len(items) < registry.MaxPage {
-			return n, nil
-		}
+	n, err := p.count(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("count %ss of the past: %w", noun(kind), err)
 	}
+	return n, nil
 }
 
 func (s *Store) countPastKind(ctx context.Context, scope registry.Scope, kind registry.ObjectKind) (int, error) {
@@ -257,37 +211,60 @@ func (s *Store) countPastKind(ctx context.Context, scope registry.Scope, kind re
 
 // pastMembers returns a page of what was in a group, devices first.
 func (s *Store) pastMembers(ctx context.Context, scope registry.Scope, group registry.ID, f MemberFilter, page registry.PageRequest) (registry.Page[registry.Twin], error) {
-	from, err := s.pastMembersFrom(ctx, scope, group, f, page.Backward)
+	p, from, err := s.membersThen(ctx, scope, group, f, page.Backward)
+	var items []keyed
+	if err == nil && page.Size > 0 {
+		items, err = readPast(ctx, from, p.keep, p.plain(), Fold(page.Key), page.Size+1)
+	}
 	if err != nil {
 		return registry.Page[registry.Twin]{}, fmt.Errorf("members of group %s: %w", group, err)
 	}
-	return readPast[registry.Twin](ctx, from, s.pastKeep(ctx, scope, f.Template, f.State), page)
+	return typedPage[registry.Twin](items, page), nil
 }
 
-func (s *Store) pastMembersFrom(ctx context.Context, scope registry.Scope, group registry.ID, f MemberFilter, backward bool) (source, error) {
+// membersThen is the search for a group's members, and their source in the order
+// of Members.
+func (s *Store) membersThen(ctx context.Context, scope registry.Scope, group registry.ID, f MemberFilter, backward bool) (*pastSearch, source, error) {
 	if _, err := f.listing(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p := params{"id": string(group), "deep": f.Deep, "relation": f.Relation, "kind": nil}
+	search := registry.Search{State: f.State, Members: &registry.Members{Group: group, Deep: f.Deep}}
+	if f.Template != "" {
+		search.Templates = []string{f.Template}
+	}
+	if f.Relation != nil {
+		search.Members.Relation = *f.Relation
+	}
 	if f.Kind != nil {
-		p["kind"] = string(*f.Kind)
+		search.Kinds = []registry.Kind{*f.Kind}
 	}
-	places, err := s.pastPlaces(ctx, scope, pastMembers, "things", "", p)
-	return s.walkPlaces(scope, places, backward), err
+	p, err := s.newPastSearch(scope, search)
+	if err != nil {
+		return nil, nil, err
+	}
+	places, err := p.memberPlaces(ctx, *search.Members, f.Kind)
+	return p, s.walkPlaces(scope, places, backward), err
+}
+
+// memberPlaces are the members of a group, of one kind or of both.
+func (p *pastSearch) memberPlaces(ctx context.Context, m registry.Members, kind *registry.Kind) ([]keyedID, error) {
+	values := params{"id": string(m.Group), "relation": nil, "kind": nil}
+	if m.Relation != "" {
+		values["relation"] = m.Relation
+	}
+	if kind != nil {
+		values["kind"] = string(*kind)
+	}
+	return p.pastPlaces(ctx, p.scope, pastMembers[m.Deep], "things", "", values)
 }
 
 func (s *Store) countPastMembers(ctx context.Context, scope registry.Scope, group registry.ID, f MemberFilter) (int, error) {
-	from, err := s.pastMembersFrom(ctx, scope, group, f, false)
-	if err != nil {
-		return 0, fmt.Errorf("count members of group %s: %w", group, err)
-	}
-	keep := s.pastKeep(ctx, scope, f.Template, f.State)
-	items, err := from(ctx, "", maxPastIDs)
-	n := 0
-	for _, item := range items {
-		if item.node != nil && (keep == nil || keep(item.node)) {
-			n++
+	p, _, err := s.membersThen(ctx, scope, group, f, false)
+	if err == nil {
+		var n int
+		if n, err = p.count(ctx); err == nil {
+			return n, nil
 		}
 	}
-	return n, err
+	return 0, fmt.Errorf("count members of group %s: %w", group, err)
 }

@@ -258,7 +258,7 @@ func (s *Store) inPathOrder(ctx context.Context, scope registry.Scope, thing reg
 
 // listPastPolicies returns policies by reference, of one type or of all.
 func (s *Store) listPastPolicies(ctx context.Context, scope registry.Scope, policyType *string, page registry.PageRequest) (registry.Page[*registry.Policy], error) {
-	out, err := readPast[*registry.Policy](ctx, s.walkKeys(scope, registry.ObjectPolicy, page.Backward), keepType(policyType), page)
+	out, err := pastObjects(ctx, s, scope, registry.ObjectPolicy, ofType(policyType), page)
 	if err != nil {
 		return out, fmt.Errorf("list policies of the past: %w", err)
 	}
@@ -269,25 +269,14 @@ func (s *Store) countPastPolicies(ctx context.Context, scope registry.Scope, pol
 	if policyType == nil {
 		return s.countPastKind(ctx, scope, registry.ObjectPolicy)
 	}
-	from, keep := s.walkKeys(scope, registry.ObjectPolicy, false), keepType(policyType)
-	items, err := from(ctx, "", maxPastLooked)
-	n := 0
-	for _, item := range items {
-		if keep(item.node) {
-			n++
-		}
-	}
-	return n, err
+	return countPastObjects(ctx, s, scope, registry.ObjectPolicy, ofType(policyType))
 }
 
-func keepType(policyType *string) func(registry.Node) bool {
+func ofType(policyType *string) func(*registry.Policy) bool {
 	if policyType == nil {
 		return nil
 	}
-	return func(node registry.Node) bool {
-		policy, ok := node.(*registry.Policy)
-		return ok && Fold(policy.Type) == Fold(*policyType)
-	}
+	return func(policy *registry.Policy) bool { return Fold(policy.Type) == Fold(*policyType) }
 }
 
 // referencesIn are the references of lists of policies.

@@ -49,8 +49,7 @@ func (s *Store) Search(ctx context.Context, scope registry.Scope, search registr
 // one round trip (and those that a regular expression takes).
 func (s *Store) Summarize(ctx context.Context, scope registry.Scope, search registry.Search, facets []registry.FacetRequest) (registry.Summary, error) {
 	if scope.AsOf != nil {
-		n, err := s.countFound(ctx, scope, search)
-		return registry.Summary{Total: n}, err
+		return s.summarizePast(ctx, scope, search, facets)
 	}
 	search.OrderBy = nil
 	plan, err := s.planSearch(ctx, s.reading(scope), scope, search)

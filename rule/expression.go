@@ -24,16 +24,13 @@ type Expression struct {
 	Time bool
 }
 
-// FieldExpression writes a field of the node n, such as reference or
-// attributes.size. At most steps relations may lead to it, as in
-// relations.located_at.path. Errors are INVALID at a path.
-func FieldExpression(field, path string, steps int) (Expression, error) {
+// fieldPath takes a field apart: the collections that lead to it, and the field
+// of what is there.
+func fieldPath(text, path string, steps int) (way []collection, f field, err error) {
 	wrong := func(format string, args ...any) error {
-		return registry.InvalidField(path, "field", "%q: %s", field, fmt.Sprintf(format, args...))
+		return registry.InvalidField(path, "field", "%q: %s", text, fmt.Sprintf(format, args...))
 	}
-	parts := strings.Split(field, ".")
-	c := &compiler{out: &Predicate{}, vars: []variable{{name: "n"}}}
-	var matches []string
+	parts := strings.Split(text, ".")
 	for taken := 0; len(parts) > 1; taken++ {
 		of := collection{depth: taken, direction: registry.DirectionOut}
 		switch parts[0] {
@@ -45,7 +42,7 @@ func FieldExpression(field, path string, steps int) (Expression, error) {
 			}
 			of.relation = Fold(parts[1])
 			if problem := registry.CheckRelationName(path, of.relation); problem != nil {
-				return Expression{}, wrong("%s", problem.Message)
+				return nil, f, wrong("%s", problem.Message)
 			}
 			parts = parts[2:]
 		default:
@@ -55,15 +52,31 @@ func FieldExpression(field, path string, steps int) (Expression, error) {
 			break
 		}
 		if taken >= steps {
-			return Expression{}, wrong("at most %d relations can lead to the field here", steps)
+			return nil, f, wrong("at most %d relations can lead to the field here", steps)
 		}
-		matches = append(matches, c.elements(of))
+		way = append(way, of)
+	}
+	f, problem := fieldOf(parts, len(way), len(way) > 0 && way[len(way)-1].groups)
+	if problem != "" {
+		return nil, f, wrong("%s", problem)
+	}
+	return way, f, nil
+}
+
+// FieldExpression writes a field of the node n, such as reference or
+// attributes.size. At most steps relations may lead to it, as in
+// relations.located_at.path. Errors are INVALID at a path.
+func FieldExpression(text, path string, steps int) (Expression, error) {
+	way, f, err := fieldPath(text, path, steps)
+	if err != nil {
+		return Expression{}, err
+	}
+	c := &compiler{out: &Predicate{}, vars: []variable{{name: "n"}}}
+	matches := make([]string, len(way))
+	for i, of := range way {
+		matches[i] = c.elements(of)
 	}
 	last := c.vars[len(c.vars)-1]
-	f, problem := fieldOf(parts, len(c.vars)-1, last.kind == registry.KindGroup && len(matches) > 0)
-	if problem != "" {
-		return Expression{}, wrong("%s", problem)
-	}
 	value, guard := c.value(f)
 	out := Expression{Match: strings.Join(matches, " "), Attribute: f.attribute, Node: last.name, Name: f.name, Time: f.kind == typeTime}
 	out.Text = guardedValue(guard, value)

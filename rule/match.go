@@ -237,3 +237,20 @@ func ordered(operator string, order int) bool {
 	}
 	return order >= 0
 }
+
+// Compare orders two values that a field has: two numbers, two texts, two times
+// or two of true and false. Values of different types are equal.
+func Compare(a, b any) int {
+	if x, isBool := a.(bool); isBool {
+		y, ok := b.(bool)
+		switch {
+		case !ok || x == y:
+			return 0
+		case y:
+			return -1
+		}
+		return 1
+	}
+	order, _ := compareValues(a, b)
+	return order
+}

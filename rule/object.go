@@ -19,9 +19,7 @@ type Neighbours struct {
 type Thing struct {
 	Of registry.Related
 	// Template is the template's name.
-	Template string
-	// Component says whether it is a device's component.
-	Component  bool
+	Template   string
 	Neighbours Neighbours
 	// Live are the newest values by measure. Connected is whether the thing is
 	// known to be connected; nil where only what was said of it counts.
@@ -59,7 +57,8 @@ func (t Thing) Field(name Field) any {
 	case FieldTemplate:
 		return t.Template
 	case FieldComponent:
-		return t.Component
+		device, ok := t.Of.(*registry.Device)
+		return ok && device.ComponentName != nil
 	case FieldConnected:
 		if t.Connected != nil {
 			return *t.Connected
