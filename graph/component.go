@@ -226,6 +226,9 @@ func (s *Store) partOf(ctx context.Context, tx *transaction, asset registry.Rela
 // WholesOf returns what each device is a component of, or each asset a part of;
 // nil where there is nothing.
 func (s *Store) WholesOf(ctx context.Context, scope registry.Scope, ids []registry.ID) ([]registry.Node, error) {
+	if scope.AsOf != nil {
+		return s.pastWholes(ctx, scope, ids)
+	}
 	known := make(map[registry.ID]registry.Node, len(ids))
 	_, err := all(ctx, s.reading(scope), twinWholes, params{"ids": texts(ids)}, func(f fields) struct{} {
 		for _, item := range f.maps("wholes") {
@@ -245,6 +248,9 @@ const maxParts = 10_000
 // PartsOf returns the components of each device, or the parts of each asset, by
 // reference.
 func (s *Store) PartsOf(ctx context.Context, scope registry.Scope, ids []registry.ID) ([][]registry.Node, error) {
+	if scope.AsOf != nil {
+		return s.pastOthers(ctx, scope, pastParts, ids)
+	}
 	known := make(map[registry.ID][]registry.Node, len(ids))
 	_, err := all(ctx, s.reading(scope), twinParts, params{"ids": texts(ids), "limit": maxParts}, func(f fields) struct{} {
 		for _, item := range f.maps("wholes") {

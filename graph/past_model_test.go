@@ -30,6 +30,8 @@ type modelTwin struct {
 	floor     any
 	// relations are "name group-id"; those that begin with "tag" inherit nothing.
 	relations []string
+	// whole is what it is a component or a part of.
+	whole registry.ID
 }
 
 type modelPolicy struct {
@@ -71,11 +73,24 @@ func (m model) root() registry.ID {
 	return ""
 }
 
-// memberships are the groups that a thing is in.
+// memberships are the groups that a thing is in, itself or by its whole.
 func (m model) memberships(id registry.ID) []registry.ID {
 	if _, ok := m.groups[id]; ok {
 		return []registry.ID{id}
 	}
+	if whole := m.twins[id].whole; whole != "" {
+		return append(m.direct(id), m.memberships(whole)...)
+	}
+	return m.direct(id)
+}
+
+// within says whether a twin is another, or within it.
+func (m model) within(id, whole registry.ID) bool {
+	return id == whole || id != "" && m.within(m.twins[id].whole, whole)
+}
+
+// direct are the groups that a twin itself is in.
+func (m model) direct(id registry.ID) []registry.ID {
 	var out []registry.ID
 	for _, relation := range m.twins[id].relations {
 		if name, group, _ := strings.Cut(relation, " "); !strings.HasPrefix(name, "tag") {
@@ -142,10 +157,87 @@ type told struct {
 	Members  map[string][]string
 	Inherits map[string][]string // by key
 	Policies map[string][]string // type and paths of groups by reference
+	Wholes   map[string]string   // by kind and reference
+	Parts    map[string][]string
+	Related  map[string][]string // keys by path and rule
+	Found    map[string][]string // keys by rule
+	Places   map[string]int      // devices by path
+}
+
+// modelRules are asked of all things, with what they mean: groups and relations,
+// in both directions and of one another.
+var modelRules = map[string]func(m model, id registry.ID) bool{
+	"any(relations.located_at, .attributes.floor > 4)": func(m model, id registry.ID) bool {
+		return m.some(m.related(id, "located_at"), func(g registry.ID) bool { return m.floorOf(g) > 4 })
+	},
+	"none(relations.tag, true) and kind == 'device'": func(m model, id registry.ID) bool {
+		return len(m.related(id, "tag")) == 0 && m.twins[id].kind == registry.KindDevice
+	},
+	"count(inverse.located_at, .state == 'active' and .kind == 'device') > 1": func(m model, id registry.ID) bool {
+		n := 0
+		for other, twin := range m.twins {
+			if twin.kind == registry.KindDevice && twin.state == registry.StateActive && slices.Contains(m.related(other, "located_at"), id) {
+				n++
+			}
+		}
+		return n > 1
+	},
+	"any(groups, # startsWith '/m')": func(m model, id registry.ID) bool {
+		return m.some(m.direct(id), func(g registry.ID) bool { return strings.HasPrefix(m.path(g), "/m") })
+	},
+	"any(relations.located_at, any(.inverse.located_at, .reference == 't1' and .attributes.floor != attributes.floor))": func(m model, id registry.ID) bool {
+		return m.some(m.related(id, "located_at"), func(g registry.ID) bool {
+			for other, twin := range m.twins {
+				if twin.reference == "t1" && twin.floor != m.twins[id].floor && slices.Contains(m.related(other, "located_at"), g) {
+					return true
+				}
+			}
+			return false
+		})
+	},
+	"component and state == 'active'": func(m model, id registry.ID) bool {
+		return m.twins[id].kind == registry.KindDevice && m.twins[id].whole != "" && m.twins[id].state == registry.StateActive
+	},
+}
+
+func (m model) some(ids []registry.ID, is func(registry.ID) bool) bool {
+	return slices.ContainsFunc(ids, is)
+}
+
+func (m model) floorOf(id registry.ID) int64 {
+	floor, _ := m.groups[id].floor.(int64)
+	return floor
+}
+
+// related are the groups that a relation leads to.
+func (m model) related(id registry.ID, name string) []registry.ID {
+	var out []registry.ID
+	for _, relation := range m.twins[id].relations {
+		if is, group, _ := strings.Cut(relation, " "); is == name {
+			out = append(out, registry.ID(group))
+		}
+	}
+	return out
+}
+
+// key is a group's path, or a twin's kind and reference.
+func (m model) key(id registry.ID) string {
+	if twin, ok := m.twins[id]; ok {
+		return string(twin.kind) + " " + twin.reference
+	}
+	return m.path(id)
+}
+
+func (m model) all() []registry.ID {
+	return append(slices.Collect(maps.Keys(m.groups)), slices.Collect(maps.Keys(m.twins))...)
 }
 
 func newTold() told {
-	return told{map[string]any{}, map[string][]any{}, map[string][]string{}, map[string][]string{}, map[string][]string{}, map[string][]string{}, map[string][]string{}, map[string][]string{}}
+	lists := func() map[string][]string { return map[string][]string{} }
+	return told{
+		map[string]any{}, map[string][]any{}, lists(), lists(), lists(), lists(), lists(), lists(),
+		map[string]string{}, lists(), lists(), lists(), map[string]int{},
+	}
 }
 
 func (m model) tell() told {
@@ -170,7 +262,7 @@ func (m model) tell() told {
 			if twin.kind == registry.KindDevice && m.closure(other)[id] {
 				out.Under[path] = append(out.Under[path], twin.reference)
 			}
-			if slices.Contains(m.memberships(other), id) {
+			if slices.Contains(m.direct(other), id) {
 				out.Members[path] = append(out.Members[path], twin.reference)
 			}
 		}
@@ -185,13 +277,41 @@ func (m model) tell() told {
 			name, group, _ := strings.Cut(relation, " ")
 			relations = append(relations, name+" "+m.path(registry.ID(group)))
 		}
-		for _, group := range m.memberships(id) {
+		for _, group := range m.direct(id) {
 			groups = append(groups, m.path(group))
 		}
 		slices.Sort(relations)
 		slices.Sort(groups)
 		out.Twins[key] = []any{twin.state, twin.floor, relations, slices.Compact(groups)}
 		out.Inherits[key] = m.inherits(id)
+		if twin.whole != "" {
+			out.Wholes[key] = m.key(twin.whole)
+			out.Parts[m.key(twin.whole)] = append(out.Parts[m.key(twin.whole)], key)
+		}
+		if twin.kind == registry.KindDevice {
+			for _, group := range slices.Compact(slices.Sorted(slices.Values(m.direct(id)))) {
+				out.Places[m.path(group)]++
+			}
+		}
+	}
+	for _, parts := range out.Parts {
+		slices.Sort(parts)
+	}
+	for text, is := range modelRules {
+		for _, id := range m.all() {
+			if is(m, id) {
+				out.Found[text] = append(out.Found[text], m.key(id))
+			}
+		}
+		slices.Sort(out.Found[text])
+	}
+	for id := range m.groups {
+		for other, twin := range m.twins {
+			if twin.kind == registry.KindDevice && twin.state == registry.StateActive && slices.Contains(m.related(other, "located_at"), id) {
+				out.Related[m.path(id)] = append(out.Related[m.path(id)], m.key(other))
+			}
+		}
+		slices.Sort(out.Related[m.path(id)])
 	}
 	for reference, p := range m.policies {
 		paths := []string{p.kind}
@@ -240,6 +360,36 @@ func (w world) ask(scope registry.Scope) told {
 		slices.Sort(out.Under[g.Path])
 		slices.Sort(out.Members[g.Path])
 		out.Inherits[g.Path] = inherits[i]
+		rule := graph.RelatedFilter{Direction: registry.DirectionIn, Name: "located_at", Where: "kind == 'device' and state == 'active'"}
+		for _, end := range must(w.Related(ctx, scope, g.ID, rule, whole)).Items {
+			out.Related[g.Path] = append(out.Related[g.Path], keyIn(end.Other))
+		}
+		slices.Sort(out.Related[g.Path])
+		if n := must(w.CountRelated(ctx, scope, g.ID, rule)); n != len(out.Related[g.Path]) {
+			w.Errorf("%s has %d related, not %v", g.Path, n, out.Related[g.Path])
+		}
+	}
+	for text := range modelRules {
+		search := registry.Search{Where: text, OrderBy: []registry.OrderBy{{Field: "attributes.floor", Direction: registry.SortDescending}}}
+		found := must(w.Search(ctx, scope, search, whole)).Items
+		last := int64(1 << 40)
+		for _, item := range found {
+			out.Found[text] = append(out.Found[text], keyIn(item.Thing))
+			floor, ok := attributesIn(item.Thing)["floor"].(int64)
+			if ok && floor > last {
+				w.Errorf("%s: floor %d comes after %d", text, floor, last)
+			} else if ok {
+				last = floor
+			}
+		}
+		slices.Sort(out.Found[text])
+		if n := must(w.Summarize(ctx, scope, search, nil)).Total; n != len(found) {
+			w.Errorf("%s: %d counted, %d found", text, n, len(found))
+		}
+	}
+	facets := must(w.Summarize(ctx, scope, registry.Search{Kinds: []registry.Kind{registry.KindDevice}}, []registry.FacetRequest{{Field: "groups.path", First: 1000}})).Facets[0]
+	for _, facet := range facets {
+		out.Places[facet.Value.(string)] = facet.Count
 	}
 	for _, d := range must(w.ListDevices(ctx, scope, registry.Filter{}, whole)).Items {
 		w.askTwin(scope, out, paths, d.ID, "DEVICE "+d.Reference, d.State, d.Attributes["floor"])
@@ -269,5 +419,35 @@ func (w world) askTwin(scope registry.Scope, out told, paths map[registry.ID]str
 	}
 	slices.Sort(relations)
 	out.Twins[key] = []any{state, floor, relations, slices.Compact(groups)}
+	if node := must(w.WholesOf(w.Context(), scope, []registry.ID{id}))[0]; node != nil {
+		out.Wholes[key] = keyIn(node)
+	}
+	for _, node := range must(w.PartsOf(w.Context(), scope, []registry.ID{id}))[0] {
+		out.Parts[key] = append(out.Parts[key], keyIn(node))
+	}
 	out.Inherits[key] = must(w.InheritedPolicyReferences(w.Context(), scope, []registry.ID{id}, nil))[0]
+}
+
+func keyIn(node registry.Node) string {
+	switch n := node.(type) {
+	case *registry.Group:
+		return n.Path
+	case *registry.Device:
+		return "DEVICE " + n.Reference
+	case *registry.Asset:
+		return "ASSET " + n.Reference
+	}
+	return ""
+}
+
+func attributesIn(node registry.Node) registry.Attributes {
+	switch n := node.(type) {
+	case *registry.Group:
+		return n.Attributes
+	case *registry.Device:
+		return n.Attributes
+	case *registry.Asset:
+		return n.Attributes
+	}
+	return nil
 }

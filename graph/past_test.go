@@ -55,7 +55,7 @@ func (h *history) step() {
 	h.made++
 	floor := registry.Attributes{"floor": int64(h.random.IntN(9))}
 	notRoot := func(id registry.ID) bool { return m.groups[id].parent != "" }
-	switch h.random.IntN(14) {
+	switch h.random.IntN(17) {
 	case 0, 1:
 		parent, _ := oneOf(h, m.groups, func(id registry.ID) bool { return len(m.chain(id)) < 5 })
 		name := fmt.Sprint("g", h.made)
@@ -115,15 +115,65 @@ func (h *history) step() {
 		if !ok {
 			return
 		}
+		for other, twin := range m.twins {
+			switch {
+			case other == id || !m.within(other, id):
+			case twin.kind == registry.KindDevice:
+				delete(m.twins, other) // components go with their device
+			case twin.whole == id:
+				twin.whole = ""
+				m.twins[other] = twin
+			}
+		}
 		if m.twins[id].kind == registry.KindAsset {
 			must(h.DeleteAsset(ctx, h.scope, registry.Ref{Kind: registry.KindAsset, ID: id}))
 		} else {
 			must(h.DeleteDevice(ctx, h.scope, registry.Ref{Kind: registry.KindDevice, ID: id}))
 		}
 		delete(m.twins, id)
+	case 11:
+		h.component(floor)
+	case 12, 13:
+		h.part()
 	default:
 		h.policyOrGroup()
 	}
+}
+
+// component makes a component of a device.
+func (h *history) component(floor registry.Attributes) {
+	m := h.model
+	id, ok := oneOf(h, m.twins, func(id registry.ID) bool {
+		return m.twins[id].kind == registry.KindDevice && len(strings.Split(m.twins[id].reference, "/")) < 3
+	})
+	if !ok {
+		return
+	}
+	name := fmt.Sprint("c", h.made)
+	d := must(h.CreateComponent(h.Context(), h.scope, registry.Ref{Kind: registry.KindDevice, ID: id},
+		registry.NewComponent{Name: name, NewTwin: registry.NewTwin{Template: "tagged", Attributes: floor}}))
+	m.twins[d.ID] = modelTwin{reference: m.twins[id].reference + "/" + name, kind: registry.KindDevice, state: registry.StateActive, floor: floor["floor"], whole: id}
+}
+
+// part makes an asset a part of another, or of none any more.
+func (h *history) part() {
+	m := h.model
+	ofAssets := func(id registry.ID) bool { return m.twins[id].kind == registry.KindAsset }
+	id, ok := oneOf(h, m.twins, ofAssets)
+	if !ok {
+		return
+	}
+	asset := m.twins[id]
+	whole, ok := oneOf(h, m.twins, func(other registry.ID) bool { return ofAssets(other) && !m.within(other, id) })
+	patch := registry.TwinPatch{PartOf: registry.Optional[string]{Set: true}}
+	asset.whole = ""
+	if ok && h.random.IntN(3) > 0 {
+		asset.whole = whole
+		reference := m.twins[whole].reference
+		patch.PartOf.Value = &reference
+	}
+	must(h.UpdateAsset(h.Context(), h.scope, registry.Ref{Kind: registry.KindAsset, ID: id}, patch))
+	m.twins[id] = asset
 }
 
 // relate ends a relation that there is, or makes one that there is not.
@@ -208,7 +258,7 @@ func TestPastEqualsModel(t *testing.T) {
 	w := newWorld(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	w.template(registry.NewTemplate{Kind: registry.KindDevice, Name: "tagged", Properties: map[string]any{"floor": map[string]any{"type": "integer"}}, Relations: []registry.RelationRule{
+	w.template(registry.NewTemplate{Kind: registry.KindDevice, Name: "tagged", Components: []string{"tagged"}, Properties: map[string]any{"floor": map[string]any{"type": "integer"}}, Relations: []registry.RelationRule{
 		{Name: "located_at", Direction: registry.DirectionOut, Kind: registry.KindGroup, Inherits: true},
 		{Name: "tag", Direction: registry.DirectionOut, Kind: registry.KindGroup},
 	}})

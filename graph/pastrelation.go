@@ -55,7 +55,7 @@ func pastKey(v string) string {
 // RelationsOf.
 func (s *Store) pastRelations(ctx context.Context, scope registry.Scope, ids []registry.ID) ([][]registry.Relation, error) {
 	builtIn := slices.DeleteFunc(slices.Clone(builtInTypes), func(name string) bool { return name == "WAS_RELATED" })
-	p, err := s.look(scope, params{"ids": texts(ids), "builtIn": builtIn, "limit": MaxRelations})
+	p, err := s.look(scope, params{"ids": texts(ids), "builtIn": builtIn, "limit": MaxRelations + 1})
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +67,11 @@ func (s *Store) pastRelations(ctx context.Context, scope registry.Scope, ids []r
 		}
 		return struct{}{}
 	})
+	for _, list := range known {
+		if len(list) > MaxRelations {
+			err = registry.LimitExceeded("there were more than %d relations: ask related, page by page", MaxRelations)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("relations of the past: %w", err)
 	}

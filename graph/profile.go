@@ -40,6 +40,9 @@ var (
 
 // Profile returns a profile of a template.
 func (s *Store) Profile(ctx context.Context, scope registry.Scope, ref registry.ProfileRef) (*registry.Profile, error) {
+	if scope.AsOf != nil {
+		return s.pastProfile(ctx, scope, ref)
+	}
 	p, err := s.profile(ctx, s.reading(scope), ref)
 	if err != nil {
 		return nil, fmt.Errorf("read a profile: %w", err)
@@ -82,6 +85,9 @@ func (f ProfileFilter) params() params {
 
 // ListProfiles returns profiles by kind, template and name.
 func (s *Store) ListProfiles(ctx context.Context, scope registry.Scope, f ProfileFilter, page registry.PageRequest) (registry.Page[*registry.Profile], error) {
+	if scope.AsOf != nil {
+		return pastObjects(ctx, s, scope, registry.ObjectProfile, f.fits(), page)
+	}
 	out, err := pageWith(ctx, s.reading(scope), profileList, page, Fold(page.Key), f.params(), func(f fields) *registry.Profile { return profileOf(f.nested("node")) })
 	if err != nil {
 		return out, fmt.Errorf("list profiles: %w", err)
@@ -91,6 +97,9 @@ func (s *Store) ListProfiles(ctx context.Context, scope registry.Scope, f Profil
 
 // CountProfiles counts what ListProfiles lists.
 func (s *Store) CountProfiles(ctx context.Context, scope registry.Scope, f ProfileFilter) (int, error) {
+	if scope.AsOf != nil {
+		return countPastObjects(ctx, s, scope, registry.ObjectProfile, f.fits())
+	}
 	n, _, err := one(ctx, s.reading(scope), profileCount, f.params(), counted)
 	if err != nil {
 		return 0, fmt.Errorf("count profiles: %w", err)
@@ -101,6 +110,9 @@ func (s *Store) CountProfiles(ctx context.Context, scope registry.Scope, f Profi
 // NewestTemplates returns the newest published version of each template, nil
 // where there is none.
 func (s *Store) NewestTemplates(ctx context.Context, scope registry.Scope, refs []registry.TemplateRef) ([]*registry.Template, error) {
+	if scope.AsOf != nil {
+		return s.newestThen(ctx, scope, refs)
+	}
 	wanted := make([]any, len(refs))
 	for i, ref := range refs {
 		wanted[i] = map[string]any{"kind": string(ref.Kind), "nameFold": Fold(ref.Name)}

@@ -20,6 +20,10 @@ type RelatedFilter struct {
 	Kind     registry.Kind
 	Template string
 	State    registry.State
+	// Where is a rule about the object at the other end.
+	Where string
+	// where is that rule in Cypher, for each kind that it is about.
+	where map[registry.Kind]string
 }
 
 // Check tells what is wrong with the filter.
@@ -36,10 +40,24 @@ func (f RelatedFilter) Check() error {
 // match finds the relations r of x, with the objects n at their other ends and
 // the way that they go. Only a checked name gets into the text.
 func (f RelatedFilter) match() string {
-	labels, condition, relation := "Group|Device|Asset", "NOT type(r) IN $builtIn", ""
+	if f.where != nil {
+		var parts []string
+		for _, kind := range registry.Kinds {
+			if where, ok := f.where[kind]; ok {
+				parts = append(parts, f.matchOf(label(kind), " AND "+where))
+			}
+		}
+		return strings.Join(parts, "\n\t\tUNION ALL\n\t\t")
+	}
+	labels := "Group|Device|Asset"
 	if f.Kind != "" {
 		labels = label(f.Kind)
 	}
+	return f.matchOf(labels, "")
+}
+
+func (f RelatedFilter) matchOf(labels, more string) string {
+	condition, relation := "NOT type(r) IN $builtIn", ""
 	if f.Name != "" {
 		relation, condition = ":"+relationType(f.Name), "true"
 	}
@@ -49,6 +67,7 @@ func (f RelatedFilter) match() string {
 	if f.State != "" {
 		condition += " AND n.state = $state"
 	}
+	condition += more
 	var ways []string
 	if f.Direction != registry.DirectionIn {
 		ways = append(ways, "MATCH (x)-[rTYPE]->(n:LABEL) WHERE "+condition+" RETURN r, n, 'out' AS way")
@@ -129,9 +148,11 @@ type RelatedEnd struct {
 }
 
 // Key is the key that Related orders by.
-func (e RelatedEnd) Key() string {
+func (e RelatedEnd) Key() string { return relatedKey(e.Relation, keyOf(e.Other)) }
+
+func relatedKey(r registry.Relation, key string) string {
 	number := map[registry.Kind]string{registry.KindGroup: " 1 ", registry.KindDevice: " 2 ", registry.KindAsset: " 3 "}
-	return e.Name + " " + Fold(string(e.Direction)) + number[e.OtherKind] + Fold(keyOf(e.Other))
+	return r.Name + " " + Fold(string(r.Direction)) + number[r.OtherKind] + Fold(key)
 }
 
 func relatedEnd(f fields) RelatedEnd {
@@ -154,7 +175,13 @@ func (s *Store) Related(ctx context.Context, scope registry.Scope, id registry.I
 	if err := f.Check(); err != nil {
 		return registry.Page[RelatedEnd]{}, err
 	}
-	p := f.params(id)
+	if scope.AsOf != nil {
+		return s.pastRelated(ctx, scope, id, f, page)
+	}
+	f, p, err := s.ruled(ctx, scope, id, f)
+	if err != nil {
+		return registry.Page[RelatedEnd]{}, err
+	}
 	p["key"], p["limit"] = page.Key, page.Size+1
 	items, _, err := one(ctx, s.reading(scope), f.page(page), p, func(row fields) []RelatedEnd {
 		maps := row.maps("items")
@@ -175,7 +202,14 @@ func (s *Store) CountRelated(ctx context.Context, scope registry.Scope, id regis
 	if err := f.Check(); err != nil {
 		return 0, err
 	}
-	n, _, err := one(ctx, s.reading(scope), f.count(), f.params(id), counted)
+	if scope.AsOf != nil {
+		return s.countPastRelated(ctx, scope, id, f)
+	}
+	f, p, err := s.ruled(ctx, scope, id, f)
+	if err != nil {
+		return 0, err
+	}
+	n, _, err := one(ctx, s.reading(scope), f.count(), p, counted)
 	if err != nil {
 		return 0, fmt.Errorf("count related: %w", err)
 	}

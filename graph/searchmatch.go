@@ -27,24 +27,28 @@ func (p partPlanner) matchTexts(ctx context.Context, compiled *rule.Predicate) e
 	if err != nil {
 		return fmt.Errorf("candidates of a search: %w", err)
 	}
+	return setMatching(rows, compiled.Matchers, p.plan.params)
+}
+
+// setMatching sets the parameters of regular expressions to the ids of those
+// candidates that match. A row is an id and a text for each expression.
+func setMatching(rows []any, matchers []rule.Matcher, p params) error {
 	if len(rows) > registry.MaxCandidates {
 		return registry.InvalidField("where", "matches", "more than %d objects would have to be matched with the regular expression: narrow the search by another condition, or begin the expression with ^ and some letters", registry.MaxCandidates)
 	}
-	ids := make([][]string, len(compiled.Matchers))
-	for _, row := range rows {
-		values, ok := row.([]any)
-		if !ok || len(values) != len(ids)+1 {
-			return fmt.Errorf("candidates of a search: a row of %v", row)
-		}
-		id, _ := values[0].(string)
-		for i, m := range compiled.Matchers {
+	for i, m := range matchers {
+		ids := []string{}
+		for _, row := range rows {
+			values, ok := row.([]any)
+			if !ok || len(values) != len(matchers)+1 {
+				return fmt.Errorf("candidates of a search: a row of %v", row)
+			}
+			id, _ := values[0].(string)
 			if text, isText := values[i+1].(string); isText && m.Match(text) {
-				ids[i] = append(ids[i], id)
+				ids = append(ids, id)
 			}
 		}
-	}
-	for i, m := range compiled.Matchers {
-		p.plan.params[m.Param] = append([]string{}, ids[i]...)
+		p[m.Param] = ids
 	}
 	return nil
 }

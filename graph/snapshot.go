@@ -143,6 +143,11 @@ func fromSnapshot(f fields, kind registry.ObjectKind, column string) registry.No
 			}
 		}
 		return p
+	case registry.ObjectProfile:
+		p := read(new(registry.Profile)).(*registry.Profile)
+		p.TemplateName, _ = values["template"].(string)
+		p.Attributes = attributes
+		return p
 	case registry.ObjectTemplate:
 		return read(new(registry.Template))
 	case registry.ObjectMeasureType:

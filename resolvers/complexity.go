@@ -34,7 +34,7 @@ func complexity() generated.ComplexityRoot {
 	q.Templates = func(child int, _ *registry.Kind, _ *registry.TemplateStatus, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
-	q.Profiles = func(child int, _ *registry.Kind, _ *string, first *int, _ *string, last *int, _ *string) int {
+	q.Profiles = func(child int, _ *registry.Kind, _ *string, first *int, _ *string, last *int, _ *string, _ *time.Time) int {
 		return page(child, first, last)
 	}
 	q.MeasureTypes = func(child int, first *int, _ *string, last *int, _ *string) int { return page(child, first, last) }
@@ -44,14 +44,13 @@ func complexity() generated.ComplexityRoot {
 	q.Changes = func(child int, _ []registry.ObjectKind, _ *registry.ID, _ *string, _ *registry.ID, _ *string, _ *registry.ChangeOperation, _, _ *time.Time, _ registry.SortDirection, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
-	q.Search = func(child int, _ []registry.Kind, _, _ *string, _, _ bool, _ []string, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string) int {
+	q.Search = func(child int, _ []registry.Kind, _, _ *string, _, _ bool, _ []string, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string, _ *time.Time) int {
 		return page(child, first, last)
 	}
 	root.SearchConnection.Facets = func(child int, _ string, _ []*registry.FloatRange, first int) int {
 		// Counting reads everything that is found, however few values are returned.
 		return facetCost + max(first, 0)*child/10
 	}
-	q.InheritedPolicies = func(child int, _ []string, _ *string, _ *time.Time) int { return list(child) }
 	q.InheritedPolicies = func(child int, _ []string, _ *string, _ *time.Time) int { return list(child) }
 	q.Nodes = func(child int, ids []registry.ID) int { return 1 + len(ids)*max(child, 1) }
 
@@ -89,7 +88,7 @@ func complexity() generated.ComplexityRoot {
 	root.Template.Versions = list
 	root.Template.SearchIndexes = list
 	g.Changes, d.Changes, a.Changes = changeCost, changeCost, changeCost
-	root.Policy.Changes, root.Template.Changes = changeCost, changeCost
+	root.Policy.Changes, root.Template.Changes, root.Profile.Changes = changeCost, changeCost, changeCost
 	root.Change.Differences = list
 	root.TemplateRehearsal.Failures = func(child int, first *int, _ *string) int { return page(child, first, nil) }
 	root.TemplateMisfit.Violations = list
@@ -112,7 +111,7 @@ func relationCost(child int, _ *string, _ *registry.Direction, _ *registry.Kind,
 	return list(child)
 }
 
-func relatedCost(child int, _ *string, _ *registry.Direction, _ *registry.Kind, _ *string, _ *registry.State, first *int, _ *string, last *int, _ *string) int {
+func relatedCost(child int, _ *string, _ *registry.Direction, _ *registry.Kind, _ *string, _ *registry.State, _ *string, first *int, _ *string, last *int, _ *string) int {
 	return page(child, first, last)
 }
 

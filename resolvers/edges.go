@@ -2,6 +2,7 @@ package resolvers
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/holon-registry/holon/graph"
@@ -19,15 +20,18 @@ func (r *Resolver) relationsOf(ctx context.Context, id registry.ID, f graph.Rela
 		return nil, err
 	}
 	past := scopeFrom(ctx).AsOf != nil
-	if past && f.Template != "" {
-		return nil, notOfThePast("relations of a template")
-	}
 	all, err := loadersFrom(ctx).relations.Load(ctx, id)
 	if err == nil && len(all) > graph.FewRelations && !past {
 		all, err = r.manyRelations(ctx, id, f)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if past && f.Template != "" {
+		all = slices.Clone(all) // others have this list, too
+		if err := otherTemplates(ctx, all); err != nil {
+			return nil, err
+		}
 	}
 	template := graph.Fold(f.Template)
 	kept := make([]*registry.Relation, 0, len(all))
@@ -58,11 +62,37 @@ func (r *Resolver) manyRelations(ctx context.Context, id registry.ID, f graph.Re
 	return out, nil
 }
 
+// otherTemplates adds the templates that the objects at the other ends had.
+func otherTemplates(ctx context.Context, relations []registry.Relation) error {
+	l := loadersFrom(ctx)
+	others := make([]registry.ID, len(relations))
+	for i := range relations {
+		node, err := l.nodes.Load(ctx, relations[i].OtherID)
+		if err != nil {
+			return err
+		}
+		if !isNil(node) {
+			others[i] = templateOf(node)
+			l.templates.Expect(others[i])
+		}
+	}
+	for i, id := range others {
+		if id == "" {
+			continue
+		}
+		template, err := l.templates.Load(ctx, id)
+		if err != nil {
+			return err
+		}
+		if template != nil {
+			relations[i].OtherTemplate = graph.Fold(template.Name)
+		}
+	}
+	return nil
+}
+
 // related makes a connection of relations.
 func (r *Resolver) related(ctx context.Context, id registry.ID, f graph.RelatedFilter, first *int, after *string, last *int, before *string) (*generated.RelatedConnection, error) {
-	if scopeFrom(ctx).AsOf != nil {
-		return nil, notOfThePast("related")
-	}
 	request, err := registry.NewPage(first, after, last, before)
 	if err != nil {
 		return nil, err
@@ -85,13 +115,8 @@ func (r *Resolver) related(ctx context.Context, id registry.ID, f graph.RelatedF
 	}, err
 }
 
-// notOfThePast refuses what is known of the present only.
-func notOfThePast(what string) error {
-	return registry.InvalidField("asOf", "unsupported", "%s are not asked as of a moment: ask relations or changes", what)
-}
-
-func relatedFilter(name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State) graph.RelatedFilter {
-	f := graph.RelatedFilter{Name: relationName(deref(name)), Template: deref(template)}
+func relatedFilter(name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string) graph.RelatedFilter {
+	f := graph.RelatedFilter{Name: relationName(deref(name)), Template: deref(template), Where: ruleText(where)}
 	if direction != nil {
 		f.Direction = *direction
 	}
@@ -106,9 +131,6 @@ func relatedFilter(name *string, direction *registry.Direction, kind *registry.K
 
 // partsOf returns the components or the parts of a twin.
 func partsOf[T registry.Node](ctx context.Context, id registry.ID) ([]T, error) {
-	if scopeFrom(ctx).AsOf != nil {
-		return nil, notOfThePast("components and parts")
-	}
 	nodes, err := loadersFrom(ctx).parts.Load(ctx, id)
 	if err != nil {
 		return nil, err
@@ -125,9 +147,6 @@ func partsOf[T registry.Node](ctx context.Context, id registry.ID) ([]T, error) 
 // wholeOf returns what a twin is a component or a part of, nil for nothing.
 func wholeOf[T registry.Node](ctx context.Context, id registry.ID) (T, error) {
 	var none T
-	if scopeFrom(ctx).AsOf != nil {
-		return none, notOfThePast("componentOf and partOf")
-	}
 	node, err := loadersFrom(ctx).wholes.Load(ctx, id)
 	if err != nil || node == nil {
 		return none, err

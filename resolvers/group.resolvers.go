@@ -64,12 +64,12 @@ func (r *groupResolver) Template(ctx context.Context, obj *registry.Group) (*reg
 
 // Relations is the resolver for the relations field.
 func (r *groupResolver) Relations(ctx context.Context, obj *registry.Group, name *string, direction *registry.Direction, kind *registry.Kind, template *string) ([]*registry.Relation, error) {
-	return r.relationsOf(ctx, obj.ID, relatedFilter(name, direction, kind, template, nil))
+	return r.relationsOf(ctx, obj.ID, relatedFilter(name, direction, kind, template, nil, nil))
 }
 
 // Related is the resolver for the related field.
-func (r *groupResolver) Related(ctx context.Context, obj *registry.Group, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, first *int, after *string, last *int, before *string) (*generated.RelatedConnection, error) {
-	return r.related(ctx, obj.ID, relatedFilter(name, direction, kind, template, state), first, after, last, before)
+func (r *groupResolver) Related(ctx context.Context, obj *registry.Group, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) (*generated.RelatedConnection, error) {
+	return r.related(ctx, obj.ID, relatedFilter(name, direction, kind, template, state, where), first, after, last, before)
 }
 
 // Policies is the resolver for the policies field.

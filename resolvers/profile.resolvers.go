@@ -55,12 +55,12 @@ func (r *profileResolver) Changes(ctx context.Context, obj *registry.Profile, op
 }
 
 // Profile is the resolver for the profile field.
-func (r *queryResolver) Profile(ctx context.Context, kind registry.Kind, template string, name string) (*registry.Profile, error) {
+func (r *queryResolver) Profile(ctx context.Context, kind registry.Kind, template string, name string, asOf *time.Time) (*registry.Profile, error) {
 	return absent(r.Graph.Profile(ctx, scopeFrom(ctx), registry.ProfileRef{Kind: kind, Template: template, Name: name}))
 }
 
 // Profiles is the resolver for the profiles field.
-func (r *queryResolver) Profiles(ctx context.Context, kind *registry.Kind, template *string, first *int, after *string, last *int, before *string) (*generated.ProfileConnection, error) {
+func (r *queryResolver) Profiles(ctx context.Context, kind *registry.Kind, template *string, first *int, after *string, last *int, before *string, asOf *time.Time) (*generated.ProfileConnection, error) {
 	page, err := registry.NewPage(first, after, last, before)
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func (r *mutationResolver) Unrelate(ctx context.Context, input generated.Unrelat
 
 // UnrelateAll is the resolver for the unrelateAll field.
 func (r *mutationResolver) UnrelateAll(ctx context.Context, input generated.UnrelateAllInput) (*generated.UnrelateAllPayload, error) {
-	ended, err := r.Graph.UnrelateAll(ctx, scopeFrom(ctx), objectRef(input.From), relatedFilter(input.Relation, input.Direction, input.Kind, nil, nil))
+	ended, err := r.Graph.UnrelateAll(ctx, scopeFrom(ctx), objectRef(input.From), relatedFilter(input.Relation, input.Direction, input.Kind, nil, nil, nil))
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ package resolvers
 
 import (
 	"context"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/holon-registry/holon/registry"
@@ -33,7 +34,7 @@ func (r *mutationResolver) UpdateMatching(ctx context.Context, input generated.U
 }
 
 // Search is the resolver for the search field.
-func (r *queryResolver) Search(ctx context.Context, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*generated.SearchConnection, error) {
+func (r *queryResolver) Search(ctx context.Context, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*generated.SearchConnection, error) {
 	return r.searchFound(ctx, registry.Search{
 		Kinds: kinds, Where: ruleText(where), Under: value(under), IncludeSelf: includeSelf, IncludeLinked: includeLinked,
 		Templates: templates, Text: value(text), OrderBy: orders(orderBy),

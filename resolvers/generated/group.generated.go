@@ -25,7 +25,7 @@ type GroupResolver interface {
 	Template(ctx context.Context, obj *registry.Group) (*registry.Template, error)
 
 	Relations(ctx context.Context, obj *registry.Group, name *string, direction *registry.Direction, kind *registry.Kind, template *string) ([]*registry.Relation, error)
-	Related(ctx context.Context, obj *registry.Group, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, first *int, after *string, last *int, before *string) (*RelatedConnection, error)
+	Related(ctx context.Context, obj *registry.Group, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) (*RelatedConnection, error)
 	Policies(ctx context.Context, obj *registry.Group, typeArg *string) ([]*registry.Policy, error)
 	PolicyReferences(ctx context.Context, obj *registry.Group, typeArg *string) ([]string, error)
 	PolicyExplanation(ctx context.Context, obj *registry.Group, policy string) (*registry.PolicyExplanation, error)
@@ -338,38 +338,46 @@ func (ec *executionContext) field_Group_related_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["state"] = arg4
-	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "first",
-		func(ctx context.Context, v any) (*int, error) {
-			return ec.unmarshalOInt2ᚖint(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["first"] = arg5
-	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "where",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg6
-	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+	args["where"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["last"] = arg7
-	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+	args["first"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["before"] = arg8
+	args["after"] = arg7
+	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg8
+	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg9
 	return args, nil
 }
 
@@ -977,7 +985,7 @@ func (ec *executionContext) _Group_related(ctx context.Context, field graphql.Co
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Group().Related(ctx, obj, fc.Args["name"].(*string), fc.Args["direction"].(*registry.Direction), fc.Args["kind"].(*registry.Kind), fc.Args["template"].(*string), fc.Args["state"].(*registry.State), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Group().Related(ctx, obj, fc.Args["name"].(*string), fc.Args["direction"].(*registry.Direction), fc.Args["kind"].(*registry.Kind), fc.Args["template"].(*string), fc.Args["state"].(*registry.State), fc.Args["where"].(*string), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *RelatedConnection) graphql.Marshaler {

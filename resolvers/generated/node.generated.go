@@ -78,10 +78,10 @@ type QueryResolver interface {
 	Policy(ctx context.Context, reference string, asOf *time.Time) (*registry.Policy, error)
 	Policies(ctx context.Context, typeArg *string, first *int, after *string, last *int, before *string, asOf *time.Time) (*PolicyConnection, error)
 	InheritedPolicies(ctx context.Context, groups []string, typeArg *string, asOf *time.Time) ([]*registry.Policy, error)
-	Profile(ctx context.Context, kind registry.Kind, template string, name string) (*registry.Profile, error)
-	Profiles(ctx context.Context, kind *registry.Kind, template *string, first *int, after *string, last *int, before *string) (*ProfileConnection, error)
+	Profile(ctx context.Context, kind registry.Kind, template string, name string, asOf *time.Time) (*registry.Profile, error)
+	Profiles(ctx context.Context, kind *registry.Kind, template *string, first *int, after *string, last *int, before *string, asOf *time.Time) (*ProfileConnection, error)
 	DeadLetters(ctx context.Context, reason *registry.DeadLetterReason, first *int, after *string, last *int, before *string) (*DeadLetterConnection, error)
-	Search(ctx context.Context, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*SearchConnection, error)
+	Search(ctx context.Context, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*SearchConnection, error)
 	Template(ctx context.Context, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) (*registry.Template, error)
 	Templates(ctx context.Context, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) (*TemplateConnection, error)
 	MeasureType(ctx context.Context, name string) (*registry.MeasureType, error)
@@ -1383,6 +1383,14 @@ func (ec *executionContext) field_Query_profile_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["name"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
 	return args, nil
 }
 
@@ -1437,6 +1445,14 @@ func (ec *executionContext) field_Query_profiles_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["before"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg6
 	return args, nil
 }
 
@@ -1539,6 +1555,14 @@ func (ec *executionContext) field_Query_search_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["before"] = arg11
+	arg12, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg12
 	return args, nil
 }
 
@@ -4336,7 +4360,7 @@ func (ec *executionContext) _Query_profile(ctx context.Context, field graphql.Co
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Profile(ctx, fc.Args["kind"].(registry.Kind), fc.Args["template"].(string), fc.Args["name"].(string))
+			return ec.Resolvers.Query().Profile(ctx, fc.Args["kind"].(registry.Kind), fc.Args["template"].(string), fc.Args["name"].(string), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *registry.Profile) graphql.Marshaler {
@@ -4380,7 +4404,7 @@ func (ec *executionContext) _Query_profiles(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Profiles(ctx, fc.Args["kind"].(*registry.Kind), fc.Args["template"].(*string), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Query().Profiles(ctx, fc.Args["kind"].(*registry.Kind), fc.Args["template"].(*string), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *ProfileConnection) graphql.Marshaler {
@@ -4468,7 +4492,7 @@ func (ec *executionContext) _Query_search(ctx context.Context, field graphql.Col
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Search(ctx, fc.Args["kinds"].([]registry.Kind), fc.Args["where"].(*string), fc.Args["under"].(*string), fc.Args["includeSelf"].(bool), fc.Args["includeLinked"].(bool), fc.Args["templates"].([]string), fc.Args["text"].(*string), fc.Args["orderBy"].([]*registry.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Query().Search(ctx, fc.Args["kinds"].([]registry.Kind), fc.Args["where"].(*string), fc.Args["under"].(*string), fc.Args["includeSelf"].(bool), fc.Args["includeLinked"].(bool), fc.Args["templates"].([]string), fc.Args["text"].(*string), fc.Args["orderBy"].([]*registry.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *SearchConnection) graphql.Marshaler {

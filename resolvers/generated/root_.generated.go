@@ -96,7 +96,7 @@ type ComplexityRoot struct {
 		PolicyExplanation func(childComplexity int, policy string) int
 		PolicyReferences  func(childComplexity int, typeArg *string) int
 		Reference         func(childComplexity int) int
-		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) int
 		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
 		Samples           func(childComplexity int, measure string, from time.Time, to time.Time, limit int) int
 		Series            func(childComplexity int) int
@@ -293,7 +293,7 @@ type ComplexityRoot struct {
 		PolicyExplanation func(childComplexity int, policy string) int
 		PolicyReferences  func(childComplexity int, typeArg *string) int
 		Reference         func(childComplexity int) int
-		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) int
 		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
 		Samples           func(childComplexity int, measure string, from time.Time, to time.Time, limit int) int
 		Series            func(childComplexity int) int
@@ -344,7 +344,7 @@ type ComplexityRoot struct {
 		Policies          func(childComplexity int, typeArg *string) int
 		PolicyExplanation func(childComplexity int, policy string) int
 		PolicyReferences  func(childComplexity int, typeArg *string) int
-		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) int
 		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
 		Template          func(childComplexity int) int
 		UpdatedAt         func(childComplexity int) int
@@ -587,9 +587,9 @@ type ComplexityRoot struct {
 		Nodes             func(childComplexity int, ids []registry.ID) int
 		Policies          func(childComplexity int, typeArg *string, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Policy            func(childComplexity int, reference string, asOf *time.Time) int
-		Profile           func(childComplexity int, kind registry.Kind, template string, name string) int
-		Profiles          func(childComplexity int, kind *registry.Kind, template *string, first *int, after *string, last *int, before *string) int
-		Search            func(childComplexity int, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
+		Profile           func(childComplexity int, kind registry.Kind, template string, name string, asOf *time.Time) int
+		Profiles          func(childComplexity int, kind *registry.Kind, template *string, first *int, after *string, last *int, before *string, asOf *time.Time) int
+		Search            func(childComplexity int, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Template          func(childComplexity int, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) int
 		Templates         func(childComplexity int, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) int
 		Twin              func(childComplexity int, id registry.ID) int
@@ -1108,7 +1108,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Asset.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Asset.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Asset.relations":
 		if e.ComplexityRoot.Asset.Relations == nil {
 			break
@@ -1840,7 +1840,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Device.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Device.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Device.relations":
 		if e.ComplexityRoot.Device.Relations == nil {
 			break
@@ -2111,7 +2111,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Group.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Group.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Group.relations":
 		if e.ComplexityRoot.Group.Relations == nil {
 			break
@@ -3389,7 +3389,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Profile(childComplexity, args["kind"].(registry.Kind), args["template"].(string), args["name"].(string)), true
+		return e.ComplexityRoot.Query.Profile(childComplexity, args["kind"].(registry.Kind), args["template"].(string), args["name"].(string), args["asOf"].(*time.Time)), true
 	case "Query.profiles":
 		if e.ComplexityRoot.Query.Profiles == nil {
 			break
@@ -3400,7 +3400,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Profiles(childComplexity, args["kind"].(*registry.Kind), args["template"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Profiles(childComplexity, args["kind"].(*registry.Kind), args["template"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
 	case "Query.search":
 		if e.ComplexityRoot.Query.Search == nil {
 			break
@@ -3411,7 +3411,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Search(childComplexity, args["kinds"].([]registry.Kind), args["where"].(*string), args["under"].(*string), args["includeSelf"].(bool), args["includeLinked"].(bool), args["templates"].([]string), args["text"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Search(childComplexity, args["kinds"].([]registry.Kind), args["where"].(*string), args["under"].(*string), args["includeSelf"].(bool), args["includeLinked"].(bool), args["templates"].([]string), args["text"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
 	case "Query.template":
 		if e.ComplexityRoot.Query.Template == nil {
 			break
@@ -4581,6 +4581,8 @@ type Asset implements Node & Twin {
     template: String
     """Only relations with devices and assets in this state."""
     state: State
+    """Only relations with objects that this rule is true of: see docs/search.md."""
+    where: String
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -5226,6 +5228,8 @@ type Device implements Node & Twin {
     template: String
     """Only relations with devices and assets in this state."""
     state: State
+    """Only relations with objects that this rule is true of: see docs/search.md."""
+    where: String
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -5631,6 +5635,8 @@ type Group implements Node {
     template: String
     """Only relations with devices and assets in this state."""
     state: State
+    """Only relations with objects that this rule is true of: see docs/search.md."""
+    where: String
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -6224,6 +6230,8 @@ type DeletePolicyPayload {
     template: String!
     """The profile's name."""
     name: String!
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): Profile
   """The account's profiles, by kind, template and name."""
   profiles(
@@ -6239,6 +6247,8 @@ type DeletePolicyPayload {
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): ProfileConnection!
 }
 
@@ -6789,6 +6799,8 @@ scalar MeasureValue
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): SearchConnection!
 }
 
