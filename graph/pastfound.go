@@ -261,7 +261,13 @@ func (p *pastSearch) countPlaces(ctx context.Context) (int, error) {
 		case part.kind == registry.KindGroup:
 			var places []keyedID
 			places, err = p.groupPlaces(ctx, nil, false)
-			n = len(places)
+			if n = len(places); err == nil && n > 0 && places[0].key == "/" {
+				// The root has no group above it that would tell since when it is there.
+				var root []*registry.Group
+				if root, err = pastOf[*registry.Group](ctx, p.Store, p.scope, []registry.ID{places[0].id}); err == nil && root[0] == nil {
+					n--
+				}
+			}
 		case p.search.Under == "" || cleanPath(p.search.Under) == "/":
 			n, err = p.countPastKind(ctx, p.scope, registry.ObjectKind(part.kind))
 		default:
