@@ -35,6 +35,9 @@ func (s *Store) newPastSearch(scope registry.Scope, search registry.Search) (*pa
 		if out.where, err = rule.Parse(search.Where); err != nil {
 			return nil, err
 		}
+		if out.where.NeedsMeasures() {
+			return nil, registry.InvalidField("where", "unsupported", "newest values are not asked as of a moment: ask the object as it is now for measurements, from and to a time")
+		}
 	}
 	if err := out.plan.orderBy(search); err != nil {
 		return nil, err

@@ -60,6 +60,9 @@ func fieldPath(text, path string, steps int) (way []collection, f field, err err
 	if problem != "" {
 		return nil, f, wrong("%s", problem)
 	}
+	if f.measure != "" {
+		return nil, f, wrong("newest values change all the time: they are asked for in rules of twinChanged")
+	}
 	return way, f, nil
 }
 
