@@ -143,3 +143,23 @@ func newTwin(kind registry.Kind, n registry.NewTwin) newThing {
 	}
 	return thing
 }
+
+var twinFind = forEachKind("twin.find", `
+	THING
+	RETURN n.id AS id, coalesce(n.reference, n.path) AS reference`)
+
+// TwinOf finds a device or an asset: NOT_FOUND if there is none.
+func (s *Store) TwinOf(ctx context.Context, scope registry.Scope, ref registry.Ref) (id registry.ID, reference string, err error) {
+	q, p := twinFind.of(ref, nil)
+	_, found, err := one(ctx, s.reading(scope), q, p, func(f fields) bool {
+		id, reference = f.id("id"), f.text("reference")
+		return true
+	})
+	if err == nil && !found {
+		err = missing(ref)
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("find twin: %w", err)
+	}
+	return id, reference, nil
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/holon-registry/holon/download"
 	"github.com/holon-registry/holon/ingest"
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/resolvers"
@@ -103,6 +104,7 @@ func (s *stores) serveAPI(ctx context.Context, l net.Listener, settings serverSe
 	mux.Handle("/graphiql", graphiql.Handler("/graphql"))
 	mux.Handle("/graphiql/", graphiql.Handler("/graphql"))
 	mux.Handle("/v1/readings", ingest.NewHTTPHandler(s.receiver, auth, ingest.HTTPConfig{Logger: s.log}))
+	mux.Handle("GET /v1/measurements", download.NewHandler(s.graph, auth, s.log))
 	mux.Handle("GET /favicon.ico", http.NotFoundHandler())
 	mux.Handle("GET /{$}", http.RedirectHandler("/graphiql", http.StatusFound))
 	s.handleHealth(mux)
