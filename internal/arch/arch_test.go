@@ -23,7 +23,7 @@ var rooms = map[string][]string{
 	"download":              {"registry"},
 	"ingest":                {"registry", "internal/redisconn"},
 	"transfer":              {"registry"},
-	"resolvers":             {"registry", "graph", "twin", "resolvers/generated", "resolvers/scalar", "resolvers/gqlhttp"},
+	"resolvers":             {"registry", "rule", "graph", "twin", "resolvers/generated", "resolvers/scalar", "resolvers/gqlhttp"},
 	"resolvers/generated":   {"registry", "twin", "resolvers/scalar"},
 	"resolvers/scalar":      {"registry"},
 	"resolvers/gqlhttp":     {"registry"},
