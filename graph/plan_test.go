@@ -44,6 +44,8 @@ var mayNameNoAccount = map[string]string{
 	"index.await":             "is about the whole database",
 	"index.show":              "is about the whole database",
 	"index.wanted":            "indexes are for all accounts",
+	"words.missing":           "goes through all accounts, once",
+	"words.fill":              "goes through all accounts, once",
 	"lease.take":              "is about the whole database",
 	"seal.due":                "is about the whole database",
 	"seal.read":               "buckets are found by seal.due",

@@ -112,6 +112,7 @@ func (s *stores) serveAPI(ctx context.Context, l net.Listener, settings serverSe
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.graph.MakeIndexes(ctx) })
+	group.Go(func() error { return s.graph.FillWords(ctx) })
 	group.Go(func() error {
 		s.twin.Announced(ctx, s.graph.Wake)
 		return nil
