@@ -26,15 +26,7 @@ const maxAggregated = 1_000_000
 //
 // A bucket whose measurements are gone has its slots only.
 var (
-	aggregateNumbers = named("aggregate.numbers", aggregateBuckets+aggregateSlots+`
-			UNWIND raw AS b
-			MATCH (b)-[:HAS_MEASUREMENT]->(m)
-			WHERE m.at >= $from AND m.at < $to AND m.value IS :: FLOAT
-			WITH (m.at - $start) / $step AS slot, count(m) AS n, sum(m.value) AS total, min(m.value) AS low, max(m.value) AS high
-			RETURN collect([slot, n, total, low, high]) AS reduced
-		}
-		RETURN types, work, reduced, [b IN sealed | [b.slotStarts, b.slotCounts, b.slotSums, b.slotMins, b.slotMaxs]] AS slots,
-			[b IN whole | [b.first, b.count, b.sum, b.min, b.max]] AS rollUps`)
+	aggregateNumbers = named("aggregate.numbers", aggregateBuckets+aggregateSlots+aggregateSums)
 
 	aggregateEnds = named("aggregate.ends", aggregateBuckets+aggregateSlots+`
 			UNWIND raw AS b
@@ -73,11 +65,21 @@ const (
 			WHEN $whole AND b.first >= $from AND coalesce(b.last, b.to - 1) < $to AND ($open OR b.last IS NOT NULL)
 				AND (b.first - $start) / $step = (coalesce(b.last, b.to - 1) - $start) / $step THEN 'whole'
 			ELSE 'raw' END AS way
-		WITH collect(DISTINCT type) AS types, collect(CASE WHEN way = 'slots' THEN b END) AS sealed,
-			collect(CASE WHEN way = 'whole' THEN b END) AS whole, collect(CASE WHEN way = 'raw' THEN b END) AS raw
+		WITH collect(DISTINCT type) AS types, collect(DISTINCT CASE WHEN way = 'slots' THEN b END) AS sealed,
+			collect(DISTINCT CASE WHEN way = 'whole' THEN b END) AS whole, collect(DISTINCT CASE WHEN way = 'raw' THEN b END) AS raw
 		WITH types, sealed, whole, raw, reduce(n = 0, b IN raw | n + b.count) AS work
 		WITH types, sealed, whole, work, CASE WHEN work > $most THEN [] ELSE raw END AS raw
 		CALL (raw) {`
+
+	aggregateSums = `
+			UNWIND raw AS b
+			MATCH (b)-[:HAS_MEASUREMENT]->(m)
+			WHERE m.at >= $from AND m.at < $to AND m.value IS :: FLOAT
+			WITH (m.at - $start) / $step AS slot, count(m) AS n, sum(m.value) AS total, min(m.value) AS low, max(m.value) AS high
+			RETURN collect([slot, n, total, low, high]) AS reduced
+		}
+		RETURN types, work, reduced, [b IN sealed | [b.slotStarts, b.slotCounts, b.slotSums, b.slotMins, b.slotMaxs]] AS slots,
+			[b IN whole | [b.first, b.count, b.sum, b.min, b.max]] AS rollUps`
 )
 
 // Aggregate reduces a twin's measure to one value for each interval, oldest
@@ -96,7 +98,7 @@ func (s *Store) Aggregate(ctx context.Context, scope registry.Scope, twin regist
 	if a.Function == registry.AggregatePercentile && (a.Percentile < 0 || a.Percentile > 100 || math.IsNaN(a.Percentile)) {
 		return nil, registry.InvalidField("percentile", "range", "a percentile lies between 0 and 100")
 	}
-	a.From, a.To = time.UnixMilli(max(ceilMillis(a.From), 0)), time.UnixMilli(ceilMillis(a.To))
+	a.From, a.To = wholeMillis(a.From), wholeMillis(a.To)
 	edges, err := a.Edges()
 	if err != nil || len(edges) == 0 {
 		return nil, err
@@ -107,7 +109,7 @@ func (s *Store) Aggregate(ctx context.Context, scope registry.Scope, twin regist
 	}
 	switch {
 	case found.work > maxAggregated:
-		return nil, registry.LimitExceeded("%d measurements would have to be read one by one, at most %d can be: ask for a shorter time, or for longer intervals", found.work, maxAggregated)
+		return nil, tooMuch(found.work)
 	case a.Function.Numeric() && len(found.types) > 0 && !slices.Contains(found.types, string(registry.ValueNumber)):
 		return nil, registry.InvalidField("function", "type", "%s takes numbers, and %s has none", a.Function, a.Measure)
 	}
@@ -119,6 +121,22 @@ func (s *Store) Aggregate(ctx context.Context, scope registry.Scope, twin regist
 		}
 	}
 	return points(&a, edges, intervals, before, s.now().UnixMilli()), nil
+}
+
+func tooMuch(work int) error {
+	return registry.LimitExceeded("%d measurements would have to be read one by one, at most %d can be: ask for a shorter time, or for longer intervals", work, maxAggregated)
+}
+
+// wholeMillis is the first whole millisecond that is not before a time, nor
+// before 1970.
+func wholeMillis(t time.Time) time.Time { return time.UnixMilli(max(ceilMillis(t), 0)) }
+
+// aggregateParams are those of every aggregation.
+func aggregateParams(id registry.ID, a *registry.Aggregation, edges []int64) params {
+	return params{
+		"id": string(id), "measure": a.Measure, "from": a.From.UnixMilli(), "to": a.To.UnixMilli(), "most": maxAggregated,
+		"start": edges[0], "step": stride(edges), "slots": quarterly(edges), "whole": true, "open": true,
+	}
 }
 
 // lastNumber is the last number before a moment, among the last hundred values.
@@ -137,11 +155,7 @@ func (s *Store) lastNumber(ctx context.Context, scope registry.Scope, twin regis
 
 // readAggregate reads what is there of a measure in the cheapest way.
 func (s *Store) readAggregate(ctx context.Context, scope registry.Scope, twin registry.ID, a *registry.Aggregation, edges []int64) (aggregated, error) {
-	step := stride(edges)
-	p := params{
-		"id": string(twin), "measure": a.Measure, "from": a.From.UnixMilli(), "to": a.To.UnixMilli(), "most": maxAggregated,
-		"start": edges[0], "step": step, "slots": quarterly(edges), "whole": true, "open": true,
-	}
+	p := aggregateParams(twin, a, edges)
 	q, read := aggregateNumbers, readNumbers
 	switch a.Function {
 	case registry.AggregateCount, registry.AggregateFirst, registry.AggregateLast:
@@ -156,7 +170,7 @@ func (s *Store) readAggregate(ctx context.Context, scope registry.Scope, twin re
 	}
 	found, _, err := one(ctx, s.reading(scope), q, p, func(f fields) aggregated {
 		out := aggregated{types: f.texts("types"), work: f.integer("work")}
-		read(f, &out, span{a.From.UnixMilli(), a.To.UnixMilli(), edges[0], step})
+		read(f, &out, span{a.From.UnixMilli(), a.To.UnixMilli(), edges[0], p["step"].(int64)})
 		return out
 	})
 	if a.Function == registry.AggregatePercentile {

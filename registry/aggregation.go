@@ -85,6 +85,14 @@ type AggregatePoint struct {
 	Value any
 }
 
+// GroupAggregate is what the twins of a sub-tree were reduced to together.
+type GroupAggregate struct {
+	Points []*AggregatePoint
+	// Reporting twins have measured in the time that was asked for, stale ones
+	// before or after it only, missing ones never, though they should.
+	Reporting, Stale, Missing int
+}
+
 // MaxIntervals bounds the intervals of one aggregation.
 const MaxIntervals = 10_000
 

@@ -68,7 +68,7 @@ func complexity() generated.ComplexityRoot {
 	}
 	g.Ancestors = list
 	g.Relations, g.Related = relationCost, relatedCost
-	g.Policies = argumentList
+	g.Policies, g.Aggregate = argumentList, groupAggregateCost
 
 	d := &root.Device
 	d.Relations, d.Groups, d.Policies = relationCost, argumentList, argumentList
@@ -129,6 +129,10 @@ func measurementCost(child int, _ string, _, _ *time.Time, first *int, _ *string
 // such, without an object for each measurement.
 func sampleCost(child int, _ string, _, _ time.Time, limit int) int {
 	return child + limit/100
+}
+
+func groupAggregateCost(child int, _ string, from, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, _ *string, _ registry.AggregateFunction, _ bool, _ *registry.Kind) int {
+	return 100 + aggregateCost(child, "", from, to, every, calendar, nil, "", 0, false)
 }
 
 // aggregateCost is that of the points, which the store bounds as well.

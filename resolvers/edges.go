@@ -258,7 +258,7 @@ func (r *Resolver) aggregate(ctx context.Context, twin registry.ID, a registry.A
 	if err != nil {
 		return nil, err
 	}
-	if a.Zone, err = timeZone(zone); err != nil {
+	if a.Zone, err = namedZone(zone); err != nil {
 		return nil, err
 	}
 	return r.Graph.Aggregate(ctx, scope, twin, a)
@@ -275,8 +275,8 @@ func aggregation(measure string, from, to time.Time, every *time.Duration, calen
 	return a
 }
 
-// timeZone finds a time zone by its name.
-func timeZone(name *string) (*time.Location, error) {
+// namedZone finds a time zone by its name.
+func namedZone(name *string) (*time.Location, error) {
 	if name == nil {
 		return nil, nil
 	}

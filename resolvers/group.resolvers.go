@@ -72,6 +72,19 @@ func (r *groupResolver) Related(ctx context.Context, obj *registry.Group, name *
 	return r.related(ctx, obj.ID, relatedFilter(name, direction, kind, template, state, where), first, after, last, before)
 }
 
+// Aggregate is the resolver for the aggregate field.
+func (r *groupResolver) Aggregate(ctx context.Context, obj *registry.Group, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, fill bool, kind *registry.Kind) (*registry.GroupAggregate, error) {
+	scope, err := presentScope(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a := aggregation(measure, from, to, every, calendar, function, 0, fill)
+	if a.Zone, err = namedZone(timeZone); err != nil {
+		return nil, err
+	}
+	return r.Graph.AggregateGroup(ctx, scope, obj.ID, kind, a)
+}
+
 // Policies is the resolver for the policies field.
 func (r *groupResolver) Policies(ctx context.Context, obj *registry.Group, typeArg *string) ([]*registry.Policy, error) {
 	return loadersFrom(ctx).inherited.With(deref(typeArg)).Load(ctx, obj.ID)

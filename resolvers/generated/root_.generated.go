@@ -329,6 +329,7 @@ type ComplexityRoot struct {
 	}
 
 	Group struct {
+		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, fill bool, kind *registry.Kind) int
 		Ancestors         func(childComplexity int) int
 		AttributesNamed   func(childComplexity int, names []string) int
 		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
@@ -349,6 +350,13 @@ type ComplexityRoot struct {
 		Template          func(childComplexity int) int
 		UpdatedAt         func(childComplexity int) int
 		Version           func(childComplexity int) int
+	}
+
+	GroupAggregate struct {
+		Missing   func(childComplexity int) int
+		Points    func(childComplexity int) int
+		Reporting func(childComplexity int) int
+		Stale     func(childComplexity int) int
 	}
 
 	GroupConnection struct {
@@ -1976,6 +1984,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Facet.Value(childComplexity), true
 
+	case "Group.aggregate":
+		if e.ComplexityRoot.Group.Aggregate == nil {
+			break
+		}
+
+		args, err := ec.field_Group_aggregate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Group.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["fill"].(bool), args["kind"].(*registry.Kind)), true
 	case "Group.ancestors":
 		if e.ComplexityRoot.Group.Ancestors == nil {
 			break
@@ -2141,6 +2160,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Group.Version(childComplexity), true
+
+	case "GroupAggregate.missing":
+		if e.ComplexityRoot.GroupAggregate.Missing == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GroupAggregate.Missing(childComplexity), true
+	case "GroupAggregate.points":
+		if e.ComplexityRoot.GroupAggregate.Points == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GroupAggregate.Points(childComplexity), true
+	case "GroupAggregate.reporting":
+		if e.ComplexityRoot.GroupAggregate.Reporting == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GroupAggregate.Reporting(childComplexity), true
+	case "GroupAggregate.stale":
+		if e.ComplexityRoot.GroupAggregate.Stale == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GroupAggregate.Stale(childComplexity), true
 
 	case "GroupConnection.edges":
 		if e.ComplexityRoot.GroupConnection.Edges == nil {
@@ -5646,6 +5690,30 @@ type Group implements Node {
     """Only what comes before this cursor."""
     before: String
   ): RelatedConnection!
+  """
+  A measure of all devices and assets in the sub-tree, reduced to one value an interval. Each measurement counts once, however
+  many ways lead to its twin.
+  """
+  aggregate(
+    """The measure; only its numbers count."""
+    measure: String!
+    """From when on, included."""
+    from: DateTime!
+    """Until when, not included."""
+    to: DateTime!
+    """The length of an interval, unless ` + "`" + `calendar` + "`" + ` says it; see ` + "`" + `Twin.aggregate` + "`" + `."""
+    every: Duration
+    """Intervals that people count by, instead of ` + "`" + `every` + "`" + `."""
+    calendar: CalendarUnit
+    """Where midnight is that days begin at: a name such as ` + "`" + `Europe/Berlin` + "`" + `; UTC if absent."""
+    timeZone: String
+    """What to reduce to: COUNT, MIN, MAX, SUM or MEAN."""
+    function: AggregateFunction!
+    """Give intervals without a measurement too: without a value, so that a gap is no zero."""
+    fill: Boolean! = false
+    """Only of devices, or only of assets."""
+    kind: Kind
+  ): GroupAggregate!
   """The policies that the group inherits, most specific first."""
   policies(
     """Only policies of this type."""
@@ -5828,6 +5896,18 @@ type DeletedGroups {
   groups: Int!
   """How many relations of these groups ended, those that led to them included."""
   relations: Int!
+}
+
+"""A measure of a whole sub-tree."""
+type GroupAggregate {
+  """What each interval came to, oldest first."""
+  points: [AggregatePoint!]!
+  """How many devices and assets have measured in the time that was asked for."""
+  reporting: Int!
+  """How many have measured before or after that time only."""
+  stale: Int!
+  """How many never have, although their template declares the measure."""
+  missing: Int!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/link.graphqls", Input: `extend type Mutation {
@@ -8412,6 +8492,8 @@ func (ec *executionContext) childFields_Group(ctx context.Context, field graphql
 		return ec.fieldContext_Group_relations(ctx, field)
 	case "related":
 		return ec.fieldContext_Group_related(ctx, field)
+	case "aggregate":
+		return ec.fieldContext_Group_aggregate(ctx, field)
 	case "policies":
 		return ec.fieldContext_Group_policies(ctx, field)
 	case "policyReferences":
@@ -8428,6 +8510,20 @@ func (ec *executionContext) childFields_Group(ctx context.Context, field graphql
 		return ec.fieldContext_Group_changes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Group", field.Name)
+}
+
+func (ec *executionContext) childFields_GroupAggregate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "points":
+		return ec.fieldContext_GroupAggregate_points(ctx, field)
+	case "reporting":
+		return ec.fieldContext_GroupAggregate_reporting(ctx, field)
+	case "stale":
+		return ec.fieldContext_GroupAggregate_stale(ctx, field)
+	case "missing":
+		return ec.fieldContext_GroupAggregate_missing(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GroupAggregate", field.Name)
 }
 
 func (ec *executionContext) childFields_GroupConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

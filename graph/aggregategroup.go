@@ -1,0 +1,128 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// A group's aggregation takes the buckets of all twins in its sub-tree, each
+// once: however many ways lead to a twin, and if a device and the asset that it
+// is linked to are both there.
+var (
+	groupMeasured = named("aggregate.members", groupTwins+`
+		OPTIONAL MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)
+		WITH t, collect(s) AS series
+		WITH t, series, any(s IN series WHERE EXISTS {
+			MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
+			WHERE b.from < $to AND b.to > $from
+				AND (b.first >= $from AND coalesce(b.last, b.first) < $to OR EXISTS { (b)-[:HAS_MEASUREMENT]->(m) WHERE m.at >= $from AND m.at < $to })
+		}) AS reports
+		WITH count(CASE WHEN reports THEN 1 END) AS reporting, count(CASE WHEN size(series) > 0 AND NOT reports THEN 1 END) AS silent,
+			collect(CASE WHEN size(series) = 0 THEN t END) AS without
+		CALL (without) {
+			UNWIND without AS t
+			MATCH (t)-[:INSTANCE_OF]->(template:Template)
+			WITH template.id AS template, count(*) AS n
+			RETURN collect([template, n]) AS templates
+		}
+		RETURN reporting, silent, templates`)
+
+	groupNumbers = named("aggregate.group", groupTwins+`
+		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)
+		OPTIONAL MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
+		WHERE b.from < $to AND b.to > $from`+aggregateSlots+aggregateSums)
+)
+
+const groupTwins = `
+		MATCH (top:Entity {id: $id})
+		WHERE top.account = $account AND top:Group
+		WITH top.keyFold AS under, CASE top.keyFold WHEN '/' THEN '/' ELSE top.keyFold + '/' END AS below
+		CALL (under, below) {
+			MATCH (g:Group {account: $account, keyFold: under}) RETURN g
+			UNION
+			MATCH (g:Group) WHERE g.account = $account AND g.keyFold STARTS WITH below RETURN g
+		}
+		MATCH (g)<-[r:!WAS_RELATED]-(x:Device|Asset)
+		WHERE r.inherits IS NULL
+		WITH DISTINCT x
+		MATCH (x)<-[:COMPONENT_OF|PART_OF*0..32]-(t:Device|Asset)
+		WHERE $kind IS NULL OR $kind IN labels(t)
+		WITH DISTINCT t`
+
+// AggregateGroup reduces a measure of all devices and assets in a group's
+// sub-tree, or of one kind of them, to one value for each interval, as
+// [Store.Aggregate] does for one: COUNT, MIN, MAX, SUM and MEAN over all of
+// their measurements. A measurement that a device and its asset share counts
+// once.
+func (s *Store) AggregateGroup(ctx context.Context, scope registry.Scope, group registry.ID, kind *registry.Kind, a registry.Aggregation) (*registry.GroupAggregate, error) {
+	if !slices.Contains([]registry.AggregateFunction{registry.AggregateCount, registry.AggregateMin, registry.AggregateMax, registry.AggregateSum, registry.AggregateMean}, a.Function) {
+		return nil, registry.InvalidField("function", "unsupported", "over a group there are COUNT, MIN, MAX, SUM and MEAN: ask each of its members for %s", a.Function)
+	}
+	a.From, a.To = wholeMillis(a.From), wholeMillis(a.To)
+	edges, err := a.Edges()
+	if err != nil {
+		return nil, err
+	}
+	out := &registry.GroupAggregate{Points: []*registry.AggregatePoint{}}
+	if len(edges) == 0 {
+		return out, nil
+	}
+	p := aggregateParams(group, &a, edges)
+	p["kind"] = nil
+	if kind != nil {
+		p["kind"] = label(*kind)
+	}
+	if err := s.countReporting(ctx, scope, &a, p, out); err != nil {
+		return nil, fmt.Errorf("aggregate group: %w", err)
+	}
+	found, _, err := one(ctx, s.reading(scope), groupNumbers, p, func(f fields) aggregated {
+		out := aggregated{types: f.texts("types"), work: f.integer("work")}
+		readNumbers(f, &out, span{a.From.UnixMilli(), a.To.UnixMilli(), edges[0], p["step"].(int64)})
+		return out
+	})
+	if err != nil {
+		return nil, fmt.Errorf("aggregate group: %w", err)
+	}
+	if found.work > maxAggregated {
+		return nil, tooMuch(found.work)
+	}
+	out.Points = points(&a, edges, found.intervals(edges), carried{}, s.now().UnixMilli())
+	return out, nil
+}
+
+// countReporting says how many twins have measured in the time, how many have
+// not, and how many never did although their template has the measure.
+func (s *Store) countReporting(ctx context.Context, scope registry.Scope, a *registry.Aggregation, p params, into *registry.GroupAggregate) error {
+	without := map[registry.ID]int{}
+	_, _, err := one(ctx, s.reading(scope), groupMeasured, p, func(f fields) bool {
+		into.Reporting, into.Stale = f.integer("reporting"), f.integer("silent")
+		for _, r := range rows(f, "templates", 2) {
+			id, _ := r.list[0].(string)
+			without[registry.ID(id)] = int(r.integer(1))
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	ids := make([]registry.ID, 0, len(without))
+	for id := range without {
+		ids = append(ids, id)
+	}
+	templates, err := s.TemplatesByID(ctx, scope, ids)
+	if err != nil {
+		return err
+	}
+	for _, t := range templates {
+		if t == nil {
+			continue
+		}
+		if _, declared := t.Measure(a.Measure); declared {
+			into.Missing += without[t.ID]
+		}
+	}
+	return nil
+}
