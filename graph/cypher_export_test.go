@@ -100,13 +100,9 @@ func (s *Store) SearchTexts(ctx context.Context, scope registry.Scope, search re
 		at.ranks, at.values = append(at.ranks, 0), append(at.values, int64(1))
 	}
 	texts := []string{plan.pageText(at, plan.params)}
-	var counted []facetQuery
-	for i, request := range facets {
-		facet, err := facetFor(request, i)
-		if err != nil {
-			return nil, err
-		}
-		counted = append(counted, facet)
+	counted, err := facetsFor(facets)
+	if err != nil {
+		return nil, err
 	}
-	return append(texts, plan.facetText(counted, plan.params)), nil
+	return append(texts, plan.facetText(counted, plan.params), plan.allText(at, counted, plan.params)), nil
 }

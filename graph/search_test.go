@@ -63,6 +63,11 @@ func (w world) pages(s registry.Search, all []string) {
 		if err != nil {
 			w.Fatalf("%+v: %v", s, err)
 		}
+		// The same page, with the number of all.
+		again, summary, err := w.SearchAndSummarize(w.Context(), w.scope, s, page, nil)
+		if diff := cmp.Diff(found, again); diff != "" || err != nil || summary.Total != len(all) {
+			w.Errorf("%+v counts %d, %v, want %d\n(-alone +counted)\n%s", s, summary.Total, err, len(all), diff)
+		}
 		out := []string{}
 		for _, f := range found.Items {
 			out = append(out, keyOf(f.Thing))

@@ -33,10 +33,41 @@ func facetFor(request registry.FacetRequest, i int) (facetQuery, error) {
 	return out, nil
 }
 
+func facetsFor(requests []registry.FacetRequest) ([]facetQuery, error) {
+	out := make([]facetQuery, len(requests))
+	for i, request := range requests {
+		var err error
+		if out[i], err = facetFor(request, i); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// summaryOf reads the number of nodes and the columns of facets.
+func summaryOf(f fields, facets []facetQuery) registry.Summary {
+	out := registry.Summary{Total: f.integer("n"), Facets: make([][]registry.Facet, len(facets))}
+	for i := range facets {
+		out.Facets[i] = facets[i].decode(f)
+	}
+	return out
+}
+
 // facetText counts all nodes, and the values of each facet among them.
 func (p *searchPlan) facetText(facets []facetQuery, values params) string {
-	parts := []string{"CALL () {\n" + p.nodes("n") + "\n}\nWITH collect(n) AS found"}
-	columns := []string{"size(found) AS n"}
+	return p.amongFound(facets, values, nil, nil)
+}
+
+// allText counts, too, and takes a page: the nodes are found once.
+func (p *searchPlan) allText(at pageStart, facets []facetQuery, values params) string {
+	return p.amongFound(facets, values, []string{p.pageAmongFound(at, values)}, []string{"items"})
+}
+
+// amongFound finds the nodes, and goes on with parts, which return columns, and
+// with facets.
+func (p *searchPlan) amongFound(facets []facetQuery, values params, parts, columns []string) string {
+	parts = append([]string{"CALL () {\n" + p.nodes("n") + "\n}\nWITH collect(n) AS found"}, parts...)
+	columns = append(columns, "size(found) AS n")
 	for _, facet := range facets {
 		parts = append(parts, facet.text(values))
 		columns = append(columns, facet.column)

@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -52,6 +53,20 @@ func TestSearchedAttributes(t *testing.T) {
 	for _, where := range []string{"attributes.probed startsWith 'x'", "attributes.probed >= 'x' and attributes.probed != nil", "attributes.probed", "attributes.probed in ['[x', 0]"} {
 		if got := w.search(registry.Search{Where: where, Kinds: s.Kinds}); len(got) != 0 {
 			t.Errorf("%s finds %q", where, got)
+		}
+	}
+	// Within a sub-tree it begins at the index, or at the sub-tree where that is
+	// smaller.
+	w.groups("/few/one", "/fewer")
+	if _, err := w.Cypher(w.Context(), w.scope, `
+		MATCH (d:Device) WHERE d.account = $account AND d.keyFold IN ['d5', 'd77', 'd78']
+		MATCH (g:Group) WHERE g.account = $account AND g.keyFold = CASE d.keyFold WHEN 'd78' THEN '/fewer' ELSE '/few/one' END
+		CREATE (d)-[:LOCATED_AT]->(g)`, nil); err != nil {
+		t.Fatal(err)
+	}
+	for where, want := range map[string]string{"attributes.probed == 77": "[d77]", "attributes.probed > 5": "[d77]", "attributes.probed == 78": "[]", "attributes.probed in [5, 77]": "[d5 d77]"} {
+		if got := w.search(registry.Search{Where: where, Kinds: s.Kinds, Under: "/few"}); fmt.Sprint(got) != want {
+			t.Errorf("%s under /few finds %q", where, got)
 		}
 	}
 	// What does not narrow still walks.

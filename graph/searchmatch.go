@@ -12,7 +12,10 @@ import (
 // matchTexts holds the texts of candidates against a rule's regular expressions
 // and sets the parameters of the rule to the ids of those that match.
 func (p partPlanner) matchTexts(ctx context.Context, compiled *rule.Predicate) error {
-	part, walk := p.from(compiled.Candidates)
+	part, walk, err := p.from(ctx, compiled.Candidates)
+	if err != nil {
+		return err
+	}
 	if walk != "" {
 		if err := checkWalks(ctx, p.runner, []string{walk}, p.plan.params, p.search); err != nil {
 			return err

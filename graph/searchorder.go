@@ -158,7 +158,7 @@ func (p *searchPlan) orderText(backward bool, last ...string) string {
 }
 
 // beyond is the condition that a node of a kind lies after a position, or before
-// it going backward; empty if there is none.
+// it going backward; empty if there is none. For no kind, the column kind tells.
 func (p *searchPlan) beyond(at pageStart, kind registry.Kind, values params) string {
 	if !at.given {
 		return ""
@@ -170,6 +170,9 @@ func (p *searchPlan) beyond(at pageStart, kind registry.Kind, values params) str
 	values["atKey"] = at.key
 	condition := "false"
 	switch rank := kindRank(kind); {
+	case kind == "":
+		values["atKind"] = at.kind
+		condition = "(kind " + greater + " $atKind OR (kind = $atKind AND n.keyFold " + greater + " $atKey))"
 	case rank == at.kind:
 		condition = "n.keyFold " + greater + " $atKey"
 	case (rank > at.kind) != at.backward:
@@ -236,8 +239,36 @@ func (p *searchPlan) pageText(at pageStart, values params) string {
 	}
 	carried := strings.Join(append([]string{"n", "kind"}, names...), ", ")
 	return "CALL () {\n" + strings.Join(parts, "\nUNION ALL\n") + "\n}\nWITH " + carried +
-		" ORDER BY " + p.orderText(at.backward, "kind", "n.keyFold") + " LIMIT $limit\n" +
-		"RETURN collect({thing: " + thing("n") + ", kind: kind, key: n.keyFold, order: [" + strings.Join(names, ", ") + "]}) AS items"
+		" ORDER BY " + p.orderText(at.backward, "kind", "n.keyFold") + " LIMIT $limit\n" + itemsText(names)
+}
+
+func itemsText(names []string) string {
+	return "RETURN collect({thing: " + thing("n") + ", kind: kind, key: n.keyFold, order: [" + strings.Join(names, ", ") + "]}) AS items"
+}
+
+// pageAmongFound takes the page of the nodes in the list found.
+func (p *searchPlan) pageAmongFound(at pageStart, values params) string {
+	columns, names := p.orderColumns()
+	kind := fmt.Sprintf("CASE WHEN n:Group THEN %d WHEN n:Device THEN %d ELSE %d END AS kind", kindRank(registry.KindGroup), kindRank(registry.KindDevice), kindRank(registry.KindAsset))
+	if len(p.parts) == 1 {
+		kind = fmt.Sprintf("%d AS kind", kindRank(p.parts[0].kind))
+	}
+	carried := strings.Join(append([]string{"n", "kind"}, names...), ", ")
+	text := "CALL (found) {\nUNWIND found AS n\nWITH " + strings.Join(append([]string{"n", kind}, columns...), ", ")
+	if beyond := p.beyond(at, "", values); beyond != "" {
+		text += "\nWHERE " + beyond + "\nWITH " + carried
+	}
+	return text + " ORDER BY " + p.orderText(at.backward, "kind", "n.keyFold") + " LIMIT $limit\n" + itemsText(names) + "\n}"
+}
+
+// items reads a page.
+func (p *searchPlan) items(f fields) []registry.Found {
+	maps := f.maps("items")
+	out := make([]registry.Found, len(maps))
+	for i, item := range maps {
+		out[i] = p.found(item)
+	}
+	return out
 }
 
 // found reads an item of a page.

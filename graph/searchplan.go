@@ -96,7 +96,8 @@ func (p *searchPlan) orderBy(search registry.Search) error {
 // narrow sets the parameters of what narrows a search beside its rule.
 func (p *searchPlan) narrow(scope registry.Scope, search registry.Search) error {
 	if search.Under != "" {
-		p.params["under"] = Fold(cleanPath(search.Under))
+		under := Fold(cleanPath(search.Under))
+		p.params["under"], p.params["below"] = under, under+"/"
 	} else if search.IncludeSelf || search.IncludeLinked {
 		return registry.InvalidField("under", "required", "includeSelf and includeLinked go with under")
 	}
@@ -139,8 +140,7 @@ type partPlanner struct {
 // be counted, if there is no start.
 func (p partPlanner) part(ctx context.Context, where *rule.Rule) (part searchPart, walk string, err error) {
 	if where == nil {
-		part, walk = p.from(nil)
-		return part, walk, nil
+		return p.from(ctx, nil)
 	}
 	compile := where.Compile
 	if p.live {
@@ -161,13 +161,17 @@ func (p partPlanner) part(ctx context.Context, where *rule.Rule) (part searchPar
 			return part, "", err
 		}
 	}
-	part, walk = p.from(compiled.Conjuncts)
-	return part, walk, nil
+	return p.from(ctx, compiled.Conjuncts)
 }
 
 // from writes the match of a kind: it begins with the best start there is.
-func (p partPlanner) from(conjuncts []rule.Conjunct) (part searchPart, walk string) {
-	start := p.best(conjuncts)
+func (p partPlanner) from(ctx context.Context, conjuncts []rule.Conjunct) (part searchPart, walk string, err error) {
+	start, rival := p.best(conjuncts)
+	if rival != nil {
+		if start, err = p.smaller(ctx, start, *rival); err != nil {
+			return part, "", err
+		}
+	}
 	conditions := p.conditions()
 	for _, c := range conjuncts {
 		conditions = append(conditions, c.Text)
@@ -194,7 +198,7 @@ func (p partPlanner) from(conjuncts []rule.Conjunct) (part searchPart, walk stri
 	for _, condition := range conditions {
 		part.match += " AND " + condition
 	}
-	return part, walk
+	return part, walk, nil
 }
 
 // conditions are those beside the rule.
@@ -221,45 +225,78 @@ const (
 )
 
 // best chooses how to begin: "index i" and "relation i" stand for conjuncts by
-// what they are, see begin.
-func (p partPlanner) best(conjuncts []rule.Conjunct) string {
+// what they are, see begin. If that is the index of an attribute and the search
+// could begin at a sub-tree as well, the conjunct is returned: see smaller.
+func (p partPlanner) best(conjuncts []rule.Conjunct) (start string, rival *rule.Conjunct) {
 	switch {
 	case p.search.IDs != nil:
-		return "ids ids"
+		return "ids ids", nil
 	case p.search.Text != "":
-		return startText
+		return startText, nil
 	}
 	chosen, value := startWalk, 0
-	offer := func(start string, worth int) {
+	var by *rule.Conjunct
+	offer := func(start string, worth int, c *rule.Conjunct) {
 		if worth > value {
-			chosen, value = start, worth
+			chosen, value, by = start, worth, c
 		}
 	}
-	if p.search.Under != "" && p.plan.params["under"] != "/" {
-		offer(startUnder, 4)
-	}
 	if p.search.Members != nil {
-		offer(startMembers, 5)
+		offer(startMembers, 5, nil)
 	}
-	for _, c := range conjuncts {
+	for i := range conjuncts {
+		c := &conjuncts[i]
 		key := c.Start.Property == "keyFold"
 		indexed := c.Start.Property != "templateFold" && (key || p.store.indexes.online(p.kind, c.Start.Property))
 		switch {
 		case c.Start.Kind == rule.StartIDs:
-			offer("ids "+c.Start.Param, 9)
+			offer("ids "+c.Start.Param, 9, nil)
 		case c.Start.Kind == rule.StartEqual && key:
-			offer("key", 8)
+			offer("key", 8, nil)
 		case c.Start.Kind == rule.StartEqual && indexed:
-			offer("index "+c.Start.Property, 6)
+			offer("index "+c.Start.Property, 6, c)
 		case c.Start.Kind == rule.StartRange && key:
-			offer("key", 2)
+			offer("key", 2, nil)
 		case c.Start.Kind == rule.StartRange && indexed:
-			offer("index "+c.Start.Property, 3)
+			offer("index "+c.Start.Property, 3, c)
 		case c.Start.Kind == rule.StartRelation:
-			offer("relation "+c.Start.Match, 1)
+			offer("relation "+c.Start.Match, 1, nil)
 		}
 	}
-	return chosen
+	if p.search.Under == "" || p.plan.params["under"] == "/" {
+		return chosen, nil
+	}
+	if by == nil {
+		offer(startUnder, 4, nil)
+	}
+	return chosen, by
+}
+
+// maxSized bounds what is counted to choose a start.
+const maxSized = 20_000
+
+// smaller chooses between the index of an attribute and the sub-tree, whichever
+// leads to fewer objects. How many members the groups of a sub-tree have is
+// known without looking at them.
+func (p partPlanner) smaller(ctx context.Context, index string, c rule.Conjunct) (string, error) {
+	seek, _ := p.begin(index)
+	members := "sum(COUNT { (g)<--() })"
+	if p.kind == registry.KindGroup {
+		members = "count(g)"
+	}
+	text := fmt.Sprintf(`CALL () { %s AND %s WITH n LIMIT %d RETURN count(n) AS indexed }
+		CALL () { MATCH (g:Group) WHERE g.account = $account AND %s WITH g LIMIT %d RETURN %s AS members }
+		RETURN indexed, members`, seek, c.Text, maxSized, inSubTree, maxSized, members)
+	start, _, err := one(ctx, p.runner, query{"search.sizes", text}, p.plan.params, func(f fields) string {
+		if indexed := f.integer("indexed"); indexed < maxSized && indexed <= f.integer("members") {
+			return index
+		}
+		return startUnder
+	})
+	if err != nil {
+		return "", fmt.Errorf("sizes of a search: %w", err)
+	}
+	return start, nil
 }
 
 // begin writes a start. The text ends in a WHERE.

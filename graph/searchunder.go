@@ -14,13 +14,16 @@ import (
 // included.
 const wholes = "[:COMPONENT_OF|PART_OF*0..32]"
 
-// fromUnder begins a search at the group at the top of a sub-tree.
+// inSubTree is true of a group in the sub-tree: its key begins with that of the
+// group at the top. So the index finds the groups, and nobody climbs.
+const inSubTree = "(g.keyFold = $under OR g.keyFold STARTS WITH $below)"
+
+// fromUnder begins a search at the groups of a sub-tree.
 func (p partPlanner) fromUnder() (match string, distinct bool) {
-	top := "MATCH (top:Group) WHERE top.account = $account AND top.keyFold = $under "
 	if p.kind == registry.KindGroup {
-		return top + fmt.Sprintf("MATCH (top)<-[:CHILD_OF*%d..32]-(n:Group) WHERE true", p.least()), false
+		return "MATCH (n:Group) WHERE n.account = $account AND " + p.groupUnder(), false
 	}
-	members := top + "MATCH (top)<-[:CHILD_OF*0..32]-(g:Group)<-[m:!WAS_RELATED]-(x:Device|Asset) WHERE m.inherits IS NULL WITH DISTINCT x MATCH (x)<-" + wholes + "-(n:LABEL) "
+	members := "MATCH (g:Group) WHERE g.account = $account AND " + inSubTree + " MATCH (g)<-[m:!WAS_RELATED]-(x:Device|Asset) WHERE m.inherits IS NULL WITH DISTINCT x MATCH (x)<-" + wholes + "-(n:LABEL) "
 	if p.kind != registry.KindDevice || !p.search.IncludeLinked {
 		return strings.ReplaceAll(members, "LABEL", label(p.kind)) + "WHERE true", true
 	}
@@ -28,12 +31,12 @@ func (p partPlanner) fromUnder() (match string, distinct bool) {
 	return "CALL () { " + strings.ReplaceAll(members, "LABEL", "Device") + "RETURN n UNION " + linked + " } WITH n WHERE true", false
 }
 
-// least is how far below the top the groups of a search begin.
-func (p partPlanner) least() int {
+// groupUnder is true of the groups that the search is about.
+func (p partPlanner) groupUnder() string {
 	if p.search.IncludeSelf {
-		return 0
+		return strings.ReplaceAll(inSubTree, "g.", "n.")
 	}
-	return 1
+	return "n.keyFold STARTS WITH $below"
 }
 
 // underCondition is for searches that begin elsewhere; empty if everything is
@@ -46,9 +49,9 @@ func (p partPlanner) underCondition() string {
 	case p.kind == registry.KindGroup && root:
 		return "n.depth > 0"
 	case p.kind == registry.KindGroup:
-		return fmt.Sprintf("EXISTS { MATCH (n)-[:CHILD_OF*%d..32]->(top:Group) WHERE top.account = $account AND top.keyFold = $under }", p.least())
+		return p.groupUnder()
 	}
-	under := "EXISTS { MATCH (TWIN)-" + wholes + "->()-[m:!WAS_RELATED]->(:Group)-[:CHILD_OF*0..32]->(top:Group) WHERE m.inherits IS NULL AND top.account = $account AND top.keyFold = $under }"
+	under := "EXISTS { MATCH (TWIN)-" + wholes + "->()-[m:!WAS_RELATED]->(g:Group) WHERE m.inherits IS NULL AND " + inSubTree + " }"
 	condition := strings.ReplaceAll(under, "TWIN", "n")
 	if p.kind == registry.KindDevice && p.search.IncludeLinked {
 		condition = "(" + condition + " OR EXISTS { MATCH (n)-[l:LINKED_TO]->(asset:Asset) WHERE l.until IS NULL AND " + strings.ReplaceAll(under, "TWIN", "asset") + " })"

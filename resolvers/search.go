@@ -60,25 +60,27 @@ func (r *Resolver) find(ctx context.Context, s registry.Search, first *int, afte
 	if err != nil {
 		return registry.Page[registry.Found]{}, registry.Summary{}, err
 	}
-	page, err := r.Graph.Search(ctx, scopeFrom(ctx), s, request)
+	facets := facetsAsked(ctx)
+	var page registry.Page[registry.Found]
+	var summary registry.Summary
+	if len(facets) > 0 || selects(ctx, "totalCount") {
+		requests := make([]registry.FacetRequest, len(facets))
+		for i, facet := range facets {
+			requests[i] = facet.FacetRequest
+		}
+		page, summary, err = r.Graph.SearchAndSummarize(ctx, scopeFrom(ctx), s, request, requests)
+	} else {
+		page, err = r.Graph.Search(ctx, scopeFrom(ctx), s, request)
+	}
 	if err != nil {
-		return page, registry.Summary{}, err
+		return page, summary, err
 	}
 	nodes := make([]registry.Node, len(page.Items))
 	for i, item := range page.Items {
 		nodes[i] = item.Thing
 	}
 	loadersFrom(ctx).siblings(ctx, nodes)
-	facets := facetsAsked(ctx)
-	if len(facets) == 0 && !selects(ctx, "totalCount") {
-		return page, registry.Summary{}, nil
-	}
-	requests := make([]registry.FacetRequest, len(facets))
-	for i, facet := range facets {
-		requests[i] = facet.FacetRequest
-	}
-	summary, err := r.Graph.Summarize(ctx, scopeFrom(ctx), s, requests)
-	return page, summary, err
+	return page, summary, nil
 }
 
 // typed makes a page of what a search found a page of one type, with the keys of

@@ -99,11 +99,7 @@ func (r *runner) storeQuestions(context.Context) ([]*question, error) {
 // search asks for a page, the total and two facets.
 func (r *runner) search(ctx context.Context, under string) (any, error) {
 	s := registry.Search{Kinds: []registry.Kind{registry.KindDevice}, Under: under, Where: searchWhere}
-	page, err := r.Graph.Search(ctx, r.Scope, s, registry.PageRequest{Size: 50})
-	if err != nil {
-		return nil, err
-	}
-	summary, err := r.Graph.Summarize(ctx, r.Scope, s, []registry.FacetRequest{
+	page, summary, err := r.Graph.SearchAndSummarize(ctx, r.Scope, s, registry.PageRequest{Size: 50}, []registry.FacetRequest{
 		{Field: "attributes.firmware", First: 100}, {Field: "attributes.floor", First: 100},
 	})
 	if err != nil {
