@@ -12,10 +12,6 @@ import (
 // could go wrong is found out before anything is written. Twins are not
 // touched: they are members of groups, not of paths.
 
-// longPath is how many characters a path can have without anybody having to
-// count its bytes: a character has at most four.
-const longPath = registry.MaxPathBytes / 4
-
 var (
 	groupPlace = forEachKind("place", `
 		THING
@@ -29,18 +25,13 @@ var (
 		WHERE parent.account = $account AND parent.keyFold = $parent
 		OPTIONAL MATCH (taken:Group)
 		WHERE taken.account = $account AND taken.keyFold = $key AND taken.id <> $id
-		CALL (n) {
-			MATCH (n)<-[:CHILD_OF*0..32]-(below:Group)
-			RETURN count(below) AS groups, max(below.depth) AS deepest,
-				collect(CASE WHEN size(below.path) > $long THEN below.path END) AS long
-		}
 		RETURN CASE WHEN parent IS NULL THEN NULL ELSE `+thing("parent")+` END AS parent,
 			parent IS NOT NULL AND EXISTS { (parent)-[:CHILD_OF*0..32]->(n) } AS inside,
-			taken IS NOT NULL AS taken, groups, deepest, long`)
+			taken IS NOT NULL AS taken`)
 
-	// The group's own properties come with $changes, those of the groups below
-	// follow from the names on the way down. They are set at once: an index that
-	// has several of them is then written once.
+	// The group's own properties come with $changes. The paths of the groups below
+	// begin with its path, and only that part changes. They are found by their
+	// keys, in the order in which the index is then written.
 	groupMove = named("group.move", `
 		MATCH (n:Entity {id: $id})
 		WHERE n.account = $account
@@ -54,12 +45,13 @@ var (
 		SET now = $child
 		SET n += $changes
 		WITH n
-		CALL (n) {
-			MATCH way = (n)<-[:CHILD_OF*1..32]-(below:Group)
+		CALL () {
+			MATCH (below:Group)
+			WHERE below.account = $account AND below.keyFold STARTS WITH $keyFold + '/'
 			SET below += {
-				path: reduce(path = $changes.path, step IN relationships(way) | path + '/' + step.name),
-				keyFold: reduce(path = $changes.keyFold, step IN relationships(way) | path + '/' + step.nameFold),
-				depth: $changes.depth + length(way)
+				path: $changes.path + substring(below.path, size($path)),
+				keyFold: $changes.keyFold + substring(below.keyFold, size($keyFold)),
+				depth: below.depth + $deeper
 			}
 			RETURN count(below) AS groups
 		}
@@ -72,13 +64,10 @@ var (
 		SET p += rank.properties`)
 )
 
-// newPlace is where a group is to go, and what lies below it.
+// newPlace is where a group is to go.
 type newPlace struct {
-	parent          *registry.Group
-	inside, taken   bool
-	groups, deepest int
-	// long are those paths below that are so long that they have to be measured.
-	long []string
+	parent        *registry.Group
+	inside, taken bool
 }
 
 // MoveGroup gives a group another parent, another name or both, with everything
@@ -101,7 +90,11 @@ func (s *Store) MoveGroup(ctx context.Context, scope registry.Scope, ref registr
 		if err != nil {
 			return err
 		}
-		after, groups, err := placed(ctx, tx, before, move)
+		now, err := s.hierarchyIn(ctx, tx)
+		if err != nil {
+			return err
+		}
+		after, groups, err := placed(ctx, tx, now, before, move)
 		if err != nil {
 			return err
 		}
@@ -115,7 +108,7 @@ func (s *Store) MoveGroup(ctx context.Context, scope registry.Scope, ref registr
 			kind: registry.ObjectGroup, id: after.ID, key: after.Path, operation: registry.ChangeUpdate, action: "moved", version: after.Version,
 			before: thingSnapshot(before, template), after: thingSnapshot(after, template), structural: true,
 		})
-		return tx.moveGroup(ctx, after)
+		return tx.moveGroup(ctx, now, before, after)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("move group: %w", err)
@@ -146,7 +139,7 @@ func (s *Store) groupInPlace(ctx context.Context, r runner, scope registry.Scope
 
 // placed returns the group as it is to be, and how many groups move, or says
 // why that cannot be.
-func placed(ctx context.Context, r runner, before *registry.Group, move registry.GroupMove) (*registry.Group, int, error) {
+func placed(ctx context.Context, r runner, now *hierarchy, before *registry.Group, move registry.GroupMove) (*registry.Group, int, error) {
 	if before.Depth == 0 {
 		return nil, 0, registry.InvalidField("path", "root", "the root group cannot be moved")
 	}
@@ -158,9 +151,9 @@ func placed(ctx context.Context, r runner, before *registry.Group, move registry
 		above = cleanPath(*move.Parent)
 	}
 	place, _, err := one(ctx, r, groupNewPlace, params{
-		"id": string(before.ID), "parent": Fold(above), "key": Fold(join(above, name)), "long": longPath - min(len(above)+len(name), longPath),
+		"id": string(before.ID), "parent": Fold(above), "key": Fold(join(above, name)),
 	}, func(f fields) newPlace {
-		out := newPlace{inside: f.boolean("inside"), taken: f.boolean("taken"), groups: f.integer("groups"), deepest: f.integer("deepest"), long: f.texts("long")}
+		out := newPlace{inside: f.boolean("inside"), taken: f.boolean("taken")}
 		if parent, ok := f.optionalMap("parent"); ok {
 			out.parent, _ = thingOf(parent).(*registry.Group)
 		}
@@ -179,25 +172,31 @@ func placed(ctx context.Context, r runner, before *registry.Group, move registry
 	}
 	after := *before
 	after.Name, after.Path, after.Depth, after.ParentID = name, join(place.parent.Path, name), place.parent.Depth+1, place.parent.ID
-	if place.deepest+after.Depth-before.Depth > registry.MaxGroupDepth {
-		return nil, 0, registry.LimitExceeded("groups lie at most %d deep", registry.MaxGroupDepth)
-	}
-	for _, path := range append(place.long, before.Path) {
-		if len(path)-len(before.Path)+len(after.Path) > registry.MaxPathBytes {
+	below := now.subtree(before.ID)
+	for _, id := range below {
+		at := now.groups[id]
+		if at == nil {
+			return nil, 0, movingGround(nil)
+		}
+		if at.depth+after.Depth-before.Depth > registry.MaxGroupDepth {
+			return nil, 0, registry.LimitExceeded("groups lie at most %d deep", registry.MaxGroupDepth)
+		}
+		if len(at.path)+len(after.Path)-len(before.Path) > registry.MaxPathBytes {
 			return nil, 0, registry.LimitExceeded("a path has at most %d bytes", registry.MaxPathBytes)
 		}
 	}
-	return &after, place.groups, nil
+	return &after, len(below), nil
 }
 
 // moveGroup writes a group's new place, the paths of all groups below it and
 // the ranks of the policies that have another one then.
-func (t *transaction) moveGroup(ctx context.Context, after *registry.Group) error {
-	ranks, err := t.ranksAfter(ctx, after)
+func (t *transaction) moveGroup(ctx context.Context, now *hierarchy, before, after *registry.Group) error {
+	ranks, err := ranksAfter(now, after)
 	if err != nil {
 		return err
 	}
 	err = nothing(ctx, t, groupMove, params{
+		"path": before.Path, "keyFold": Fold(before.Path), "deeper": after.Depth - before.Depth,
 		"id": string(after.ID), "parent": string(after.ParentID), "since": t.at.UnixMilli(), "child": childProperties(after.Name, t.at),
 		"changes": map[string]any{
 			"name": after.Name, "path": after.Path, "keyFold": Fold(after.Path), "depth": after.Depth, "version": after.Version, "updatedAt": after.UpdatedAt,
@@ -211,11 +210,7 @@ func (t *transaction) moveGroup(ctx context.Context, after *registry.Group) erro
 
 // ranksAfter finds out, on the hierarchy in memory, which policies have another
 // rank after a move.
-func (t *transaction) ranksAfter(ctx context.Context, after *registry.Group) ([]any, error) {
-	now, err := t.store.hierarchyIn(ctx, t)
-	if err != nil {
-		return nil, err
-	}
+func ranksAfter(now *hierarchy, after *registry.Group) ([]any, error) {
 	d := now.edit()
 	d.put(after.ID, after.ParentID, after.Name)
 	moved, err := d.finish()

@@ -30,7 +30,7 @@ var (
 		WITH j
 		UNWIND $changes AS change
 		CREATE (c:Change)
-		SET c = change, c.account = $account, c.at = $at, c.actor = $actor, c.actorName = $actorName, c.request = $request`)
+		SET c = change`)
 )
 
 // appendedAtOnce bounds one query that writes changes down.
@@ -132,12 +132,14 @@ func (t *transaction) writeDown(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		// All at once: the database then puts a change into each index once.
+		properties["account"], properties["at"] = string(t.scope.Account), t.at.UTC()
+		properties["actor"], properties["actorName"], properties["request"] = string(t.scope.Actor), t.scope.ActorName, orNil(t.scope.Request)
 		changes[i] = properties
 	}
 	for part := range slices.Chunk(changes, appendedAtOnce) {
 		err := nothing(ctx, t, journalAppend, params{
 			"position": t.position, "structure": t.structure, "at": t.at, "changes": part,
-			"actorName": t.scope.ActorName, "request": orNil(t.scope.Request),
 		})
 		if err != nil {
 			return fmt.Errorf("write down a change: %w", err)

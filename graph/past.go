@@ -92,13 +92,14 @@ const (
 var (
 	// The last that is known of an object: how it became, or that it was deleted.
 	pastByIDs = named("past.byID", `
+		CALL () { `+pastPosition+` }
 		UNWIND $ids AS id
 		MATCH (n:Entity {id: id})
 		WHERE n.account = $account
-		CALL (id) {
-			MATCH (c:Change) USING INDEX c:Change(object, at)
-			WHERE c.object = id AND c.at <= $at AND c.account = $account AND (c.after IS NOT NULL OR c.operation = 'DELETE')
-			RETURN c.kind AS kind, c.after AS after ORDER BY c.object DESC, c.at DESC, c.position DESC LIMIT 1
+		CALL (id, highest) {
+			MATCH (c:Change) USING INDEX c:Change(object, position)
+			WHERE c.object = id AND c.position <= highest AND c.account = $account AND (c.after IS NOT NULL OR c.operation = 'DELETE')
+			RETURN c.kind AS kind, c.after AS after ORDER BY c.object DESC, c.position DESC LIMIT 1
 		}
 		WITH id, n, kind, after WHERE after IS NOT NULL
 		RETURN collect({id: id, kind: kind, after: after, above: CASE kind WHEN 'GROUP' THEN `+pastAbove("n")+` ELSE [] END}) AS objects`)

@@ -31,16 +31,17 @@ var pastInheritance = `
 		}[0], [])}) AS chains
 	}
 	CALL (starts, chains) {
+		CALL () { ` + pastPosition + ` }
 		UNWIND starts + reduce(all = [], chain IN chains | all + chain.above) AS g
-		WITH DISTINCT g
+		WITH DISTINCT highest, g
 		MATCH (g)<-[a:APPLIES_TO|WAS_APPLIES_TO]-(p)
 		WHERE ` + heldThen("a") + `
-		WITH p, collect(g.id) AS groups
+		WITH highest, p, collect(g.id) AS groups
 		WHERE size(groups) = COUNT { MATCH (p)-[b:APPLIES_TO|WAS_APPLIES_TO]->() WHERE ` + heldThen("b") + ` }
-		CALL (p) {
-			MATCH (c:Change) USING INDEX c:Change(object, at)
-			WHERE c.object = p.id AND c.at <= $at AND c.account = $account AND (c.after IS NOT NULL OR c.operation = 'DELETE')
-			RETURN c.after AS after ORDER BY c.object DESC, c.at DESC, c.position DESC LIMIT 1
+		CALL (p, highest) {
+			MATCH (c:Change) USING INDEX c:Change(object, position)
+			WHERE c.object = p.id AND c.position <= highest AND c.account = $account AND (c.after IS NOT NULL OR c.operation = 'DELETE')
+			RETURN c.after AS after ORDER BY c.object DESC, c.position DESC LIMIT 1
 		}
 		WITH p, groups, after WHERE after IS NOT NULL
 		RETURN collect({id: p.id, kind: 'POLICY', after: after, groups: groups}) AS policies

@@ -29,7 +29,7 @@ func (s *Store) planMove(scope registry.Scope, ref registry.Ref, move registry.G
 		if err != nil {
 			return nil, err
 		}
-		after, groups, err := placed(ctx, r, before, move)
+		after, groups, err := placed(ctx, r, now, before, move)
 		if err != nil {
 			return nil, err
 		}

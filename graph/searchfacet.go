@@ -103,6 +103,11 @@ func (f facetQuery) text(values params) string {
 	values[f.column] = f.request.First
 	shown := ""
 	switch {
+	case way == "" && f.field.Name != rule.FieldTemplate && f.field.Shown == value:
+		// Each value is looked at once, not each node.
+		return from + " WITH " + value + " AS value, count(*) AS many WHERE value IS NOT NULL" +
+			" UNWIND CASE WHEN value IS :: LIST<ANY> THEN value ELSE [value] END AS item WITH DISTINCT value, item, many" +
+			" WITH item AS value, sum(many) AS count ORDER BY count DESC, value LIMIT $" + f.column + " RETURN collect([value, count]) AS " + f.column + " }"
 	case f.field.Name == rule.FieldTemplate:
 		shown = ", head(collect(owner)) AS one"
 		from += " WITH n, " + f.field.Node + " AS owner, " + value + " AS value WHERE value IS NOT NULL"

@@ -272,8 +272,9 @@ func (p partPlanner) best(conjuncts []rule.Conjunct) (start string, rival *rule.
 	return chosen, by
 }
 
-// maxSized bounds what is counted to choose a start.
-const maxSized = 20_000
+// maxSized bounds what is counted to choose a start: a count is cheap beside
+// looking at what was counted.
+const maxSized = 50_000
 
 // smaller chooses between the index of an attribute and the sub-tree, whichever
 // leads to fewer objects. How many members the groups of a sub-tree have is
@@ -288,7 +289,7 @@ func (p partPlanner) smaller(ctx context.Context, index string, c rule.Conjunct)
 		CALL () { MATCH (g:Group) WHERE g.account = $account AND %s WITH g LIMIT %d RETURN %s AS members }
 		RETURN indexed, members`, seek, c.Text, maxSized, inSubTree, maxSized, members)
 	start, _, err := one(ctx, p.runner, query{"search.sizes", text}, p.plan.params, func(f fields) string {
-		if indexed := f.integer("indexed"); indexed < maxSized && indexed <= f.integer("members") {
+		if f.integer("indexed") <= f.integer("members") {
 			return index
 		}
 		return startUnder

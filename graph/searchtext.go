@@ -21,7 +21,7 @@ const textIndex = "thing_words"
 const wordsProperty = "searchText"
 
 // wordFields are the fields that words are searched for in.
-var wordFields = []string{"reference", "path", "name", "description", wordsProperty}
+var wordFields = []string{"reference", "name", "description", wordsProperty}
 
 const (
 	maxWords     = 16
