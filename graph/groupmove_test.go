@@ -25,6 +25,25 @@ func (w world) moveGroup(path, parent, name string) (*registry.MovedGroup, error
 	return w.MoveGroup(w.Context(), w.scope, group(path), move)
 }
 
+// Paths are cut where the old beginning ends, however many bytes its characters
+// take, as they are written and folded.
+func TestMoveGroupOfOddCharacters(t *testing.T) {
+	w := newWorld(t)
+	w.groups("/A😀İ/Below/x", "/A😀/y", "/b")
+	for _, step := range []struct {
+		path, parent, name string
+		want               []string
+	}{
+		{"/A😀İ", "/b", "", []string{"/A😀 1", "/A😀/y 2", "/b 1", "/b/A😀İ 2", "/b/A😀İ/Below 3", "/b/A😀İ/Below/x 4"}},
+		{"/b/a😀İ", "/", "c", []string{"/A😀 1", "/A😀/y 2", "/b 1", "/c 1", "/c/Below 2", "/c/Below/x 3"}},
+	} {
+		must(w.moveGroup(step.path, step.parent, step.name))
+		if diff := cmp.Diff(step.want, w.tree()); diff != "" {
+			t.Errorf("%s to %s: %s", step.path, step.parent, diff)
+		}
+	}
+}
+
 // tree lists the account's groups as "PATH DEPTH", and checks them against the
 // edges.
 func (w world) tree() []string {
