@@ -13,13 +13,14 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/twin"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // region    ************************** generated!.gotpl **************************
 
 type TwinChangeResolver interface {
-	Twin(ctx context.Context, obj *registry.TwinChange) (registry.Twin, error)
+	Twin(ctx context.Context, obj *twin.Change) (registry.Twin, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -31,69 +32,21 @@ type TwinChangeResolver interface {
 // region    **************************** field.gotpl *****************************
 
 func (ec *executionContext) _AggregatePoint_from(ctx context.Context, field graphql.CollectedField, obj *registry.AggregatePoint) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_AggregatePoint_from(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.From, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
-			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.From)
 }
 func (ec *executionContext) fieldContext_AggregatePoint_from(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("AggregatePoint", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _AggregatePoint_to(ctx context.Context, field graphql.CollectedField, obj *registry.AggregatePoint) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_AggregatePoint_to(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.To, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
-			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.To)
 }
 func (ec *executionContext) fieldContext_AggregatePoint_to(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("AggregatePoint", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _AggregatePoint_count(ctx context.Context, field graphql.CollectedField, obj *registry.AggregatePoint) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_AggregatePoint_count(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Count, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNInt2int(ctx, field.Selections, obj.Count)
 }
 func (ec *executionContext) fieldContext_AggregatePoint_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("AggregatePoint", field, false, false, errors.New("field of type Int does not have child fields"))
@@ -112,10 +65,10 @@ func (ec *executionContext) _AggregatePoint_value(ctx context.Context, field gra
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v any) graphql.Marshaler {
-			return ec.marshalOMeasureValue2interface(ctx, selections, v)
+			return ec.marshalNMeasureValue2interface(ctx, selections, v)
 		},
 		true,
-		false,
+		true,
 	)
 }
 func (ec *executionContext) fieldContext_AggregatePoint_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -123,23 +76,7 @@ func (ec *executionContext) fieldContext_AggregatePoint_value(_ context.Context,
 }
 
 func (ec *executionContext) _LiveValue_measure(ctx context.Context, field graphql.CollectedField, obj *registry.LiveValue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_LiveValue_measure(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Measure, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2string(ctx, field.Selections, obj.Measure)
 }
 func (ec *executionContext) fieldContext_LiveValue_measure(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("LiveValue", field, false, false, errors.New("field of type String does not have child fields"))
@@ -169,46 +106,14 @@ func (ec *executionContext) fieldContext_LiveValue_value(_ context.Context, fiel
 }
 
 func (ec *executionContext) _LiveValue_measuredAt(ctx context.Context, field graphql.CollectedField, obj *registry.LiveValue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_LiveValue_measuredAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.MeasuredAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
-			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.MeasuredAt)
 }
 func (ec *executionContext) fieldContext_LiveValue_measuredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("LiveValue", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _Measurement_at(ctx context.Context, field graphql.CollectedField, obj *registry.Measurement) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Measurement_at(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.At, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
-			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.At)
 }
 func (ec *executionContext) fieldContext_Measurement_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Measurement", field, false, false, errors.New("field of type DateTime does not have child fields"))
@@ -334,23 +239,7 @@ func (ec *executionContext) fieldContext_MeasurementConnection_pageInfo(_ contex
 }
 
 func (ec *executionContext) _MeasurementEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *MeasurementEdge) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_MeasurementEdge_cursor(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
 func (ec *executionContext) fieldContext_MeasurementEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MeasurementEdge", field, false, false, errors.New("field of type String does not have child fields"))
@@ -435,69 +324,21 @@ func (ec *executionContext) fieldContext_Samples_value(_ context.Context, field 
 }
 
 func (ec *executionContext) _Samples_nextFrom(ctx context.Context, field graphql.CollectedField, obj *registry.Samples) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Samples_nextFrom(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.NextFrom, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
-			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2ᚖtimeᚐTime(ctx, field.Selections, obj.NextFrom)
 }
 func (ec *executionContext) fieldContext_Samples_nextFrom(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Samples", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _Series_id(ctx context.Context, field graphql.CollectedField, obj *registry.Series) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Series_id(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v registry.ID) graphql.Marshaler {
-			return ec.marshalNID2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐID(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNID2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐID(ctx, field.Selections, obj.ID)
 }
 func (ec *executionContext) fieldContext_Series_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Series", field, false, false, errors.New("field of type ID does not have child fields"))
 }
 
 func (ec *executionContext) _Series_measure(ctx context.Context, field graphql.CollectedField, obj *registry.Series) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Series_measure(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Measure, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2string(ctx, field.Selections, obj.Measure)
 }
 func (ec *executionContext) fieldContext_Series_measure(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Series", field, false, false, errors.New("field of type String does not have child fields"))
@@ -527,46 +368,14 @@ func (ec *executionContext) fieldContext_Series_type(_ context.Context, field gr
 }
 
 func (ec *executionContext) _Series_unit(ctx context.Context, field graphql.CollectedField, obj *registry.Series) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Series_unit(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Unit, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Unit)
 }
 func (ec *executionContext) fieldContext_Series_unit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Series", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _Series_generation(ctx context.Context, field graphql.CollectedField, obj *registry.Series) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Series_generation(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Generation, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNInt2int(ctx, field.Selections, obj.Generation)
 }
 func (ec *executionContext) fieldContext_Series_generation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Series", field, false, false, errors.New("field of type Int does not have child fields"))
@@ -604,76 +413,21 @@ func (ec *executionContext) fieldContext_Series_last(_ context.Context, field gr
 	return fc, nil
 }
 
-func (ec *executionContext) _TwinChange_cursor(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_TwinChange_cursor(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+func (ec *executionContext) _TwinChange_cursor(ctx context.Context, field graphql.CollectedField, obj *twin.Change) (ret graphql.Marshaler) {
+	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
 func (ec *executionContext) fieldContext_TwinChange_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("TwinChange", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _TwinChange_at(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_TwinChange_at(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.At, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
-			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+func (ec *executionContext) _TwinChange_at(ctx context.Context, field graphql.CollectedField, obj *twin.Change) (ret graphql.Marshaler) {
+	return ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.At)
 }
 func (ec *executionContext) fieldContext_TwinChange_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("TwinChange", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _TwinChange_twinId(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_TwinChange_twinId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.TwinID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v registry.ID) graphql.Marshaler {
-			return ec.marshalNID2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐID(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_TwinChange_twinId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("TwinChange", field, false, false, errors.New("field of type ID does not have child fields"))
-}
-
-func (ec *executionContext) _TwinChange_twin(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
+func (ec *executionContext) _TwinChange_twin(ctx context.Context, field graphql.CollectedField, obj *twin.Change) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -705,53 +459,7 @@ func (ec *executionContext) fieldContext_TwinChange_twin(_ context.Context, fiel
 	return fc, nil
 }
 
-func (ec *executionContext) _TwinChange_kinds(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_TwinChange_kinds(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Kinds, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []registry.TwinChangeKind) graphql.Marshaler {
-			return ec.marshalNTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_TwinChange_kinds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("TwinChange", field, false, false, errors.New("field of type TwinChangeKind does not have child fields"))
-}
-
-func (ec *executionContext) _TwinChange_match(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_TwinChange_match(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Match, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *registry.TwinMatch) graphql.Marshaler {
-			return ec.marshalOTwinMatch2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinMatch(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_TwinChange_match(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("TwinChange", field, false, false, errors.New("field of type TwinMatch does not have child fields"))
-}
-
-func (ec *executionContext) _TwinChange_values(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
+func (ec *executionContext) _TwinChange_values(ctx context.Context, field graphql.CollectedField, obj *twin.Change) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -880,46 +588,14 @@ func (ec *executionContext) fieldContext_TwinConnection_pageInfo(_ context.Conte
 }
 
 func (ec *executionContext) _TwinConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *TwinConnection) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_TwinConnection_totalCount(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.TotalCount, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNInt2int(ctx, field.Selections, obj.TotalCount)
 }
 func (ec *executionContext) fieldContext_TwinConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("TwinConnection", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _TwinEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *TwinEdge) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_TwinEdge_cursor(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
 func (ec *executionContext) fieldContext_TwinEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("TwinEdge", field, false, false, errors.New("field of type String does not have child fields"))
@@ -1021,7 +697,7 @@ func (ec *executionContext) _AggregatePoint(ctx context.Context, sel ast.Selecti
 			}
 		case "value":
 			out.Values[i] = ec._AggregatePoint_value(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -1340,7 +1016,7 @@ func (ec *executionContext) _Series(ctx context.Context, sel ast.SelectionSet, o
 
 var twinChangeImplementors = []string{"TwinChange"}
 
-func (ec *executionContext) _TwinChange(ctx context.Context, sel ast.SelectionSet, obj *registry.TwinChange) graphql.Marshaler {
+func (ec *executionContext) _TwinChange(ctx context.Context, sel ast.SelectionSet, obj *twin.Change) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, twinChangeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -1357,11 +1033,6 @@ func (ec *executionContext) _TwinChange(ctx context.Context, sel ast.SelectionSe
 			}
 		case "at":
 			out.Values[i] = ec._TwinChange_at(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "twinId":
-			out.Values[i] = ec._TwinChange_twinId(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -1403,16 +1074,6 @@ func (ec *executionContext) _TwinChange(ctx context.Context, sel ast.SelectionSe
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
-		case "kinds":
-			out.Values[i] = ec._TwinChange_kinds(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "match":
-			out.Values[i] = ec._TwinChange_match(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
 		case "values":
 			out.Values[i] = ec._TwinChange_values(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -1755,7 +1416,7 @@ func (ec *executionContext) marshalNTwin2ᚕgithubᚗcomᚋholonᚑregistryᚋho
 	return ret
 }
 
-func (ec *executionContext) marshalNTwinChange2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChange(ctx context.Context, sel ast.SelectionSet, v *registry.TwinChange) graphql.Marshaler {
+func (ec *executionContext) marshalNTwinChange2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋtwinᚐChange(ctx context.Context, sel ast.SelectionSet, v *twin.Change) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -1763,46 +1424,6 @@ func (ec *executionContext) marshalNTwinChange2ᚖgithubᚗcomᚋholonᚑregistr
 		return graphql.Null
 	}
 	return ec._TwinChange(ctx, sel, v)
-}
-
-func (ec *executionContext) unmarshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx context.Context, v any) (registry.TwinChangeKind, error) {
-	var res registry.TwinChangeKind
-	err := res.UnmarshalGQL(v)
-	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx context.Context, sel ast.SelectionSet, v registry.TwinChangeKind) graphql.Marshaler {
-	return v
-}
-
-func (ec *executionContext) unmarshalNTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx context.Context, v any) ([]registry.TwinChangeKind, error) {
-	vSlice := graphql.CoerceList(v)
-	var err error
-	res := make([]registry.TwinChangeKind, len(vSlice))
-	for i := range vSlice {
-		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx, vSlice[i])
-		if err != nil {
-			return nil, err
-		}
-	}
-	return res, nil
-}
-
-func (ec *executionContext) marshalNTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.TwinChangeKind) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
 }
 
 func (ec *executionContext) marshalNTwinConnection2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTwinConnection(ctx context.Context, sel ast.SelectionSet, v *TwinConnection) graphql.Marshaler {
@@ -1841,22 +1462,6 @@ func (ec *executionContext) marshalNTwinEdge2ᚖgithubᚗcomᚋholonᚑregistry�
 	return ec._TwinEdge(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOCalendarUnit2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐCalendarUnit(ctx context.Context, v any) (*registry.CalendarUnit, error) {
-	if v == nil {
-		return nil, nil
-	}
-	var res = new(registry.CalendarUnit)
-	err := res.UnmarshalGQL(v)
-	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalOCalendarUnit2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐCalendarUnit(ctx context.Context, sel ast.SelectionSet, v *registry.CalendarUnit) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	return v
-}
-
 func (ec *executionContext) marshalOMeasurement2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasurement(ctx context.Context, sel ast.SelectionSet, v *registry.Measurement) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -1885,58 +1490,6 @@ func (ec *executionContext) marshalOTwin2githubᚗcomᚋholonᚑregistryᚋholon
 		return graphql.Null
 	}
 	return ec._Twin(ctx, sel, v)
-}
-
-func (ec *executionContext) unmarshalOTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx context.Context, v any) ([]registry.TwinChangeKind, error) {
-	if v == nil {
-		return nil, nil
-	}
-	vSlice := graphql.CoerceList(v)
-	var err error
-	res := make([]registry.TwinChangeKind, len(vSlice))
-	for i := range vSlice {
-		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx, vSlice[i])
-		if err != nil {
-			return nil, err
-		}
-	}
-	return res, nil
-}
-
-func (ec *executionContext) marshalOTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.TwinChangeKind) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
-func (ec *executionContext) unmarshalOTwinMatch2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinMatch(ctx context.Context, v any) (*registry.TwinMatch, error) {
-	if v == nil {
-		return nil, nil
-	}
-	var res = new(registry.TwinMatch)
-	err := res.UnmarshalGQL(v)
-	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalOTwinMatch2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinMatch(ctx context.Context, sel ast.SelectionSet, v *registry.TwinMatch) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	return v
 }
 
 // endregion ***************************** type.gotpl *****************************
