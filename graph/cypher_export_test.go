@@ -104,5 +104,8 @@ func (s *Store) SearchTexts(ctx context.Context, scope registry.Scope, search re
 	if err != nil {
 		return nil, err
 	}
-	return append(texts, plan.facetText(counted, plan.params), plan.allText(at, counted, plan.params)), nil
+	if texts = append(texts, plan.facetText(counted, plan.params)); plan.throughAll(facets) {
+		texts = append(texts, plan.allText(at, counted, plan.params))
+	}
+	return texts, nil
 }
