@@ -50,6 +50,9 @@ func (w world) checkSearchPlans() {
 				w.Errorf("%s: explain: %v\n%s", name, err, text)
 				continue
 			}
+			if part := startsAnew(plan); part != "" {
+				w.Errorf("%s has a part that begins at no node that was found before: %s\n%s", name, part, text)
+			}
 			for _, operator := range operators(plan) {
 				if scans.MatchString(operator) {
 					w.Errorf("%s: %s\n%s", name, operator, text)
