@@ -13,14 +13,13 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/holon-registry/holon/registry"
-	"github.com/holon-registry/holon/twin"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // region    ************************** generated!.gotpl **************************
 
 type TwinChangeResolver interface {
-	Twin(ctx context.Context, obj *twin.Change) (registry.Twin, error)
+	Twin(ctx context.Context, obj *registry.TwinChange) (registry.Twin, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -65,10 +64,10 @@ func (ec *executionContext) _AggregatePoint_value(ctx context.Context, field gra
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v any) graphql.Marshaler {
-			return ec.marshalNMeasureValue2interface(ctx, selections, v)
+			return ec.marshalOMeasureValue2interface(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_AggregatePoint_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -413,21 +412,28 @@ func (ec *executionContext) fieldContext_Series_last(_ context.Context, field gr
 	return fc, nil
 }
 
-func (ec *executionContext) _TwinChange_cursor(ctx context.Context, field graphql.CollectedField, obj *twin.Change) (ret graphql.Marshaler) {
+func (ec *executionContext) _TwinChange_cursor(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
 	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
 func (ec *executionContext) fieldContext_TwinChange_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("TwinChange", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _TwinChange_at(ctx context.Context, field graphql.CollectedField, obj *twin.Change) (ret graphql.Marshaler) {
+func (ec *executionContext) _TwinChange_at(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
 	return ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.At)
 }
 func (ec *executionContext) fieldContext_TwinChange_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("TwinChange", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _TwinChange_twin(ctx context.Context, field graphql.CollectedField, obj *twin.Change) (ret graphql.Marshaler) {
+func (ec *executionContext) _TwinChange_twinId(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
+	return ec.marshalNID2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐID(ctx, field.Selections, obj.TwinID)
+}
+func (ec *executionContext) fieldContext_TwinChange_twinId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TwinChange", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _TwinChange_twin(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -459,7 +465,53 @@ func (ec *executionContext) fieldContext_TwinChange_twin(_ context.Context, fiel
 	return fc, nil
 }
 
-func (ec *executionContext) _TwinChange_values(ctx context.Context, field graphql.CollectedField, obj *twin.Change) (ret graphql.Marshaler) {
+func (ec *executionContext) _TwinChange_kinds(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TwinChange_kinds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kinds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []registry.TwinChangeKind) graphql.Marshaler {
+			return ec.marshalNTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TwinChange_kinds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TwinChange", field, false, false, errors.New("field of type TwinChangeKind does not have child fields"))
+}
+
+func (ec *executionContext) _TwinChange_match(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TwinChange_match(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Match, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.TwinMatch) graphql.Marshaler {
+			return ec.marshalOTwinMatch2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinMatch(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TwinChange_match(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TwinChange", field, false, false, errors.New("field of type TwinMatch does not have child fields"))
+}
+
+func (ec *executionContext) _TwinChange_values(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -697,7 +749,7 @@ func (ec *executionContext) _AggregatePoint(ctx context.Context, sel ast.Selecti
 			}
 		case "value":
 			out.Values[i] = ec._AggregatePoint_value(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -1016,7 +1068,7 @@ func (ec *executionContext) _Series(ctx context.Context, sel ast.SelectionSet, o
 
 var twinChangeImplementors = []string{"TwinChange"}
 
-func (ec *executionContext) _TwinChange(ctx context.Context, sel ast.SelectionSet, obj *twin.Change) graphql.Marshaler {
+func (ec *executionContext) _TwinChange(ctx context.Context, sel ast.SelectionSet, obj *registry.TwinChange) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, twinChangeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -1033,6 +1085,11 @@ func (ec *executionContext) _TwinChange(ctx context.Context, sel ast.SelectionSe
 			}
 		case "at":
 			out.Values[i] = ec._TwinChange_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "twinId":
+			out.Values[i] = ec._TwinChange_twinId(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -1074,6 +1131,16 @@ func (ec *executionContext) _TwinChange(ctx context.Context, sel ast.SelectionSe
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "kinds":
+			out.Values[i] = ec._TwinChange_kinds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "match":
+			out.Values[i] = ec._TwinChange_match(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "values":
 			out.Values[i] = ec._TwinChange_values(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -1416,7 +1483,7 @@ func (ec *executionContext) marshalNTwin2ᚕgithubᚗcomᚋholonᚑregistryᚋho
 	return ret
 }
 
-func (ec *executionContext) marshalNTwinChange2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋtwinᚐChange(ctx context.Context, sel ast.SelectionSet, v *twin.Change) graphql.Marshaler {
+func (ec *executionContext) marshalNTwinChange2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChange(ctx context.Context, sel ast.SelectionSet, v *registry.TwinChange) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -1424,6 +1491,46 @@ func (ec *executionContext) marshalNTwinChange2ᚖgithubᚗcomᚋholonᚑregistr
 		return graphql.Null
 	}
 	return ec._TwinChange(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx context.Context, v any) (registry.TwinChangeKind, error) {
+	var res registry.TwinChangeKind
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx context.Context, sel ast.SelectionSet, v registry.TwinChangeKind) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx context.Context, v any) ([]registry.TwinChangeKind, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]registry.TwinChangeKind, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.TwinChangeKind) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalNTwinConnection2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTwinConnection(ctx context.Context, sel ast.SelectionSet, v *TwinConnection) graphql.Marshaler {
@@ -1462,6 +1569,22 @@ func (ec *executionContext) marshalNTwinEdge2ᚖgithubᚗcomᚋholonᚑregistry�
 	return ec._TwinEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOCalendarUnit2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐCalendarUnit(ctx context.Context, v any) (*registry.CalendarUnit, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(registry.CalendarUnit)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOCalendarUnit2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐCalendarUnit(ctx context.Context, sel ast.SelectionSet, v *registry.CalendarUnit) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
+}
+
 func (ec *executionContext) marshalOMeasurement2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasurement(ctx context.Context, sel ast.SelectionSet, v *registry.Measurement) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -1490,6 +1613,58 @@ func (ec *executionContext) marshalOTwin2githubᚗcomᚋholonᚑregistryᚋholon
 		return graphql.Null
 	}
 	return ec._Twin(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx context.Context, v any) ([]registry.TwinChangeKind, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]registry.TwinChangeKind, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.TwinChangeKind) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalOTwinMatch2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinMatch(ctx context.Context, v any) (*registry.TwinMatch, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(registry.TwinMatch)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOTwinMatch2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinMatch(ctx context.Context, sel ast.SelectionSet, v *registry.TwinMatch) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
 }
 
 // endregion ***************************** type.gotpl *****************************
