@@ -25,7 +25,7 @@ type Measurements interface {
 	// SeriesOf returns the series of twins: one slot an id, in order.
 	SeriesOf(ctx context.Context, scope registry.Scope, twins []registry.ID) ([][]*registry.Series, error)
 	// Samples returns up to limit measurements, oldest first, and where to go on.
-	Samples(ctx context.Context, scope registry.Scope, twin registry.ID, measure string, from, to time.Time, limit int) (*registry.Samples, error)
+	Samples(ctx context.Context, scope registry.Scope, twin registry.ID, measure string, from, to time.Time, limit int, unit string) (*registry.Samples, error)
 }
 
 // pageSize is how many measurements are read at once.
@@ -103,7 +103,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) (begun bool, err
 	control := http.NewResponseController(w)
 	for _, s := range series {
 		for from, more := q.from, true; more; {
-			page, err := h.measurements.Samples(r.Context(), principal.Scope, id, s.Measure, from, q.to, pageSize)
+			page, err := h.measurements.Samples(r.Context(), principal.Scope, id, s.Measure, from, q.to, pageSize, "")
 			if err != nil {
 				return begun, err
 			}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/unit"
 )
 
 // maxAggregated bounds how many single measurements are read where roll-ups do
@@ -29,24 +30,27 @@ var (
 	aggregateNumbers = named("aggregate.numbers", aggregateBuckets+aggregateSlots+aggregateSums)
 
 	aggregateEnds = named("aggregate.ends", aggregateBuckets+aggregateSlots+`
-			UNWIND raw AS b
+			UNWIND raw AS x
+			WITH x.b AS b, x.unit AS unit
 			MATCH (b)-[:HAS_MEASUREMENT]->(m)
 			WHERE m.at >= $from AND m.at < $to
-			WITH (m.at - $start) / $step AS slot, count(m) AS n, min([m.at, m.value]) AS first, max([m.at, m.value]) AS last
-			RETURN collect([slot, n, first[0], first[1], last[0], last[1]]) AS reduced
+			WITH (m.at - $start) / $step AS slot, unit, count(m) AS n, min([m.at, coalesce(m.value, properties(m))]) AS first, max([m.at, coalesce(m.value, properties(m))]) AS last
+			RETURN collect([unit, slot, n, first[0], first[1], last[0], last[1], '']) AS reduced
 		}
-		RETURN types, work, reduced,
-			[b IN sealed | [b.slotStarts, b.slotCounts, b.slotFirstAts, b.slotFirsts, b.slotLastAts, b.slotLasts]] AS slots,
-			[b IN whole | [b.first, b.count, b.first, b.firstValue, b.last, b.lastValue]] AS rollUps`)
+		RETURN template, types, units, work, reduced,
+			[x IN sealed | [x.unit, x.b.slotStarts, x.b.slotCounts, x.b.slotFirstAts, x.b.slotFirsts, x.b.slotLastAts, x.b.slotLasts, x.kind]] AS slots,
+			[x IN whole | [x.unit, x.b.first, x.b.count, x.b.first, x.b.firstValue, x.b.last, x.b.lastValue, x.kind]] AS rollUps`)
 
 	aggregatePath = named("aggregate.path", aggregateBuckets+aggregateSlots+`
-			UNWIND raw AS b
+			UNWIND raw AS x
+			WITH x.b AS b, x.unit AS unit
 			MATCH (b)-[:HAS_MEASUREMENT]->(m)
 			WHERE m.at >= $from AND m.at < $to AND m.value IS :: FLOAT
-			RETURN collect([m.at, m.value]) AS reduced
+			WITH unit, collect([m.at, m.value]) AS list
+			RETURN collect([unit, list]) AS reduced
 		}
-		RETURN types, work, reduced, [] AS rollUps,
-			[b IN sealed | [b.slotStarts, b.slotCounts, b.slotFirstAts, b.slotFirsts, b.slotLastAts, b.slotLasts, b.slotAreas, b.slotIncreases]] AS slots`)
+		RETURN template, types, units, work, reduced, [] AS rollUps,
+			[x IN sealed | [x.unit, x.b.slotStarts, x.b.slotCounts, x.b.slotFirstAts, x.b.slotFirsts, x.b.slotLastAts, x.b.slotLasts, x.b.slotAreas, x.b.slotIncreases]] AS slots`)
 )
 
 const (
@@ -55,31 +59,34 @@ const (
 		WHERE t.account = $account
 		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)
 		OPTIONAL MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
-		WHERE b.from < $to AND b.to > $from`
+		WHERE b.from < $to AND b.to > $from
+		WITH [(t)-[:INSTANCE_OF]->(x:Template) | x.id][0] AS template, s.type AS type, b, coalesce(b.unit, s.unit, '') AS unit`
 
 	aggregateSlots = `
-		WITH s.type AS type, b, CASE
+		WITH template, type, b, unit, CASE
 			WHEN b IS NULL THEN 'none'
 			WHEN b.rawUntil IS NOT NULL THEN 'slots'
 			WHEN $slots AND b.slotStarts IS NOT NULL AND NOT b:Unsealed AND b.first >= $from AND b.slotLastAts[-1] < $to THEN 'slots'
 			WHEN $whole AND b.first >= $from AND coalesce(b.last, b.to - 1) < $to AND ($open OR b.last IS NOT NULL)
 				AND (b.first - $start) / $step = (coalesce(b.last, b.to - 1) - $start) / $step THEN 'whole'
 			ELSE 'raw' END AS way
-		WITH collect(DISTINCT type) AS types, collect(DISTINCT CASE WHEN way = 'slots' THEN b END) AS sealed,
-			collect(DISTINCT CASE WHEN way = 'whole' THEN b END) AS whole, collect(DISTINCT CASE WHEN way = 'raw' THEN b END) AS raw
-		WITH types, sealed, whole, raw, reduce(n = 0, b IN raw | n + b.count) AS work
-		WITH types, sealed, whole, work, CASE WHEN work > $most THEN [] ELSE raw END AS raw
+		WITH template, type, way, {b: b, unit: unit, kind: type} AS x, unit
+		WITH template, collect(DISTINCT type) AS types, collect(DISTINCT unit) AS units, collect(CASE WHEN way = 'slots' THEN x END) AS sealed,
+			collect(CASE WHEN way = 'whole' THEN x END) AS whole, collect(CASE WHEN way = 'raw' THEN x END) AS raw
+		WITH template, types, units, sealed, whole, raw, reduce(n = 0, x IN raw | n + x.b.count) AS work
+		WITH template, types, units, sealed, whole, work, CASE WHEN work > $most THEN [] ELSE raw END AS raw
 		CALL (raw) {`
 
 	aggregateSums = `
-			UNWIND raw AS b
+			UNWIND raw AS x
+			WITH x.b AS b, x.unit AS unit
 			MATCH (b)-[:HAS_MEASUREMENT]->(m)
 			WHERE m.at >= $from AND m.at < $to AND m.value IS :: FLOAT
-			WITH (m.at - $start) / $step AS slot, count(m) AS n, sum(m.value) AS total, min(m.value) AS low, max(m.value) AS high
-			RETURN collect([slot, n, total, low, high]) AS reduced
+			WITH (m.at - $start) / $step AS slot, unit, count(m) AS n, sum(m.value) AS total, min(m.value) AS low, max(m.value) AS high
+			RETURN collect([unit, slot, n, total, low, high]) AS reduced
 		}
-		RETURN types, work, reduced, [b IN sealed | [b.slotStarts, b.slotCounts, b.slotSums, b.slotMins, b.slotMaxs]] AS slots,
-			[b IN whole | [b.first, b.count, b.sum, b.min, b.max]] AS rollUps`
+		RETURN template, types, units, work, reduced, [x IN sealed | [x.unit, x.b.slotStarts, x.b.slotCounts, x.b.slotSums, x.b.slotMins, x.b.slotMaxs]] AS slots,
+			[x IN whole | [x.unit, x.b.first, x.b.count, x.b.sum, x.b.min, x.b.max]] AS rollUps`
 )
 
 // Aggregate reduces a twin's measure to one value for each interval, oldest
@@ -113,10 +120,15 @@ func (s *Store) Aggregate(ctx context.Context, scope registry.Scope, twin regist
 	case a.Function.Numeric() && len(found.types) > 0 && !slices.Contains(found.types, string(registry.ValueNumber)):
 		return nil, registry.InvalidField("function", "type", "%s takes numbers, and %s has none", a.Function, a.Measure)
 	}
+	convert, err := s.conversions(ctx, scope, found.template, a.Measure, a.Unit, found.units)
+	if err != nil {
+		return nil, fmt.Errorf("aggregate: %w", err)
+	}
+	found.convert(convert)
 	intervals := found.intervals(edges)
 	before := carried{}
 	if a.Function == registry.AggregateTimeWeightedMean || a.Function == registry.AggregateIncrease {
-		if before, err = s.lastNumber(ctx, scope, twin, a.Measure, a.From); err != nil {
+		if before, err = s.lastNumber(ctx, scope, twin, &a); err != nil {
 			return nil, fmt.Errorf("aggregate: %w", err)
 		}
 	}
@@ -139,13 +151,16 @@ func aggregateParams(id registry.ID, a *registry.Aggregation, edges []int64) par
 	}
 }
 
-// lastNumber is the last number before a moment, among the last hundred values.
-func (s *Store) lastNumber(ctx context.Context, scope registry.Scope, twin registry.ID, measure string, before time.Time) (carried, error) {
-	_, values, err := s.readMeasurements(ctx, scope, twin, measure, 0, before.UnixMilli(), 100, true)
+// lastNumber is the last number before an aggregation, among the last hundred
+// values.
+func (s *Store) lastNumber(ctx context.Context, scope registry.Scope, twin registry.ID, a *registry.Aggregation) (carried, error) {
+	read, err := s.readMeasurements(ctx, scope, measurementRequest{
+		twin: twin, measure: a.Measure, high: a.From.UnixMilli(), limit: 100, backward: true, in: a.Unit,
+	})
 	if err != nil {
 		return carried{}, err
 	}
-	for _, v := range values {
+	for _, v := range read.value {
 		if number, ok := v.(float64); ok {
 			return carried{number, true}, nil
 		}
@@ -169,7 +184,7 @@ func (s *Store) readAggregate(ctx context.Context, scope registry.Scope, twin re
 		p["whole"] = false
 	}
 	found, _, err := one(ctx, s.reading(scope), q, p, func(f fields) aggregated {
-		out := aggregated{types: f.texts("types"), work: f.integer("work")}
+		out := aggregatedOf(f)
 		read(f, &out, span{a.From.UnixMilli(), a.To.UnixMilli(), edges[0], p["step"].(int64)})
 		return out
 	})
@@ -196,16 +211,41 @@ func quarterly(edges []int64) bool {
 	return !slices.ContainsFunc(edges, func(e int64) bool { return e%quarter != 0 })
 }
 
+func aggregatedOf(f fields) aggregated {
+	out := aggregated{types: f.texts("types"), units: f.texts("units"), work: f.integer("work")}
+	if template := f.value("template"); template != nil {
+		out.template = f.id("template")
+	}
+	return out
+}
+
 // aggregated is what was read of a measure.
 type aggregated struct {
-	types []string
+	template registry.ID
+	types    []string
+	// units are those that values are in.
+	units []string
 	// work is how many single measurements it took, or would have taken.
 	work int
 	// cells are in no order. Each lies in one interval, by the time of its first
 	// value, which may be that of the stretch that it was reduced from.
 	cells []cell
-	// values are what had to be read one by one.
+	// values are what had to be read one by one, first by unit.
 	values []timed
+	byUnit map[string][]timed
+}
+
+// convert turns everything into one unit.
+func (a *aggregated) convert(into map[string]unit.Conversion) {
+	for i := range a.cells {
+		a.cells[i].convert(into[a.cells[i].unit])
+	}
+	for of, values := range a.byUnit {
+		for i := range values {
+			values[i].value = inUnit(into[of], values[i].value)
+		}
+		a.values = append(a.values, values...)
+	}
 }
 
 // interval is what lies between two edges.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/unit"
 )
 
 // A group's aggregation takes the buckets of all twins in its sub-tree, each
@@ -26,14 +28,15 @@ var (
 			UNWIND without AS t
 			MATCH (t)-[:INSTANCE_OF]->(template:Template)
 			WITH template.id AS template, count(*) AS n
-			RETURN collect([template, n]) AS templates
+			RETURN collect(['', template, n]) AS templates
 		}
 		RETURN reporting, silent, templates`)
 
 	groupNumbers = named("aggregate.group", groupTwins+`
 		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)
 		OPTIONAL MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
-		WHERE b.from < $to AND b.to > $from`+aggregateSlots+aggregateSums)
+		WHERE b.from < $to AND b.to > $from
+		WITH null AS template, b, max(s.type) AS type, max(coalesce(b.unit, s.unit, '')) AS unit`+aggregateSlots+aggregateSums)
 )
 
 const groupTwins = `
@@ -79,7 +82,7 @@ func (s *Store) AggregateGroup(ctx context.Context, scope registry.Scope, group 
 		return nil, fmt.Errorf("aggregate group: %w", err)
 	}
 	found, _, err := one(ctx, s.reading(scope), groupNumbers, p, func(f fields) aggregated {
-		out := aggregated{types: f.texts("types"), work: f.integer("work")}
+		out := aggregatedOf(f)
 		readNumbers(f, &out, span{a.From.UnixMilli(), a.To.UnixMilli(), edges[0], p["step"].(int64)})
 		return out
 	})
@@ -89,7 +92,34 @@ func (s *Store) AggregateGroup(ctx context.Context, scope registry.Scope, group 
 	if found.work > maxAggregated {
 		return nil, tooMuch(found.work)
 	}
+	convert, err := groupConversions(&a, found.units)
+	if err != nil {
+		return nil, err
+	}
+	found.convert(convert)
 	out.Points = points(&a, edges, found.intervals(edges), carried{}, s.now().UnixMilli())
+	return out, nil
+}
+
+// groupConversions turns the units of members into the one that is asked for;
+// without one, they must agree.
+func groupConversions(a *registry.Aggregation, from []string) (map[string]unit.Conversion, error) {
+	out := make(map[string]unit.Conversion, len(from))
+	known := slices.DeleteFunc(slices.Clone(from), func(code string) bool { return code == "" })
+	slices.Sort(known)
+	if a.Unit == "" && len(known) > 1 && a.Function != registry.AggregateCount {
+		return nil, registry.InvalidField("unit", "required", "%s is measured in %s: say which unit to convert to", a.Measure, strings.Join(known, " and in "))
+	}
+	for _, code := range from {
+		c, err := unit.Convert(code, a.Unit)
+		switch {
+		case a.Unit != "" && code == "" && a.Function != registry.AggregateCount:
+			return nil, registry.InvalidField("unit", "unit", "some members measure %s without a unit", a.Measure)
+		case err != nil:
+			return nil, registry.InvalidField("unit", "unit", "%s", err.Error())
+		}
+		out[code] = c
+	}
 	return out, nil
 }
 

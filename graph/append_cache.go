@@ -89,7 +89,7 @@ func (a assetMeasure) takes(t registry.ValueType) bool { return a.valueType == "
 func (d *knownDevice) measure(name string) *knownMeasure {
 	m := d.measures[name]
 	if m == nil {
-		m = &knownMeasure{device: d, name: name, lastAt: math.MinInt64}
+		m = d.newMeasure(name)
 		d.measures[name] = m
 	}
 	return m
@@ -100,7 +100,11 @@ func (d *knownDevice) measure(name string) *knownMeasure {
 type knownMeasure struct {
 	device *knownDevice
 	name   string
-	series []*knownSeries
+	// declared is what the device's template says, nil if it declares nothing.
+	declared *registry.MeasureDeclaration
+	// limited measures have limits that values are held against.
+	limited bool
+	series  []*knownSeries
 	// lastAt is the time of the newest value of any type.
 	lastAt int64
 	// batch is what the batch at hand brings.
@@ -130,6 +134,8 @@ type knownSeries struct {
 	newest    *knownBucket
 	lastAt    int64
 	lastValue any
+	// suspect is what is said of the last value.
+	suspect suspicion
 	// plan is what the batch at hand does to the series.
 	plan *seriesPlan
 }
@@ -146,6 +152,8 @@ type knownBucket struct {
 	usableFrom, usableTo int64
 	count                int64
 	first                int64
+	// unit is that of the values; empty where there is none.
+	unit string
 }
 
 func (b *knownBucket) takes(at int64) bool {

@@ -18,14 +18,15 @@ var appendLate = named("append.late", `
 	WHERE b.from <= r[3] AND b.to > r[2] AND any(d IN r[4] WHERE b.from < d + 86400000 AND b.to > d)
 	RETURN collect({
 		series: r[0], element: elementId(b), from: b.from, to: b.to, links: b.links, count: b.count, first: b.first,
+		unit: coalesce(b.unit, s.unit, ''),
 		held: CASE WHEN any(t IN r[1] WHERE b.from <= t AND t < b.to)
-			THEN [(b)-[:HAS_MEASUREMENT]->(m) WHERE m.at IN r[1] | [m.at, m.value]] ELSE [] END
+			THEN [(b)-[:HAS_MEASUREMENT]->(m) WHERE m.at IN r[1] | [m.at, coalesce(m.value, properties(m)), m.suspect]] ELSE [] END
 	}) AS buckets`)
 
 // held is what the database says about the times of a measure's late values.
 type held struct {
 	buckets map[*knownSeries][]*knownBucket
-	values  map[int64]any
+	values  map[int64]taken
 }
 
 // findLate looks the late values up and plans those that are new.
@@ -51,7 +52,7 @@ func (b *batch) findLate(ctx context.Context) error {
 	found := map[*knownMeasure]*held{}
 	for _, m := range b.touched {
 		if len(m.late) > 0 {
-			found[m] = &held{buckets: map[*knownSeries][]*knownBucket{}, values: map[int64]any{}}
+			found[m] = &held{buckets: map[*knownSeries][]*knownBucket{}, values: map[int64]taken{}}
 		}
 	}
 	_, _, err := one(ctx, b.partition.store.writing(registry.Scope{}), appendLate, params{"rows": rows}, func(f fields) bool {
@@ -92,30 +93,32 @@ func (m *knownMeasure) lateTimes() (times, days []any) {
 }
 
 func (h *held) take(s *knownSeries, row fields) {
-	h.buckets[s] = append(h.buckets[s], loadedBucket(s.measure, row))
-	for _, pair := range row.list("held") {
-		two, ok := pair.([]any)
-		if !ok || len(two) != 2 {
-			row.failed("a measurement is %v", pair)
+	bucket := loadedBucket(s.measure, row)
+	h.buckets[s] = append(h.buckets[s], bucket)
+	for _, triple := range row.list("held") {
+		three, ok := triple.([]any)
+		if !ok || len(three) != 3 {
+			row.failed("a measurement is %v", triple)
 			return
 		}
-		at, ok := two[0].(int64)
+		at, ok := three[0].(int64)
 		if !ok {
-			row.failed("a time is %T", two[0])
+			row.failed("a time is %T", three[0])
 			return
 		}
-		h.values[at] = floated(two[1])
+		reason, _ := three[2].(string)
+		h.values[at] = s.measure.taken(valueOf(s.valueType, three[1]), suspicionOf(registry.SuspectReason(reason)), bucket)
 	}
 }
 
 // placeLate plans a late value: into the bucket that the links of its time have
 // for it, or into a new one.
 func (b *batch) placeLate(m *knownMeasure, v *incoming, h *held) {
-	if taken, ok := h.values[v.at]; ok {
-		b.same(m, v, taken)
+	if by, ok := h.values[v.at]; ok {
+		b.same(m, v, by)
 		return
 	}
-	h.values[v.at] = v.value
+	h.values[v.at] = taken{value: v.value, suspect: v.suspect}
 	plan := b.planOf(m, v.value)
 	if v.at > plan.lastAt {
 		// Values of another type are newer, of its own none is.
@@ -136,7 +139,7 @@ func (b *batch) placeLate(m *knownMeasure, v *incoming, h *held) {
 	if into == nil {
 		into = b.lateBucket(plan, v.at, buckets)
 	}
-	b.lateGroup(plan, into).add(v.at, v.value)
+	b.lateGroup(plan, into).add(v)
 	b.isNew(v)
 }
 
@@ -154,6 +157,7 @@ func (b *batch) lateBucket(plan *seriesPlan, at int64, others []*knownBucket) *k
 	if slices.ContainsFunc(others, overlaps) || slices.ContainsFunc(plan.born, overlaps) || m.latePeriod(whole) == hour {
 		bucket = newBucket(seg, at, hour)
 	}
+	bucket.unit = m.unit()
 	plan.born = append(plan.born, bucket)
 	g := &group{plan: plan, bucket: bucket, segment: seg}
 	b.births = append(b.births, g)

@@ -23,9 +23,10 @@ var appendLoad = named("append.load", `
 			deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures, units: l.units, types: l.types}],
 		series: [(d)-[:HAS_SERIES]->(s) | {
 			element: elementId(s), key: s.key, measure: s.measure, type: s.type, generation: s.generation,
-			period: s.period, lastAt: s.lastAt, lastValue: s.lastValue,
+			period: s.period, lastAt: s.lastAt, lastValue: s.lastValue, suspect: s.lastSuspect,
 			newest: head([(s)-[:HAS_NEWEST]->(b) | {
-				element: elementId(b), links: b.links, from: b.from, to: b.to, count: b.count, first: b.first}])}]
+				element: elementId(b), links: b.links, from: b.from, to: b.to, count: b.count, first: b.first,
+				unit: coalesce(b.unit, s.unit, '')}])}]
 	}) AS devices`)
 
 // load reads the devices of a batch that are not remembered.
@@ -87,6 +88,9 @@ func (p *Partition) loadTemplates(ctx context.Context, loaded []loadedDevice) er
 	}
 	for _, l := range loaded {
 		l.device.template = templates[l.template]
+		for _, m := range l.device.measures {
+			m.declare()
+		}
 	}
 	return nil
 }
@@ -134,7 +138,10 @@ func loadedSeries(d *knownDevice, f fields) {
 		generation: f.integer("generation"), period: required[int64](f, "period"), lastAt: math.MinInt64,
 	}
 	if at := nullable[int64](f, "lastAt"); at != nil {
-		s.lastAt, s.lastValue = *at, floated(f.value("lastValue"))
+		s.lastAt, s.lastValue = *at, valueOf(s.valueType, f.value("lastValue"))
+		if reason := f.optionalText("suspect"); reason != nil {
+			s.suspect = suspicionOf(registry.SuspectReason(*reason))
+		}
 	}
 	if newest, ok := f.optionalMap("newest"); ok {
 		s.newest = loadedBucket(m, newest)
@@ -146,16 +153,8 @@ func loadedSeries(d *knownDevice, f fields) {
 func loadedBucket(m *knownMeasure, f fields) *knownBucket {
 	b := &knownBucket{
 		element: f.text("element"), links: f.texts("links"), from: required[int64](f, "from"), to: required[int64](f, "to"),
-		count: required[int64](f, "count"), first: required[int64](f, "first"),
+		count: required[int64](f, "count"), first: required[int64](f, "first"), unit: f.text("unit"),
 	}
 	m.settle(b)
 	return b
-}
-
-// floated makes a number a float64, whatever the database gave it as.
-func floated(v any) any {
-	if n, ok := v.(int64); ok {
-		return float64(n)
-	}
-	return v
 }

@@ -14,6 +14,9 @@ type incoming struct {
 	item  int32
 	// refused values are not stored; repeats are stored already.
 	refused, repeat bool
+	suspect         suspicion
+	// sent is the unit that the value was sent in, nil if that is the device's.
+	sent *string
 }
 
 // batch is what is to be done for some readings, worked out in memory. Nothing
@@ -43,14 +46,17 @@ type seriesPlan struct {
 	period    int64
 	lastAt    int64
 	lastValue any
+	// suspect is what is to be said of the last value.
+	suspect suspicion
 	// hot is the group of the newest bucket.
 	hot *group
 	// born are the buckets that the batch makes, for late values to fall into.
 	born []*knownBucket
 	// closedAt and closed are the last value that the bucket which was the
 	// newest before the batch takes.
-	closedAt int64
-	closed   any
+	closedAt      int64
+	closed        any
+	closedSuspect suspicion
 }
 
 // group is what one bucket gets, with its roll-up.
@@ -65,14 +71,23 @@ type group struct {
 	first, last      any
 	rows             []any
 	becomesTheNewest bool
+	// detailed are the measurements that have more than a time and a value.
+	detailed    []any
+	suspects    int64
+	lastSuspect suspicion
 }
 
-func (g *group) add(at int64, value any) {
+// add adds a value, which may be in another unit than the bucket's.
+func (g *group) add(v *incoming) {
+	at, value := v.at, v.value
+	if own := g.plan.series.measure.unit(); g.bucket.unit != own {
+		value = converted(value, own, g.bucket.unit)
+	}
 	if g.n == 0 || at < g.firstAt {
 		g.firstAt, g.first = at, value
 	}
 	if g.n == 0 || at > g.lastAt {
-		g.lastAt, g.last = at, value
+		g.lastAt, g.last, g.lastSuspect = at, value, v.suspect
 	}
 	switch v := value.(type) {
 	case float64:
@@ -87,7 +102,14 @@ func (g *group) add(at int64, value any) {
 		}
 	}
 	g.n++
-	g.rows = append(g.rows, []any{at, value})
+	if v.suspect != trusted {
+		g.suspects++
+	}
+	if _, composite := value.(registry.Composite); composite || v.suspect != trusted || v.sent != nil {
+		g.detailed = append(g.detailed, detailed(at, value, v))
+		return
+	}
+	g.rows = append(g.rows, []any{at, stored(value)})
 }
 
 // plan decides what is to be done with each value, as far as memory tells; the
@@ -135,34 +157,28 @@ func (b *batch) receive(it *item, index int32) {
 	at := measured.UnixMilli()
 	for name, value := range r.Values {
 		m := d.measures[name]
-		if m == nil || !m.accepts(value) {
-			if refusal := d.template.CheckValue(name, value); refusal != nil {
-				it.refusals = append(it.refusals, *refusal)
-				continue
-			}
-			m = d.measure(name)
+		if m == nil {
+			m = d.newMeasure(name)
 		}
+		accepted, sent, refusal := m.accept(value)
+		if refusal != nil {
+			it.refusals = append(it.refusals, *refusal)
+			continue
+		}
+		d.measures[name] = m
 		if len(m.batch) == 0 {
 			b.touched = append(b.touched, m)
 		}
-		m.batch = append(m.batch, incoming{at: at, value: value, item: index})
+		v := incoming{at: at, value: accepted, item: index}
+		if sent != "" {
+			other := sent // or every value would be allocated
+			v.sent = &other
+		}
+		if m.limited {
+			v.suspect = m.judge(accepted)
+		}
+		m.batch = append(m.batch, v)
 	}
-}
-
-// accepts says that a value like this one was accepted before, for the same
-// template: one of the type that the newest values have.
-func (m *knownMeasure) accepts(value any) bool {
-	t, ok := registry.TypeOf(value)
-	if !ok {
-		return false
-	}
-	if f, number := value.(float64); number && (math.IsNaN(f) || math.IsInf(f, 0)) {
-		return false
-	}
-	if declared, ok := m.device.template.Measure(m.name); ok {
-		return declared.ValueType == t
-	}
-	return m.device.template.Open && m.of(t) != nil
 }
 
 func (it *item) refuse(reason registry.DeadLetterReason, measure, message string) {
@@ -185,7 +201,7 @@ func (b *batch) classify(m *knownMeasure) {
 		slices.SortStableFunc(m.batch, byTime)
 	}
 	m.late = m.late[:0]
-	var placed any
+	var placed taken
 	for i := range m.batch {
 		v := &m.batch[i]
 		switch {
@@ -193,7 +209,7 @@ func (b *batch) classify(m *knownMeasure) {
 			b.same(m, v, placed)
 		case v.at > m.lastAt:
 			b.place(m, v)
-			placed = v.value
+			placed = taken{value: v.value, suspect: v.suspect}
 		case v.at == m.lastAt:
 			b.same(m, v, m.last())
 		default:
@@ -202,20 +218,36 @@ func (b *batch) classify(m *knownMeasure) {
 	}
 }
 
+// taken is what is stored at a time already.
+type taken struct {
+	value   any
+	suspect suspicion
+	// about says that the value was converted and is only about what was sent.
+	about bool
+}
+
 // last is the newest value of the measure that is stored.
-func (m *knownMeasure) last() any {
+func (m *knownMeasure) last() taken {
 	for _, s := range m.series {
 		if s.lastAt == m.lastAt {
-			return s.lastValue
+			return m.taken(s.lastValue, s.suspect, s.newest)
 		}
 	}
-	return nil
+	return taken{}
+}
+
+// taken is a value of a bucket in the unit of the measure.
+func (m *knownMeasure) taken(value any, suspect suspicion, in *knownBucket) taken {
+	if own := m.unit(); in != nil && in.unit != own {
+		return taken{converted(value, in.unit, own), suspect, true}
+	}
+	return taken{value, suspect, false}
 }
 
 // same decides about a value whose time is taken.
-func (b *batch) same(m *knownMeasure, v *incoming, taken any) {
-	if v.value == taken {
-		v.repeat = true
+func (b *batch) same(m *knownMeasure, v *incoming, by taken) {
+	if registry.SameValue(v.value, by.value) || by.about && nearly(v.value, by.value) {
+		v.repeat, v.suspect = true, by.suspect
 		return
 	}
 	v.refused = true
@@ -225,15 +257,19 @@ func (b *batch) same(m *knownMeasure, v *incoming, taken any) {
 // place plans a new value: into the newest bucket, or into a bucket after it.
 func (b *batch) place(m *knownMeasure, v *incoming) {
 	plan := b.planOf(m, v.value)
-	if !plan.newest.takes(v.at) {
+	if m.limited && v.suspect == trusted && plan.newest != nil {
+		before := m.taken(plan.lastValue, trusted, plan.newest)
+		v.suspect = m.judgeChange(before.value, v.value, v.at-plan.lastAt)
+	}
+	if !plan.newest.takes(v.at) || plan.newest.unit != m.unit() {
 		b.nextBucket(plan, v.at)
 	}
 	if plan.hot == nil {
 		plan.hot = &group{plan: plan, bucket: plan.newest}
 		b.file(plan.hot)
 	}
-	plan.hot.add(v.at, v.value)
-	plan.lastAt, plan.lastValue = v.at, v.value
+	plan.hot.add(v)
+	plan.lastAt, plan.lastValue, plan.suspect = v.at, v.value, v.suspect
 	b.isNew(v)
 }
 
@@ -253,7 +289,7 @@ func (b *batch) file(g *group) {
 // planOf finds or begins the plan of the series that a value belongs to; the
 // series too, if it is the first value of its type.
 func (b *batch) planOf(m *knownMeasure, value any) *seriesPlan {
-	t, _ := registry.TypeOf(value)
+	t := m.typeOf(value)
 	s := m.of(t)
 	if s == nil {
 		s = &knownSeries{
@@ -263,7 +299,7 @@ func (b *batch) planOf(m *knownMeasure, value any) *seriesPlan {
 		m.series = append(m.series, s)
 	}
 	if s.plan == nil {
-		s.plan = &seriesPlan{series: s, newest: s.newest, period: s.period, lastAt: s.lastAt, lastValue: s.lastValue}
+		s.plan = &seriesPlan{series: s, newest: s.newest, period: s.period, lastAt: s.lastAt, lastValue: s.lastValue, suspect: s.suspect}
 		b.plans = append(b.plans, s.plan)
 	}
 	return s.plan
@@ -280,8 +316,13 @@ func (b *batch) nextBucket(plan *seriesPlan, at int64) {
 	plan.period = plan.periodAt(at)
 	seg := m.segment(at)
 	next := newBucket(seg, at, plan.period)
+	next.unit = m.unit()
+	if plan.newest.takes(at) { // but in another unit
+		next.from = max(next.from, plan.lastAt+1)
+		next.usableFrom = next.from
+	}
 	if plan.newest != nil && plan.newest == plan.series.newest {
-		plan.closedAt, plan.closed = plan.lastAt, plan.lastValue
+		plan.closedAt, plan.closed, plan.closedSuspect = plan.lastAt, plan.lastValue, plan.suspect
 	}
 	for _, g := range b.births {
 		if g.plan == plan {

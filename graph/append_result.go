@@ -41,7 +41,7 @@ func (b *batch) remember() {
 		if s.isNew() {
 			p.devices.series++
 		}
-		s.period, s.newest, s.lastAt, s.lastValue = plan.period, plan.newest, plan.lastAt, plan.lastValue
+		s.period, s.newest, s.lastAt, s.lastValue, s.suspect = plan.period, plan.newest, plan.lastAt, plan.lastValue, plan.suspect
 		m.lastAt = max(m.lastAt, s.lastAt)
 	}
 	for _, groups := range [][]*group{b.numbers, b.others, b.late} {
@@ -100,7 +100,7 @@ func (u *updates) addMeasure(m *knownMeasure) {
 		return
 	}
 	d := m.device
-	u.set(d.account, d.id, m.name, &m.batch[newest])
+	u.set(d.account, d.id, m.live(m.name, &m.batch[newest]))
 	for l := range d.links {
 		link := &d.links[l]
 		to, mapped := link.measures[m.name]
@@ -109,26 +109,33 @@ func (u *updates) addMeasure(m *knownMeasure) {
 		}
 		for i := newest; i >= 0; i-- {
 			v := &m.batch[i]
-			t, _ := registry.TypeOf(v.value)
-			if !v.refused && link.since <= v.at && v.at < link.until && to.takes(t) {
-				u.set(d.account, link.asset, to.name, v)
+			if !v.refused && link.since <= v.at && v.at < link.until && to.takes(m.typeOf(v.value)) {
+				value := m.live(to.name, v)
+				if to.unit != "" && value.Unit != "" {
+					value.Value, value.Unit = converted(value.Value, value.Unit, to.unit), to.unit
+				}
+				u.set(d.account, link.asset, value)
 				break
 			}
 		}
 	}
 }
 
-func (u *updates) set(account, twin registry.ID, measure string, v *incoming) {
+// live is a value as the newest one of a measure.
+func (m *knownMeasure) live(measure string, v *incoming) registry.LiveValue {
+	return registry.LiveValue{Measure: measure, Value: v.value, MeasuredAt: time.UnixMilli(v.at).UTC(), Unit: m.unit(), Suspect: v.suspect.reason()}
+}
+
+func (u *updates) set(account, twin registry.ID, value registry.LiveValue) {
 	i, ok := u.at[twin]
 	if !ok {
 		i = len(u.list)
 		u.at[twin] = i
 		u.list = append(u.list, registry.TwinUpdate{Account: account, TwinID: twin})
 	}
-	value := registry.LiveValue{Measure: measure, Value: v.value, MeasuredAt: time.UnixMilli(v.at).UTC()}
 	values := u.list[i].Values
 	for j := range values {
-		if values[j].Measure == measure {
+		if values[j].Measure == value.Measure {
 			if value.MeasuredAt.After(values[j].MeasuredAt) {
 				values[j] = value
 			}

@@ -32,7 +32,7 @@ var (
 		CALL (s, b, r) {
 			WITH s, b, r WHERE r[3]
 			OPTIONAL MATCH (s)-[o:HAS_NEWEST]->(old)
-			SET old.last = r[4], old.lastValue = r[5], s.period = r[6]
+			SET old.last = r[4], old.lastValue = r[5], old.lastSuspect = r[7], s.period = r[6]
 			DELETE o
 			CREATE (s)-[:HAS_NEWEST]->(b)
 		}
@@ -83,6 +83,7 @@ var (
 			b.firstValue = CASE WHEN r[6] < b.first THEN r[7] ELSE b.firstValue END,
 			b.first = CASE WHEN r[6] < b.first THEN r[6] ELSE b.first END,
 			b.lastValue = CASE WHEN r[8] > b.last THEN r[9] ELSE b.lastValue END,
+			b.lastSuspect = CASE WHEN r[8] > b.last THEN r[11] ELSE b.lastSuspect END,
 			b.last = CASE WHEN r[8] > b.last THEN r[8] ELSE b.last END
 		FOREACH (m IN r[10] | CREATE (b)-[:HAS_MEASUREMENT]->(:Measurement {at: m[0], value: m[1]}))
 		RETURN count(*) AS n`)
@@ -92,6 +93,20 @@ var (
 		UNWIND $buckets AS id
 		MATCH (b) WHERE elementId(b) = id
 		SET b:Unsealed, b.sealAt = $at`)
+
+	// Measurements with more than a time and a value: composites, suspect ones,
+	// and those that were sent in another unit.
+	appendDetailed = named("append.detailed", `
+		UNWIND $rows AS r
+		MATCH (b) WHERE elementId(b) = r[0]
+		SET b.suspects = CASE WHEN r[1] = 0 THEN b.suspects ELSE coalesce(b.suspects, 0) + r[1] END
+		FOREACH (node IN r[2] | CREATE (b)-[:HAS_MEASUREMENT]->(m:Measurement) SET m = node)
+		RETURN count(*) AS n`)
+
+	appendSuspect = named("append.suspect", `
+		UNWIND $rows AS r
+		MATCH (s) WHERE elementId(s) = r[0]
+		SET s.lastSuspect = r[1]`)
 )
 
 // write stores the batch in one transaction, the partition's counters included.
@@ -126,6 +141,12 @@ func (b *batch) write(ctx context.Context) error {
 				return err
 			}
 		}
+		if err := writeGroups(ctx, tx, appendDetailed, b.detailed(), detailedRow); err != nil {
+			return err
+		}
+		if err := b.writeSuspects(ctx, tx); err != nil {
+			return err
+		}
 		if err := b.unseal(ctx, tx); err != nil {
 			return err
 		}
@@ -150,6 +171,35 @@ func (b *batch) unseal(ctx context.Context, tx *transaction) error {
 		return nil
 	}
 	return nothing(ctx, tx, appendUnseal, params{"buckets": ended, "at": b.partition.store.now().Add(sealAfter).UnixMilli()})
+}
+
+// detailed are the groups with measurements that have more than a time and a
+// value.
+func (b *batch) detailed() []*group {
+	var out []*group
+	for _, groups := range [][]*group{b.numbers, b.others, b.late} {
+		for _, g := range groups {
+			if len(g.detailed) > 0 {
+				out = append(out, g)
+			}
+		}
+	}
+	return out
+}
+
+// writeSuspects says of series whether their last value is suspect, where that
+// is another answer than before.
+func (b *batch) writeSuspects(ctx context.Context, tx *transaction) error {
+	var rows []any
+	for _, plan := range b.plans {
+		if plan.suspect != plan.series.suspect {
+			rows = append(rows, []any{plan.series.element, plan.suspect.property()})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return nothing(ctx, tx, appendSuspect, params{"rows": rows})
 }
 
 // fence takes the partition's lock, makes sure that the partition is still this
@@ -208,7 +258,7 @@ func (b *batch) makeBuckets(ctx context.Context, tx *transaction) error {
 	rows := make([]any, len(b.births))
 	for i, g := range b.births {
 		plan := g.plan
-		rows[i] = []any{plan.series.element, i, g.properties(), g.becomesTheNewest, timeOrNil(plan.closed, plan.closedAt), plan.closed, plan.period}
+		rows[i] = []any{plan.series.element, i, g.properties(), g.becomesTheNewest, timeOrNil(plan.closed, plan.closedAt), stored(plan.closed), plan.period, plan.closedSuspect.property()}
 	}
 	return madeNodes(ctx, tx, appendBuckets, rows, func(index any, element string) {
 		if i, ok := index.(int64); ok && int(i) < len(b.births) {
@@ -222,8 +272,11 @@ func (g *group) properties() map[string]any {
 	k := g.bucket
 	out := map[string]any{
 		"account": string(g.plan.series.measure.device.account),
-		"count":   0, "from": k.from, "to": k.to, "links": k.links, "first": g.firstAt, "firstValue": g.first,
+		"count":   0, "from": k.from, "to": k.to, "links": k.links, "first": g.firstAt, "firstValue": stored(g.first),
 		"sealAt": k.to + sealAfter.Milliseconds(),
+	}
+	if k.unit != "" {
+		out["unit"] = k.unit
 	}
 	switch g.plan.series.valueType {
 	case registry.ValueNumber:
@@ -232,7 +285,7 @@ func (g *group) properties() map[string]any {
 		out["trueCount"] = 0
 	}
 	if !g.becomesTheNewest {
-		out["last"], out["lastValue"] = g.lastAt, g.last
+		out["last"], out["lastValue"], out["lastSuspect"] = g.lastAt, stored(g.last), g.lastSuspect.property()
 	}
 	return out
 }
@@ -323,12 +376,14 @@ func numbersRow(g *group) []any {
 }
 
 func othersRow(g *group) []any {
-	return []any{g.bucket.element, g.plan.series.element, g.lastAt, g.last, g.n, g.trues, g.rows}
+	return []any{g.bucket.element, g.plan.series.element, g.lastAt, stored(g.last), g.n, g.trues, g.rows}
 }
 
 func olderRow(g *group) []any {
-	return []any{g.bucket.element, g.n, g.sum, g.low, g.high, g.trues, g.firstAt, g.first, g.lastAt, g.last, g.rows}
+	return []any{g.bucket.element, g.n, g.sum, g.low, g.high, g.trues, g.firstAt, stored(g.first), g.lastAt, stored(g.last), g.rows, g.lastSuspect.property()}
 }
+
+func detailedRow(g *group) []any { return []any{g.bucket.element, g.suspects, g.detailed} }
 
 func timeOrNil(value any, at int64) any {
 	if value == nil {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"github.com/holon-registry/holon/unit"
 )
 
 // quarter is the length of the slots of a sealed bucket, in milliseconds. The
@@ -25,6 +27,27 @@ type cell struct {
 	// increase is what a counter counted from first to last: a smaller value
 	// than the one before it means that it began again from nothing.
 	increase float64
+	// unit is that of the values, until they are converted.
+	unit string
+}
+
+// convert turns the values into another unit. An increase is one of amounts,
+// whose zero is that of their unit.
+func (c *cell) convert(by unit.Conversion) {
+	if by.IsSame() {
+		return
+	}
+	c.sum, c.low, c.high = by.Sum(c.sum, c.n), by.Apply(c.low), by.Apply(c.high)
+	c.first, c.last = inUnit(by, c.first), inUnit(by, c.last)
+	c.area = by.Area(c.area, float64(c.lastAt-c.firstAt))
+	c.increase = by.Difference(c.increase)
+}
+
+func inUnit(by unit.Conversion, value any) any {
+	if number, ok := value.(float64); ok {
+		return by.Apply(number)
+	}
+	return value
 }
 
 // add takes a value that is not older than those that the cell has.

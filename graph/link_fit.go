@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/unit"
 )
 
 // fitted is a mapping whose two ends agree.
@@ -73,7 +74,7 @@ func (ends *linkEnds) agreeing() []registry.MeasureMapping {
 		seen[name] = true
 		from, fromOK := ends.fromDevice(name)
 		to, toOK := declaredBy(ends.asset, name)
-		if fromOK && toOK && (from.ValueType == "" || to.ValueType == "" || from.ValueType == to.ValueType) {
+		if fromOK && toOK && misfit(&from, &to) == nil {
 			out = append(out, registry.MeasureMapping{Device: name, Asset: name})
 		}
 	}
@@ -89,11 +90,9 @@ func (ends *linkEnds) fitOne(path string, m registry.MeasureMapping) (fitted, *r
 	if !ok {
 		return fitted{}, &registry.Violation{Path: path + ".asset", Rule: "undeclared", Message: fmt.Sprintf("template %s of the asset declares no measure %q", ends.asset.Name, m.Asset)}
 	}
-	if from.ValueType != "" && to.ValueType != "" && from.ValueType != to.ValueType {
-		return fitted{}, &registry.Violation{Path: path, Rule: "type", Message: fmt.Sprintf("measure %s is a %s, %s takes a %s", m.Device, from.ValueType, m.Asset, to.ValueType)}
-	}
-	if from.Unit != "" && to.Unit != "" && from.Unit != to.Unit {
-		return fitted{}, &registry.Violation{Path: path, Rule: "unit", Message: fmt.Sprintf("measure %s is in %s, %s takes %s: conversion is not available", m.Device, from.Unit, m.Asset, to.Unit)}
+	if wrong := misfit(&from, &to); wrong != nil {
+		wrong.Path = path
+		return fitted{}, wrong
 	}
 	out := fitted{MeasureMapping: m, valueType: to.ValueType, unit: to.Unit, only: to.ValueType}
 	if out.valueType == "" {
@@ -103,6 +102,24 @@ func (ends *linkEnds) fitOne(path string, m registry.MeasureMapping) (fitted, *r
 		out.unit = from.Unit
 	}
 	return out, nil
+}
+
+// misfit says why values of one measure cannot be values of the other, nil if
+// they can.
+func misfit(from, to *registry.MeasureDeclaration) *registry.Violation {
+	if from.ValueType == "" || to.ValueType == "" {
+		return nil
+	}
+	if from.ValueType != to.ValueType {
+		return &registry.Violation{Rule: "type", Message: fmt.Sprintf("measure %s is a %s, %s takes a %s", from.Name, from.ValueType, to.Name, to.ValueType)}
+	}
+	if problem := from.Fits(to); problem != "" {
+		return &registry.Violation{Rule: "type", Message: problem}
+	}
+	if _, err := unit.Convert(from.Unit, to.Unit); err != nil {
+		return &registry.Violation{Rule: "unit", Message: fmt.Sprintf("measure %s is in %s, %s takes %s: %s", from.Name, from.Unit, to.Name, to.Unit, err)}
+	}
+	return nil
 }
 
 // fromDevice says of which type and unit a measure of the device is. A device

@@ -18,45 +18,55 @@ const MaxSamples = 100_000
 // which, by the counts of the buckets that lie wholly in the interval, there is
 // enough. Values come as two lists, since rows are ten times as slow.
 var (
-	measurementsAfter = named("measurement.after", `
-		MATCH (t:Entity {id: $id})
-		WHERE t.account = $account
-		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)-[:HAS_BUCKET]->(b:Bucket)
-		WHERE b.from < $to AND b.to > $from
-		WITH b ORDER BY b.from
-		WITH collect(b) AS buckets
-		WITH buckets, reduce(enough = [0, $from], b IN buckets | CASE
-			WHEN enough[0] >= $limit AND b.from >= enough[1] THEN enough
-			ELSE [enough[0] + CASE WHEN b.from >= $from THEN b.count ELSE 0 END, CASE WHEN b.to > enough[1] THEN b.to ELSE enough[1] END] END)[1] AS horizon
-		UNWIND buckets AS b
-		WITH b, horizon WHERE b.from < horizon
+	measurementsAfter = named("measurement.after", measurementBuckets+`
+		WITH template, b, unit, kind ORDER BY b.from
+		WITH template, collect({b: b, unit: unit, kind: kind}) AS buckets
+		WITH template, buckets, any(x IN buckets WHERE x.unit <> buckets[0].unit) AS mixed, reduce(enough = [0, $from], x IN buckets | CASE
+			WHEN enough[0] >= $limit AND x.b.from >= enough[1] THEN enough
+			ELSE [enough[0] + CASE WHEN x.b.from >= $from THEN x.b.count ELSE 0 END, CASE WHEN x.b.to > enough[1] THEN x.b.to ELSE enough[1] END] END)[1] AS horizon
+		UNWIND buckets AS x
+		WITH template, mixed, x.b AS b, x.unit AS unit, x.kind AS kind, horizon
+		WHERE b.from < horizon
 		MATCH (b)-[:HAS_MEASUREMENT]->(m)
 		WHERE m.at >= $from AND m.at < $to
-		WITH m ORDER BY m.at LIMIT $limit
-		RETURN collect(m.at) AS at, collect(m.value) AS value`)
+		WITH template, mixed, unit, kind, m ORDER BY m.at LIMIT $limit`+measurementReturn)
 
-	measurementsBefore = named("measurement.before", `
+	measurementsBefore = named("measurement.before", measurementBuckets+`
+		WITH template, b, unit, kind ORDER BY b.to DESC
+		WITH template, collect({b: b, unit: unit, kind: kind}) AS buckets
+		WITH template, buckets, any(x IN buckets WHERE x.unit <> buckets[0].unit) AS mixed, reduce(enough = [0, $to], x IN buckets | CASE
+			WHEN enough[0] >= $limit AND x.b.to <= enough[1] THEN enough
+			ELSE [enough[0] + CASE WHEN x.b.to <= $to THEN x.b.count ELSE 0 END, CASE WHEN x.b.from < enough[1] THEN x.b.from ELSE enough[1] END] END)[1] AS horizon
+		UNWIND buckets AS x
+		WITH template, mixed, x.b AS b, x.unit AS unit, x.kind AS kind, horizon
+		WHERE b.to > horizon
+		MATCH (b)-[:HAS_MEASUREMENT]->(m)
+		WHERE m.at >= $from AND m.at < $to
+		WITH template, mixed, unit, kind, m ORDER BY m.at DESC LIMIT $limit`+measurementReturn)
+)
+
+// A composite is all properties of its node. Units come one for each value only
+// if there are several; what is special about a value only where it is asked
+// for.
+const (
+	measurementBuckets = `
 		MATCH (t:Entity {id: $id})
 		WHERE t.account = $account
 		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)-[:HAS_BUCKET]->(b:Bucket)
 		WHERE b.from < $to AND b.to > $from
-		WITH b ORDER BY b.to DESC
-		WITH collect(b) AS buckets
-		WITH buckets, reduce(enough = [0, $to], b IN buckets | CASE
-			WHEN enough[0] >= $limit AND b.to <= enough[1] THEN enough
-			ELSE [enough[0] + CASE WHEN b.to <= $to THEN b.count ELSE 0 END, CASE WHEN b.from < enough[1] THEN b.from ELSE enough[1] END] END)[1] AS horizon
-		UNWIND buckets AS b
-		WITH b, horizon WHERE b.to > horizon
-		MATCH (b)-[:HAS_MEASUREMENT]->(m)
-		WHERE m.at >= $from AND m.at < $to
-		WITH m ORDER BY m.at DESC LIMIT $limit
-		RETURN collect(m.at) AS at, collect(m.value) AS value`)
+		WITH [(t)-[:INSTANCE_OF]->(x:Template) | x.id][0] AS template, b, coalesce(b.unit, s.unit, '') AS unit, s.type AS kind`
+
+	measurementReturn = `
+		RETURN template, collect(m.at) AS at, collect(CASE kind WHEN 'COMPOSITE' THEN properties(m) ELSE m.value END) AS value,
+			collect(DISTINCT unit) AS units, collect(CASE WHEN mixed THEN unit END) AS each,
+			collect(CASE WHEN $marks AND (m.suspect IS NOT NULL OR m.unit IS NOT NULL) THEN [m.at, m.suspect, m.unit] END) AS marks`
 )
 
 // Measurements returns a page of the single measurements of a twin's measure,
 // oldest first, optionally only those from (included) and to (not included).
-// The key of a cursor is the time in milliseconds since 1970, as decimal text.
-func (s *Store) Measurements(ctx context.Context, scope registry.Scope, twin registry.ID, measure string, from, to *time.Time, page registry.PageRequest) (registry.Page[registry.Measurement], error) {
+// Numbers are in the unit that is asked for, or in that of the twin's template
+// if it is empty. The key of a cursor is the time in milliseconds since 1970, as decimal text.
+func (s *Store) Measurements(ctx context.Context, scope registry.Scope, twin registry.ID, measure string, from, to *time.Time, page registry.PageRequest, in string) (registry.Page[registry.Measurement], error) {
 	low, high := int64(0), int64(math.MaxInt64)
 	if from != nil {
 		low = ceilMillis(*from)
@@ -75,27 +85,30 @@ func (s *Store) Measurements(ctx context.Context, scope registry.Scope, twin reg
 			low = max(low, at+1)
 		}
 	}
-	at, values, err := s.readMeasurements(ctx, scope, twin, measure, low, high, page.Size+1, page.Backward)
+	read, err := s.readMeasurements(ctx, scope, measurementRequest{twin, measure, low, high, page.Size + 1, page.Backward, in, true})
 	if err != nil {
 		return registry.Page[registry.Measurement]{}, fmt.Errorf("measurements: %w", err)
 	}
-	items := make([]registry.Measurement, len(at))
-	for i := range at {
-		items[i] = registry.Measurement{At: time.UnixMilli(at[i]).UTC(), Value: values[i]}
+	items := make([]registry.Measurement, len(read.at))
+	for i, at := range read.at {
+		items[i] = read.marks[at]
+		items[i].At, items[i].Value = time.UnixMilli(at).UTC(), read.value[i]
 	}
 	return cut(items, page), nil
 }
 
 // Samples returns up to limit measurements at once, oldest first, from
-// (included) and to (not included), as two lists, and where to go on.
-func (s *Store) Samples(ctx context.Context, scope registry.Scope, twin registry.ID, measure string, from, to time.Time, limit int) (*registry.Samples, error) {
+// (included) and to (not included), as two lists, and where to go on. Units are
+// those of Measurements.
+func (s *Store) Samples(ctx context.Context, scope registry.Scope, twin registry.ID, measure string, from, to time.Time, limit int, in string) (*registry.Samples, error) {
 	if limit < 1 || limit > MaxSamples {
 		return nil, registry.InvalidField("limit", "range", "1 to %d samples can be read at once", MaxSamples)
 	}
-	at, values, err := s.readMeasurements(ctx, scope, twin, measure, ceilMillis(from), ceilMillis(to), limit+1, false)
+	read, err := s.readMeasurements(ctx, scope, measurementRequest{twin, measure, ceilMillis(from), ceilMillis(to), limit + 1, false, in, false})
 	if err != nil {
 		return nil, fmt.Errorf("samples: %w", err)
 	}
+	at, values := read.at, read.value
 	out := &registry.Samples{}
 	if len(at) > limit {
 		next := time.UnixMilli(at[limit]).UTC()
@@ -119,34 +132,69 @@ func ceilMillis(t time.Time) int64 {
 	return millis
 }
 
-// readMeasurements reads up to limit measurements from low to before high: the
-// first ones in order, or the last ones in reverse order.
-func (s *Store) readMeasurements(ctx context.Context, scope registry.Scope, twin registry.ID, measure string, low, high int64, limit int, backward bool) (at []int64, values []any, err error) {
-	if low >= high {
-		return nil, nil, nil
-	}
-	q := measurementsAfter
-	if backward {
-		q = measurementsBefore
-	}
-	p := params{"id": string(twin), "measure": measure, "from": low, "to": high, "limit": limit}
-	found, ok, err := one(ctx, s.reading(scope), q, p, sampled)
-	if err != nil || !ok {
-		return nil, nil, err
-	}
-	return found.at, found.value, nil
+// measurementRequest asks for up to limit measurements from low to before high:
+// the first ones in order, or the last ones in reverse order; in a unit, with
+// marks or without.
+type measurementRequest struct {
+	twin      registry.ID
+	measure   string
+	low, high int64
+	limit     int
+	backward  bool
+	in        string
+	marks     bool
 }
 
-// sampledLists are two lists of the same length.
+// readMeasurements reads measurements in one unit.
+func (s *Store) readMeasurements(ctx context.Context, scope registry.Scope, r measurementRequest) (sampledLists, error) {
+	if r.low >= r.high {
+		return sampledLists{}, nil
+	}
+	q := measurementsAfter
+	if r.backward {
+		q = measurementsBefore
+	}
+	p := params{"id": string(r.twin), "measure": r.measure, "from": r.low, "to": r.high, "limit": r.limit, "marks": r.marks}
+	found, ok, err := one(ctx, s.reading(scope), q, p, sampled)
+	if err != nil || !ok {
+		return sampledLists{}, err
+	}
+	convert, err := s.conversions(ctx, scope, found.template, r.measure, r.in, found.units)
+	if err != nil {
+		return sampledLists{}, err
+	}
+	for i, value := range found.value {
+		from := found.units[0]
+		if len(found.each) > 0 {
+			from = found.each[i]
+		}
+		if c := convert[from]; !c.IsSame() {
+			if number, ok := value.(float64); ok {
+				found.value[i] = c.Apply(number)
+			}
+		}
+	}
+	return found, nil
+}
+
+// sampledLists are lists of the same length, and what is special about some of
+// the values, by time.
 type sampledLists struct {
-	at    []int64
-	value []any
+	template registry.ID
+	at       []int64
+	value    []any
+	// units are those that values are in; each is empty if there is one only.
+	units, each []string
+	marks       map[int64]registry.Measurement
 }
 
 func sampled(f fields) sampledLists {
 	times := f.list("at")
-	l := sampledLists{at: make([]int64, len(times)), value: slices.Clone(f.list("value"))}
-	if len(l.value) != len(l.at) {
+	l := sampledLists{
+		template: f.id("template"), at: make([]int64, len(times)), value: slices.Clone(f.list("value")),
+		units: f.texts("units"), each: f.texts("each"), marks: map[int64]registry.Measurement{},
+	}
+	if len(l.value) != len(l.at) || len(l.units) == 0 && len(l.at) > 0 || len(l.each) != 0 && len(l.each) != len(l.at) {
 		f.failed("%d times have %d values", len(l.at), len(l.value))
 		return sampledLists{}
 	}
@@ -155,7 +203,23 @@ func sampled(f fields) sampledLists {
 		if !ok {
 			f.failed("a time is a %T", times[i])
 		}
-		l.at[i], l.value[i] = at, floated(l.value[i])
+		l.at[i], l.value[i] = at, valueOf("", l.value[i])
+	}
+	for _, mark := range f.list("marks") {
+		three, ok := mark.([]any)
+		if !ok || len(three) != 3 {
+			f.failed("a measurement is %v", mark)
+			break
+		}
+		at, _ := three[0].(int64)
+		var m registry.Measurement
+		if reason, ok := three[1].(string); ok {
+			m.Suspect = registry.SuspectReason(reason).Pointer()
+		}
+		if sent, ok := three[2].(string); ok {
+			m.Unit = &sent
+		}
+		l.marks[at] = m
 	}
 	return l
 }

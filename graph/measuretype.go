@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -36,6 +37,7 @@ var (
 
 // CreateMeasureType defines a measure type. Its name is unique in the account.
 func (s *Store) CreateMeasureType(ctx context.Context, scope registry.Scope, n registry.NewMeasureType) (*registry.MeasureType, error) {
+	n = n.Normal()
 	if violations := n.Check(); len(violations) > 0 {
 		return nil, registry.Invalid(violations...)
 	}
@@ -43,16 +45,17 @@ func (s *Store) CreateMeasureType(ctx context.Context, scope registry.Scope, n r
 	err := change(ctx, s, scope, "measureType.create", func(ctx context.Context, tx *transaction) error {
 		m = &registry.MeasureType{
 			Object: registry.Object{ID: newID(), Version: 1, CreatedAt: tx.at, UpdatedAt: tx.at},
-			Name:   n.Name, ValueType: n.ValueType, Unit: n.Unit, Description: n.Description,
+			Name:   n.Name, ValueType: n.ValueType, Values: n.Values, Fields: n.Fields, Unit: n.Unit, Description: n.Description,
+		}
+		node, err := measureTypeProperties(m)
+		if err != nil {
+			return err
 		}
 		tx.record(entry{
 			kind: registry.ObjectMeasureType, id: m.ID, key: m.Name, operation: registry.ChangeCreate, action: "created",
 			version: 1, after: measureTypeSnapshot(m),
 		})
-		return nothing(ctx, tx, measureTypeCreate, params{"properties": map[string]any{
-			"id": string(m.ID), "keyFold": Fold(m.Name), "name": m.Name, "valueType": string(m.ValueType),
-			"unit": m.Unit, "description": m.Description, "version": 1, "createdAt": tx.at, "updatedAt": tx.at,
-		}})
+		return nothing(ctx, tx, measureTypeCreate, params{"properties": node})
 	})
 	if errors.Is(err, errConstraint) {
 		return nil, registry.Conflict("name", "there is a measure type %q already", n.Name)
@@ -121,10 +124,43 @@ func (s *Store) CountMeasureTypes(ctx context.Context, scope registry.Scope) (in
 	return n, nil
 }
 
+// measureTypeProperties is what a measure type's node holds.
+func measureTypeProperties(m *registry.MeasureType) (map[string]any, error) {
+	out := map[string]any{
+		"id": string(m.ID), "keyFold": Fold(m.Name), "name": m.Name, "valueType": string(m.ValueType), "unit": m.Unit,
+		"description": m.Description, "version": m.Version, "createdAt": m.CreatedAt, "updatedAt": m.UpdatedAt,
+	}
+	if len(m.Values) > 0 {
+		out["values"] = m.Values
+	}
+	if len(m.Fields) > 0 {
+		text, err := json.Marshal(m.Fields)
+		if err != nil {
+			return nil, fmt.Errorf("fields of measure type %s: %w", m.Name, err)
+		}
+		out["fields"] = string(text)
+	}
+	return out, nil
+}
+
 func measureTypeOf(f fields) *registry.MeasureType {
 	node := f.nested("node")
-	return &registry.MeasureType{
+	m := &registry.MeasureType{
 		Object: objectOf(node), Name: node.text("name"), ValueType: registry.ValueType(node.text("valueType")),
 		Unit: node.optionalText("unit"), Description: node.optionalText("description"),
 	}
+	m.Values, m.Fields = measureTypeShape(node)
+	return m
+}
+
+// measureTypeShape reads the values of an enumeration and the fields of a
+// composite.
+func measureTypeShape(node fields) (values []string, parts []registry.MeasureField) {
+	if node.optional("values") != nil {
+		values = node.texts("values")
+	}
+	if node.optional("fields") != nil {
+		node.json("fields", &parts)
+	}
+	return values, parts
 }

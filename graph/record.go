@@ -168,6 +168,7 @@ func measureTypeRecordOf(f fields) *registry.MeasureTypeRecord {
 	r := &registry.MeasureTypeRecord{
 		Name: f.text("name"), ValueType: registry.ValueType(f.text("valueType")), Unit: f.optionalText("unit"), Description: f.optionalText("description"),
 	}
+	r.Values, r.Fields = measureTypeShape(f)
 	r.Stamp, r.Revision = stampOf(object, f.text("keyFold"))
 	return r
 }

@@ -53,14 +53,16 @@ func (b *restoring) measureTypes(ctx context.Context, records []*registry.Measur
 		return err
 	}
 	for i, r := range records {
-		n := registry.NewMeasureType{Name: r.Name, ValueType: r.ValueType, Unit: r.Unit, Description: r.Description}
+		n := registry.NewMeasureType{
+			Name: r.Name, ValueType: r.ValueType, Values: r.Values, Fields: r.Fields, Unit: r.Unit, Description: r.Description,
+		}.Normal()
 		if b.refuse(i, n.Check()...) {
 			continue
 		}
 		if old := known[keys[i]]; old != nil {
 			switch {
 			case b.taken(i, "measure type", r.Name, r.Stamp, old.ID):
-			case old.ValueType != r.ValueType || !reflect.DeepEqual(old.Unit, r.Unit) || !reflect.DeepEqual(old.Description, r.Description):
+			case !sameMeasureType(old, n):
 				b.results[i] = refusedBy(registry.Conflict("name", "measure type %q exists already and is another one", r.Name))
 			default:
 				b.results[i].Result = registry.RestoreUnchanged
@@ -70,7 +72,9 @@ func (b *restoring) measureTypes(ctx context.Context, records []*registry.Measur
 		if !b.identify(i, r.Stamp, taken) {
 			continue
 		}
-		m := &registry.MeasureType{Object: b.object(r.Stamp, r.Revision), Name: r.Name, ValueType: r.ValueType, Unit: r.Unit, Description: r.Description}
+		m := &registry.MeasureType{
+			Object: b.object(r.Stamp, r.Revision), Name: n.Name, ValueType: n.ValueType, Values: n.Values, Fields: n.Fields, Unit: n.Unit, Description: n.Description,
+		}
 		known[keys[i]], b.results[i].Result = m, registry.RestoreMade
 		if b.tx == nil {
 			b.after = append(b.after, func() { b.measures[keys[i]], b.ids[m.ID] = m, true })
@@ -80,14 +84,20 @@ func (b *restoring) measureTypes(ctx context.Context, records []*registry.Measur
 			kind: registry.ObjectMeasureType, id: m.ID, key: m.Name, operation: registry.ChangeCreate, action: actionImported,
 			version: m.Version, after: measureTypeSnapshot(m),
 		})
-		if err := nothing(ctx, b, measureTypeCreate, params{"properties": map[string]any{
-			"id": string(m.ID), "keyFold": keys[i], "name": m.Name, "valueType": string(m.ValueType), "unit": m.Unit,
-			"description": m.Description, "version": m.Version, "createdAt": m.CreatedAt, "updatedAt": m.UpdatedAt,
-		}}); err != nil {
+		node, err := measureTypeProperties(m)
+		if err != nil {
+			return err
+		}
+		if err := nothing(ctx, b, measureTypeCreate, params{"properties": node}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func sameMeasureType(old *registry.MeasureType, n registry.NewMeasureType) bool {
+	is := registry.NewMeasureType{Name: n.Name, ValueType: old.ValueType, Values: old.Values, Fields: old.Fields, Unit: old.Unit, Description: old.Description}
+	return reflect.DeepEqual(is.Normal(), n)
 }
 
 // actionImported is what the journal calls that an object was made from a

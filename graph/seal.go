@@ -47,7 +47,7 @@ var (
 			OPTIONAL MATCH (b)-[:HAS_MEASUREMENT]->(m)
 			RETURN collect(m) AS held
 		}
-		RETURN collect({bucket: elementId(b), at: [m IN held | m.at], value: [m IN held | m.value]}) AS buckets`)
+		RETURN collect({bucket: elementId(b), at: [m IN held | m.at], value: [m IN held | coalesce(m.value, properties(m))]}) AS buckets`)
 
 	sealWrite = named("seal.write", `
 		UNWIND $rows AS r
@@ -113,10 +113,18 @@ func sealedRows(f fields) []any {
 	buckets := f.maps("buckets")
 	rows := make([]any, 0, len(buckets))
 	for _, b := range buckets {
-		l := sampled(b)
-		values := make([]timed, len(l.at))
-		for i := range l.at {
-			values[i] = timed{l.at[i], l.value[i]}
+		times, held := b.list("at"), b.list("value")
+		if len(times) != len(held) {
+			b.failed("%d times have %d values", len(times), len(held))
+			return nil
+		}
+		values := make([]timed, len(times))
+		for i := range times {
+			at, ok := times[i].(int64)
+			if !ok {
+				b.failed("a time is a %T", times[i])
+			}
+			values[i] = timed{at, valueOf("", held[i])}
 		}
 		rows = append(rows, []any{b.text("bucket"), slotLists(cellsOf(values, quarter))})
 	}
@@ -155,6 +163,12 @@ func slotLists(cells []cell) map[string]any {
 	case bool:
 		lists["slotFirsts"], lists["slotLasts"] = endsAs[bool](cells)
 	case string:
+		lists["slotFirsts"], lists["slotLasts"] = endsAs[string](cells)
+	case registry.Location, registry.Composite:
+		// Places with and without altitude cannot be in one list.
+		for i := range cells {
+			cells[i].first, cells[i].last = jsonText(cells[i].first), jsonText(cells[i].last)
+		}
 		lists["slotFirsts"], lists["slotLasts"] = endsAs[string](cells)
 	}
 	return lists

@@ -22,12 +22,13 @@ var seriesOf = named("series.of", `
 	OPTIONAL MATCH (s)-[:HAS_NEWEST]->(b:Bucket)
 	WITH id, s, b,
 		CASE WHEN s.lastAt IS NULL AND b.last IS NULL
-			THEN [(b)<-[:HAS_NEWEST]-(o:Series) WHERE o.lastAt IS NOT NULL | [o.lastAt, o.lastValue]][0] END AS shared
+			THEN [(b)<-[:HAS_NEWEST]-(o:Series) WHERE o.lastAt IS NOT NULL | [o.lastAt, o.lastValue, o.lastSuspect]][0] END AS shared
 	WITH id, s, b, CASE WHEN s.lastAt IS NULL AND b.last IS NULL AND b IS NOT NULL AND shared IS NULL
-			THEN COLLECT { MATCH (b)-[:HAS_MEASUREMENT]->(m) RETURN [m.at, m.value] ORDER BY m.at DESC LIMIT 1 }[0] ELSE shared END AS open
+			THEN COLLECT { MATCH (b)-[:HAS_MEASUREMENT]->(m) RETURN [m.at, coalesce(m.value, properties(m)), m.suspect] ORDER BY m.at DESC LIMIT 1 }[0] ELSE shared END AS open
 	RETURN collect({
-		twin: id, id: s.id, measure: s.measure, type: s.type, unit: s.unit, generation: s.generation,
-		lastAt: coalesce(s.lastAt, b.last, open[0]), lastValue: coalesce(s.lastValue, b.lastValue, open[1])}) AS series`)
+		twin: id, id: s.id, measure: s.measure, type: s.type, unit: s.unit, generation: s.generation, stored: coalesce(b.unit, s.unit),
+		lastAt: coalesce(s.lastAt, b.last, open[0]), lastValue: coalesce(s.lastValue, b.lastValue, open[1]),
+		suspect: CASE WHEN s.lastAt IS NOT NULL THEN s.lastSuspect WHEN b.last IS NOT NULL THEN b.lastSuspect ELSE open[2] END}) AS series`)
 
 // SeriesOf returns the series of devices and assets with their last values, by
 // measure: one slot an id, in order. Where a measure had values of several
@@ -42,7 +43,7 @@ func (s *Store) SeriesOf(ctx context.Context, scope registry.Scope, twins []regi
 				Unit: row.optionalText("unit"), Generation: row.integer("generation"),
 			}
 			if at := row.optionalMillis("lastAt"); at != nil {
-				out[i].Last = &registry.Measurement{At: *at, Value: floated(row.value("lastValue"))}
+				out[i].Last = lastOfSeries(row, *at, out[i])
 			}
 		}
 		return out
@@ -51,6 +52,19 @@ func (s *Store) SeriesOf(ctx context.Context, scope registry.Scope, twins []regi
 		return nil, fmt.Errorf("series: %w", err)
 	}
 	return slots(twins, currentSeries(all)), nil
+}
+
+// lastOfSeries is the newest measurement, in the unit of the series.
+func lastOfSeries(row fields, at time.Time, of *registry.Series) *registry.Measurement {
+	value := valueOf(of.Type, row.value("lastValue"))
+	if in := row.optionalText("stored"); in != nil && of.Unit != nil {
+		value = converted(value, *in, *of.Unit)
+	}
+	m := &registry.Measurement{At: at, Value: value}
+	if reason := row.optionalText("suspect"); reason != nil {
+		m.Suspect = registry.SuspectReason(*reason).Pointer()
+	}
+	return m
 }
 
 // currentSeries picks the series of each measure that was written last.
@@ -88,9 +102,17 @@ func (s *Store) LiveOf(ctx context.Context, scope registry.Scope, twins []regist
 	out := make([][]registry.LiveValue, len(series))
 	for i, of := range series {
 		for _, one := range of {
-			if one.Last != nil {
-				out[i] = append(out[i], registry.LiveValue{Measure: one.Measure, Value: one.Last.Value, MeasuredAt: one.Last.At})
+			if one.Last == nil {
+				continue
 			}
+			v := registry.LiveValue{Measure: one.Measure, Value: one.Last.Value, MeasuredAt: one.Last.At}
+			if one.Unit != nil {
+				v.Unit = *one.Unit
+			}
+			if one.Last.Suspect != nil {
+				v.Suspect = *one.Last.Suspect
+			}
+			out[i] = append(out[i], v)
 		}
 	}
 	return out, nil

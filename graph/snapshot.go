@@ -97,7 +97,9 @@ func listed[T any](list []T) []T {
 
 // measureTypeSnapshot is the snapshot of a measure type.
 func measureTypeSnapshot(m *registry.MeasureType) map[string]any {
-	return objectSnapshot(m.Object, map[string]any{"name": m.Name, "valueType": string(m.ValueType), "unit": m.Unit, "description": m.Description})
+	return objectSnapshot(m.Object, map[string]any{
+		"name": m.Name, "valueType": string(m.ValueType), "values": listed(m.Values), "fields": listed(m.Fields), "unit": m.Unit, "description": m.Description,
+	})
 }
 
 // fromSnapshot reads an object of a kind from the JSON text of its snapshot: the

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/unit"
 )
 
 // What a template's definition refers to: measure types, other templates, and
@@ -138,21 +139,24 @@ func resolve(t *registry.Template, known map[templateName]string) []registry.Vio
 // declare fills in what a measure has from its type.
 func declare(path string, m registry.MeasureDeclaration, types map[string]*registry.MeasureType) (registry.MeasureDeclaration, *registry.Violation) {
 	if builtIn, ok := registry.BuiltInMeasureTypes[strings.ToLower(m.Type)]; ok {
-		m.Type, m.ValueType = strings.ToLower(m.Type), builtIn
-		return m, nil
+		m.Type, m.ValueType, m.Values, m.Fields = strings.ToLower(m.Type), builtIn, nil, nil
+		return m, m.CheckNumeric(path)
 	}
 	of, ok := types[Fold(m.Type)]
 	if !ok {
-		return m, &registry.Violation{Path: path + ".type", Rule: "unknown", Message: fmt.Sprintf("there is no measure type %q: make it, or use number, boolean or string", m.Type)}
+		return m, &registry.Violation{Path: path + ".type", Rule: "unknown", Message: fmt.Sprintf("there is no measure type %q: make it, or use number, boolean, string or location", m.Type)}
 	}
-	m.Type, m.ValueType = of.Name, of.ValueType
+	m.Type, m.ValueType, m.Values, m.Fields = of.Name, of.ValueType, of.Values, of.Fields
 	if of.Unit != nil {
 		if m.Unit != "" && m.Unit != *of.Unit {
-			return m, &registry.Violation{Path: path + ".unit", Rule: "unit", Message: fmt.Sprintf("measure type %s is in %s", of.Name, *of.Unit)}
+			if _, err := unit.Convert(m.Unit, *of.Unit); err != nil {
+				return m, &registry.Violation{Path: path + ".unit", Rule: "unit", Message: fmt.Sprintf("measure type %s is in %s: %s", of.Name, *of.Unit, err)}
+			}
+		} else {
+			m.Unit = *of.Unit
 		}
-		m.Unit = *of.Unit
 	}
-	return m, nil
+	return m, m.CheckNumeric(path)
 }
 
 // claimTemplate claims what the objects of a template will bring into the
@@ -165,7 +169,13 @@ func (s *Store) claimTemplate(ctx context.Context, tx runner, t *registry.Templa
 	if err := claimSearched(ctx, tx, t); err != nil {
 		return nil, err
 	}
-	return s.claimBoth(ctx, tx, relations, slices.Collect(maps.Keys(t.Properties)))
+	names := slices.Collect(maps.Keys(t.Properties))
+	for i := range t.Measures {
+		for _, field := range t.Measures[i].Fields {
+			names = append(names, field.Name) // they are properties of measurements
+		}
+	}
+	return s.claimBoth(ctx, tx, relations, names)
 }
 
 func claimSearched(ctx context.Context, tx runner, t *registry.Template) error {

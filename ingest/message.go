@@ -15,7 +15,7 @@ type deviceMessage struct {
 }
 
 // messageCheck is what is to be done with a message: if it has no faults its
-// readings can be queued.
+// readings can be queued, which then are all that it has.
 type messageCheck struct {
 	readings []registry.AcceptedReading
 	faults   []Fault
@@ -56,7 +56,7 @@ func (r *Receiver) checkMessages(ctx context.Context, principal *registry.Princi
 		c.faults = append(c.faults, f)
 	}
 	for i := range checks {
-		checks[i].readings = checked.readings[first[i]:first[i+1]]
+		checks[i].readings = checked.goodOf(first[i], first[i+1])
 	}
 	return checks, nil
 }

@@ -16,6 +16,7 @@ import (
 //	{"device": "sensor-1", "measuredAt": "2026-01-02T03:04:05.678Z",
 //	 "messageId": "17", "values": {"temperature": 21.5, "open": true}}
 //
+// A value is a number, a boolean, a text or an object: see registry.DecodeValue.
 // measuredAt is RFC 3339 or whole epoch milliseconds; it and messageId may be
 // absent or null. Unknown and repeated fields are faults, so that a slip of the
 // pen is not taken for an optional field left out. If device is not empty the
@@ -246,7 +247,7 @@ func (p *parser) readValues(r *registry.Reading) {
 	})
 }
 
-// value reads a number, a boolean or a text.
+// value reads a number, a boolean, a text or an object.
 func (p *parser) value(measure string) (any, bool) {
 	switch c := p.next(); {
 	case c == '"':
@@ -267,8 +268,10 @@ func (p *parser) value(measure string) (any, bool) {
 			return nil, false
 		}
 		return f, true
+	case c == '{':
+		return p.objectValue(measure)
 	}
-	p.fault(registry.ReasonWrongType, "values."+measure, "type", "a value is a number, a boolean or a text")
+	p.fault(registry.ReasonWrongType, "values."+measure, "type", "a value is a number, a boolean, a text or an object")
 	p.skip(0)
 	return nil, false
 }

@@ -35,6 +35,11 @@ func TestParseJSON(t *testing.T) {
 		"message id":      {in: `{"device":"d","messageId":"7","values":{"t":1}}`, want: []registry.Reading{{Device: "d", MessageID: "7", Values: map[string]any{"t": 1.0}}}},
 		"device by topic": {in: `[{"values":{"t":1}}]`, device: "d", want: one(map[string]any{"t": 1.0})},
 		"no values":       {in: `{"device":"d"}`, want: one(nil)},
+		"location":        {in: `{"device":"d","values":{"p":{"latitude":52.5,"longitude":13.4},"q":{"altitude":34,"longitude":-180,"latitude":0}}}`, want: one(map[string]any{"p": registry.Location{Latitude: 52.5, Longitude: 13.4}, "q": registry.Location{Longitude: -180, Altitude: new(34.0)}})},
+		"GeoJSON":         {in: `{"device":"d","values":{"p":{"type":"Point","coordinates":[13.4,52.5]}}}`, want: one(map[string]any{"p": registry.Location{Latitude: 52.5, Longitude: 13.4}})},
+		"composite":       {in: `{"device":"d","values":{"a":{"x":0.5,"on":true,"mode":"auto"}}}`, want: one(map[string]any{"a": registry.Composite{"x": 0.5, "on": true, "mode": "auto"}})},
+		"unit":            {in: `{"device":"d","values":{"t":{"value":70,"unit":"[degF]"},"u":{"value":1}}}`, want: one(map[string]any{"t": registry.Quantity{Value: 70.0, Unit: "[degF]"}, "u": 1.0})},
+		"own time":        {in: `{"device":"d","values":{"t":{"value":true,"measuredAt":1700000000123},"u":{"value":{"x":1},"measuredAt":"2023-11-14T23:13:20.5+01:00"}}}`, want: one(map[string]any{"t": registry.Quantity{Value: true, MeasuredAt: at(1700000000123)}, "u": registry.Quantity{Value: registry.Composite{"x": 1.0}, MeasuredAt: at(1700000000500)}})},
 		"smallest number": {in: `{"device":"d","values":{"t":1e-400}}`, want: one(map[string]any{"t": 0.0})},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +77,7 @@ func TestParseFaults(t *testing.T) {
 		"device":           {in: `{"device":7,"values":{"t":1}}`, want: []string{"0 device type"}},
 		"device and topic": {in: `{"device":"d","values":{"t":1}}`, device: "d", want: []string{"0 device undeclared"}},
 		"values":           {in: `[{"device":"d","values":[1]}]`, want: []string{"0 values type"}},
-		"value null":       {in: `{"device":"d","values":{"t":null,"u":{"a":1}}}`, want: []string{"0 values.t type", "0 values.u type"}, reason: registry.ReasonWrongType},
+		"value null":       {in: `{"device":"d","values":{"t":null,"u":{"a":[1]},"v":{"a":1,"a":1},"w":{"latitude":1},"x":{"value":1,"u":"m"},"y":[1]}}`, want: []string{"0 values.t type", "0 values.u type", "0 values.v type", "0 values.w type", "0 values.x type", "0 values.y type"}, reason: registry.ReasonWrongType},
 		"value too large":  {in: `{"device":"d","values":{"t":1e999}}`, want: []string{"0 values.t range"}, reason: registry.ReasonWrongType},
 		"time":             {in: `[{"device":"d","measuredAt":"yesterday"},{"device":"d","measuredAt":1.5},{"device":"d","measuredAt":true},{"device":"d","measuredAt":1e12},{"device":"d","measuredAt":99999999999999999999}]`, want: []string{"0 measuredAt format", "1 measuredAt format", "2 measuredAt type", "3 measuredAt format", "4 measuredAt format"}},
 		"message id":       {in: `{"device":"d","messageId":7,"values":{"t":1}}`, want: []string{"0 messageId type"}},
@@ -125,6 +130,8 @@ func FuzzParseJSON(f *testing.F) {
 	for _, seed := range []string{
 		`{"device":"d","measuredAt":1700000000123,"messageId":"x","values":{"t":1.5e3,"b":true,"s":"a\u00e9\ud83d\ude00\n"}}`,
 		`[{"device":"d","measuredAt":"2023-11-14T22:13:20Z","values":{"t":-0.0}},{"device":"e","values":{}}]`,
+		`{"device":"d","values":{"p":{"latitude":1,"longitude":2,"altitude":null},"g":{"type":"Point","coordinates":[1,2,3]},"q":{"value":70,"unit":"[degF]","measuredAt":1700000000123},"c":{"x":1,"y":true}}}`,
+		`{"device":"d","values":{"p":{"latitude":1},"q":{"value":{"value":1,"unit":"m"},"unit":"m"},"c":{"x":[],"x":{}}}}`,
 		`[[],{},"x",null,true,0]`, `{"a":{"b":[{"c":"\\"}]}}`, `{"device":"d","values":{"t":1e999}}`, " [ ] ", `{"x":"\ud800"}`,
 	} {
 		f.Add([]byte(seed))
@@ -157,6 +164,13 @@ func FuzzParseJSON(f *testing.F) {
 			t.Fatalf("%d readings, encoding/json has %d", len(got.Readings), len(want))
 		}
 		for i, r := range got.Readings {
+			for measure, value := range want[i].Values {
+				decoded, wrong := registry.DecodeValue(value)
+				if wrong != "" {
+					t.Fatalf("%q: measure %s was taken, and is wrong: %s", in, measure, wrong)
+				}
+				want[i].Values[measure] = decoded
+			}
 			var id string
 			if want[i].MessageID != nil {
 				id = *want[i].MessageID

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -18,7 +19,6 @@ import (
 // of a transaction in the graph bounded.
 const (
 	maxValues    = 200
-	maxText      = 8 << 10
 	maxMessageID = 128
 	maxReference = 1024
 )
@@ -64,7 +64,8 @@ type Fault struct {
 
 // Receipt says what became of a submission.
 type Receipt struct {
-	// Accepted counts the readings that are queued.
+	// Accepted counts the readings that are queued. One whose values have times
+	// of their own counts for each time.
 	Accepted int
 	// Faults says why others are not.
 	Faults []Fault
@@ -171,16 +172,23 @@ type checked struct {
 	readings []registry.AcceptedReading // one for each reading
 	bad      []bool
 	faults   []Fault
+	// split has what a reading falls into whose values have their own times.
+	split map[int][]registry.AcceptedReading
 }
 
 // good returns the readings without a fault.
-func (c *checked) good() []registry.AcceptedReading {
-	if len(c.faults) == 0 {
-		return c.readings
+func (c *checked) good() []registry.AcceptedReading { return c.goodOf(0, len(c.readings)) }
+
+// goodOf is good for the readings from one to before another.
+func (c *checked) goodOf(from, to int) []registry.AcceptedReading {
+	if len(c.faults) == 0 && len(c.split) == 0 {
+		return c.readings[from:to]
 	}
-	good := make([]registry.AcceptedReading, 0, len(c.readings))
-	for i := range c.readings {
-		if !c.bad[i] {
+	good := make([]registry.AcceptedReading, 0, to-from)
+	for i := from; i < to; i++ {
+		if parts := c.split[i]; !c.bad[i] && parts != nil {
+			good = append(good, parts...)
+		} else if !c.bad[i] {
 			good = append(good, c.readings[i])
 		}
 	}
@@ -222,10 +230,16 @@ func (r *Receiver) check(ctx context.Context, principal *registry.Principal, sou
 			c.fault(i, registry.ReasonUnknownDevice, "device", ruleUnknown, "there is no device "+strconv.Quote(reading.Device)+" that this key may send for")
 			continue
 		}
-		c.checkReading(i, reading, device.template, now)
+		values, timed := c.checkReading(i, reading, device.template, now)
 		c.readings[i] = registry.AcceptedReading{
 			Account: principal.Account, DeviceID: device.ID, Reference: device.Reference, Source: source,
-			MeasuredAt: wholeMillisecond(reading.MeasuredAt), MessageID: reading.MessageID, Values: reading.Values,
+			MeasuredAt: wholeMillisecond(reading.MeasuredAt), MessageID: reading.MessageID, Values: values,
+		}
+		if timed && !c.bad[i] {
+			if c.split == nil {
+				c.split = map[int][]registry.AcceptedReading{}
+			}
+			c.split[i] = byTime(c.readings[i])
 		}
 	}
 	return c, nil
@@ -239,7 +253,9 @@ func wholeMillisecond(t time.Time) time.Time {
 	return t.Truncate(time.Millisecond)
 }
 
-func (c *checked) checkReading(i int, reading *registry.Reading, template *registry.Template, now time.Time) {
+// checkReading looks at one reading and returns its values, and whether some
+// have times of their own.
+func (c *checked) checkReading(i int, reading *registry.Reading, template *registry.Template, now time.Time) (values map[string]any, timed bool) {
 	if refusal := registry.CheckTime(reading.MeasuredAt, now); refusal != nil {
 		c.fault(i, refusal.Reason, "measuredAt", "range", refusal.Message)
 	}
@@ -251,19 +267,67 @@ func (c *checked) checkReading(i int, reading *registry.Reading, template *regis
 		c.fault(i, registry.ReasonMalformed, "values", "required", "a reading has at least one value")
 	case n > maxValues:
 		c.fault(i, registry.ReasonMalformed, "values", "length", "a reading has at most "+strconv.Itoa(maxValues)+" values")
-		return
+		return nil, false
 	}
+	values = reading.Values
+	own := false
 	for measure, value := range reading.Values {
-		if refusal := template.CheckValue(measure, value); refusal != nil {
-			rule := "type"
-			if refusal.Reason == registry.ReasonUndeclaredMeasure {
-				rule = "undeclared"
+		if object, ok := value.(map[string]any); ok {
+			decoded, wrong := registry.DecodeValue(object)
+			if wrong != "" {
+				c.fault(i, registry.ReasonWrongType, "values."+measure, "type", wrong)
+				continue
 			}
-			c.fault(i, refusal.Reason, "values."+measure, rule, refusal.Message)
+			if !own {
+				values, own = maps.Clone(values), true
+			}
+			values[measure], value = decoded, decoded
+		}
+		if refusal := template.CheckValue(measure, value); refusal != nil {
+			c.fault(i, refusal.Reason, "values."+measure, refusal.Rule, refusal.Message)
 			continue
 		}
-		if text, ok := value.(string); ok && (len(text) > maxText || !utf8.ValidString(text)) {
-			c.fault(i, registry.ReasonWrongType, "values."+measure, "length", "a text has at most "+strconv.Itoa(maxText)+" bytes of UTF-8")
+		if q, ok := value.(registry.Quantity); ok && !q.MeasuredAt.IsZero() {
+			timed = true
+			if refusal := registry.CheckTime(q.MeasuredAt, now); refusal != nil {
+				c.fault(i, refusal.Reason, "values."+measure+".measuredAt", "range", refusal.Message)
+			}
 		}
 	}
+	return values, timed
+}
+
+// byTime parts a reading whose values have times of their own: first what has
+// the reading's time, then one reading a time, in order.
+func byTime(r registry.AcceptedReading) []registry.AcceptedReading {
+	rest := r
+	rest.Values = map[string]any{}
+	parts := map[time.Time]map[string]any{}
+	for measure, value := range r.Values {
+		q, ok := value.(registry.Quantity)
+		if !ok || q.MeasuredAt.IsZero() {
+			rest.Values[measure] = value
+			continue
+		}
+		at := wholeMillisecond(q.MeasuredAt)
+		if q.MeasuredAt = (time.Time{}); q.Unit == "" {
+			value = q.Value
+		} else {
+			value = q
+		}
+		if parts[at] == nil {
+			parts[at] = map[string]any{}
+		}
+		parts[at][measure] = value
+	}
+	var out []registry.AcceptedReading
+	if len(rest.Values) > 0 {
+		out = append(out, rest)
+	}
+	for _, at := range slices.SortedFunc(maps.Keys(parts), time.Time.Compare) {
+		part := r
+		part.MeasuredAt, part.Values = at, parts[at]
+		out = append(out, part)
+	}
+	return out
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/holon-registry/holon/registry"
@@ -23,6 +22,11 @@ import (
 //	values        count as a varint; name as text, type byte, value each
 //	refusal       reason, measure, message, raw: texts if flagRefused
 //
+// A value is nothing (true, false), 8 bytes (number), a text, 16 or 24 bytes
+// (latitude, longitude, altitude), a count of fields with name, type byte and
+// value each (composite), or a type byte, a value and its unit as a text
+// (quantity).
+//
 // An id is 1 and 16 bytes if it is a UUID in lower case, else 0 and a text. A
 // reading without a time of its own gets it in the script that queues it; the
 // times of such readings are beside the records, in their order.
@@ -40,10 +44,15 @@ const (
 	typeTrue   = 't'
 	typeFalse  = 'f'
 	typeText   = 's'
+
+	typePlace     = 'p'
+	typeHighPlace = 'P'
+	typeComposite = 'c'
+	typeQuantity  = 'q'
 )
 
-// appendRecord adds the record of a reading to b. Values of other types than
-// float64, bool and string are a defect of the caller.
+// appendRecord adds the record of a reading to b. Values that are not decoded
+// ones are a defect of the caller.
 func appendRecord(b []byte, r *registry.AcceptedReading) ([]byte, error) {
 	var flags byte
 	if !r.MeasuredAt.IsZero() {
@@ -69,21 +78,13 @@ func appendRecord(b []byte, r *registry.AcceptedReading) ([]byte, error) {
 	b = binary.AppendUvarint(b, uint64(len(r.Values)))
 	for name, value := range r.Values {
 		b = appendText(b, name)
-		switch v := value.(type) {
-		case float64:
-			b = append(b, typeNumber)
-			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
-		case bool:
-			if v {
-				b = append(b, typeTrue)
-			} else {
-				b = append(b, typeFalse)
-			}
-		case string:
-			b = append(b, typeText)
-			b = appendText(b, v)
-		default:
-			return nil, fmt.Errorf("measure %s of device %s: a value cannot be a %T", name, r.Reference, value)
+		if f, ok := value.(float64); ok {
+			b = appendNumber(append(b, typeNumber), f)
+			continue
+		}
+		var err error
+		if b, err = appendValue(b, value); err != nil {
+			return nil, fmt.Errorf("measure %s of device %s: %w", name, r.Reference, err)
 		}
 	}
 	if r.Refused != nil {
@@ -192,27 +193,8 @@ func (d *decoder) values() (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		kind, err := d.byte()
-		if err != nil {
+		if values[name], err = d.value(); err != nil {
 			return nil, err
-		}
-		switch kind {
-		case typeNumber:
-			if len(d.b) < 8 {
-				return nil, errShort
-			}
-			values[name] = math.Float64frombits(binary.LittleEndian.Uint64(d.b))
-			d.b = d.b[8:]
-		case typeTrue, typeFalse:
-			values[name] = kind == typeTrue
-		case typeText:
-			text, err := d.text()
-			if err != nil {
-				return nil, err
-			}
-			values[name] = text
-		default:
-			return nil, fmt.Errorf("a record of the queue has a value of type %q", kind)
 		}
 	}
 	return values, nil

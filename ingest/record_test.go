@@ -21,6 +21,10 @@ func sampleReadings() []registry.AcceptedReading {
 		{Account: account, DeviceID: device, Reference: "sensor-1", MeasuredAt: at(1_700_000_000_123), Source: "http",
 			Values: map[string]any{"temperature": 21.5, "open": true, "shut": false, "status": "größer 😀"}},
 		{Account: account, DeviceID: device, Reference: "sensor-1", Source: "mqtt", MessageID: "m-1", Values: map[string]any{"n": math.Copysign(0, -1)}},
+		{Account: account, DeviceID: device, Reference: "sensor-1", MeasuredAt: at(1_700_000_000_124), Source: "http", Values: map[string]any{
+			"place": registry.Location{Latitude: -33.9, Longitude: 180}, "peak": registry.Location{Latitude: 46.5, Longitude: 7.9, Altitude: new(4158.2)},
+			"motor": registry.Composite{"speed": 1450.5, "on": true, "mode": "auto"}, "heat": registry.Quantity{Value: 70.0, Unit: "[degF]"},
+		}},
 		{Account: "not-a-uuid", DeviceID: "", Reference: "", Source: "", MeasuredAt: at(0).Add(-time.Hour)},
 		{Account: account, Reference: "ghost", Source: "mqtt", Raw: []byte("{\x00\xff"),
 			Refused: &registry.Refusal{Reason: registry.ReasonMalformed, Measure: "m", Message: "broken"}},

@@ -110,6 +110,11 @@ func (p *parser) skip(depth int) {
 }
 
 func (p *parser) skipList(depth int) {
+	p.items(func() { p.skip(depth + 1) })
+}
+
+// items reads a list; item is called at each item and must read it.
+func (p *parser) items(item func()) {
 	p.pos++
 	if p.space(); p.next() == ']' {
 		p.pos++
@@ -117,7 +122,7 @@ func (p *parser) skipList(depth int) {
 	}
 	for p.err == nil {
 		p.space()
-		p.skip(depth + 1)
+		item()
 		p.space()
 		switch p.next() {
 		case ',':

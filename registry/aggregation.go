@@ -22,6 +22,9 @@ type Aggregation struct {
 	Percentile float64
 	// Fill gives intervals without a measurement too, without a value.
 	Fill bool
+	// Unit is the UCUM code of the unit to answer in; that of the twin's template
+	// if it is empty.
+	Unit string
 }
 
 // AggregateFunction is what an interval of a series is reduced to.

@@ -130,27 +130,6 @@ func printable(s string) bool {
 	return utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
 }
 
-// Check returns everything that is wrong with a measure type.
-func (n NewMeasureType) Check() []Violation {
-	c := checker{}
-	if !measureName.MatchString(n.Name) {
-		c.add("name", "name", "a measure type's name is 1 to 64 letters, digits and underscores and does not begin with a digit")
-	}
-	if _, taken := BuiltInMeasureTypes[strings.ToLower(n.Name)]; taken {
-		c.add("name", "reserved", "%q is a built-in measure type", n.Name)
-	}
-	switch n.ValueType {
-	case ValueNumber, ValueBoolean, ValueString:
-	default:
-		c.add("valueType", "enum", "is NUMBER, BOOLEAN or STRING")
-	}
-	if n.Unit != nil && (len(*n.Unit) > 32 || !printable(*n.Unit)) {
-		c.add("unit", "format", "is a UCUM code of at most 32 characters")
-	}
-	c.take(CheckDescription(n.Description))
-	return c.violations
-}
-
 // Check returns everything that is wrong with a policy, apart from groups that
 // do not exist.
 func (n NewPolicy) Check() []Violation {

@@ -1,14 +1,46 @@
 package registry
 
 import (
+	"io"
 	"time"
 )
 
 // Measurement is one value at one time.
 type Measurement struct {
 	At time.Time
-	// Value is a float64, a bool or a string.
+	// Value is a decoded value: see ValueType.
 	Value any
+	// Unit is the UCUM code of the unit that the value was sent in, where that is
+	// not the device's own.
+	Unit *string
+	// Suspect says why the value should not be believed, nil if it can be.
+	Suspect *SuspectReason
+}
+
+// SuspectReason says why a value should not be believed.
+type SuspectReason string
+
+// The reasons.
+const (
+	SuspectBelowMinimum SuspectReason = "BELOW_MINIMUM"
+	SuspectAboveMaximum SuspectReason = "ABOVE_MAXIMUM"
+	SuspectRate         SuspectReason = "RATE"
+)
+
+// MarshalGQL writes the reason as a GraphQL enum value.
+func (r SuspectReason) MarshalGQL(w io.Writer) { marshalEnum(w, string(r)) }
+
+// UnmarshalGQL reads the reason from a GraphQL enum value.
+func (r *SuspectReason) UnmarshalGQL(v any) error {
+	return unmarshalEnum(v, r, SuspectBelowMinimum, SuspectAboveMaximum, SuspectRate)
+}
+
+// Pointer is the reason, nil for none.
+func (r SuspectReason) Pointer() *SuspectReason {
+	if r == "" {
+		return nil
+	}
+	return &r
 }
 
 // Series is everything that one measure of a twin was.
@@ -28,7 +60,7 @@ type Series struct {
 // Samples are many measurements at once: two lists of the same length.
 type Samples struct {
 	At []time.Time
-	// Value holds float64, bool or string values.
+	// Value holds decoded values: see ValueType.
 	Value []any
 	// NextFrom is where to go on, nil at the end of the interval.
 	NextFrom *time.Time
@@ -39,4 +71,18 @@ type LiveValue struct {
 	Measure    string
 	Value      any
 	MeasuredAt time.Time
+	// Unit is the UCUM code of the value's unit; empty where there is none.
+	Unit    string
+	Suspect SuspectReason
 }
+
+// UnitCode is the unit, nil where there is none.
+func (v LiveValue) UnitCode() *string {
+	if v.Unit == "" {
+		return nil
+	}
+	return &v.Unit
+}
+
+// SuspectReason is why the value should not be believed, nil if it can be.
+func (v LiveValue) SuspectReason() *SuspectReason { return v.Suspect.Pointer() }

@@ -91,6 +91,9 @@ func (n NewTemplate) Normal() (NewTemplate, error) {
 		n.Relations[i].Templates = some(n.Relations[i].Templates)
 	}
 	n.Required, n.Measures, n.Components, n.Searched = some(n.Required), some(n.Measures), some(n.Components), some(n.Searched)
+	for i := range n.Measures {
+		n.Measures[i].Unit = unitCode(n.Measures[i].Unit)
+	}
 	return n, nil
 }
 
@@ -172,9 +175,8 @@ func (n NewTemplate) checkMeasures(c *checker) {
 			c.add(path+".name", "unique", "there is another measure %q", measure.Name)
 		}
 		seen[measure.Name] = true
-		if len(measure.Unit) > 32 || !printable(measure.Unit) {
-			c.add(path+".unit", "format", "is a UCUM code of at most 32 characters")
-		}
+		checkUnit(c, path+".unit", measure.Unit)
+		measure.checkLimits(c, path)
 	}
 }
 

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"io"
-	"math"
 	"time"
 )
 
@@ -14,7 +13,8 @@ type Reading struct {
 	MeasuredAt time.Time
 	// MessageID makes a repeat of a reading without MeasuredAt known; optional.
 	MessageID string
-	// Values has a float64, bool or string for each measure.
+	// Values has a decoded value for each measure (see ValueType), or a Quantity
+	// where its unit or its time was sent with it.
 	Values map[string]any
 }
 
@@ -43,6 +43,9 @@ type Refusal struct {
 	// Measure is empty where the whole reading is refused.
 	Measure string
 	Message string
+	// Rule names what a value breaks: "type", "undeclared", "unit", "computed",
+	// "enum", "range" or "length". A refusal that was queued has none.
+	Rule string
 }
 
 // DeadLetterReason says why a reading cannot be used.
@@ -103,25 +106,6 @@ func CheckTime(measuredAt, now time.Time) *Refusal {
 		return &Refusal{Reason: ReasonTimeOutOfBounds, Message: "measuredAt lies before the year 2000: milliseconds are due where a number is sent, not seconds"}
 	case measuredAt.After(now.Add(FutureTolerance)):
 		return &Refusal{Reason: ReasonTimeOutOfBounds, Message: "measuredAt lies more than 5 minutes in the future"}
-	}
-	return nil
-}
-
-// CheckValue refuses a value that a template does not declare. An open
-// template takes every number, boolean and text.
-func (t *Template) CheckValue(measure string, value any) *Refusal {
-	got, ok := TypeOf(value)
-	if f, number := value.(float64); !ok || number && (math.IsNaN(f) || math.IsInf(f, 0)) {
-		return &Refusal{Reason: ReasonWrongType, Measure: measure, Message: "a value is a finite number, a boolean or a text"}
-	}
-	declared, ok := t.Measure(measure)
-	switch {
-	case !ok && t.Open && measureName.MatchString(measure):
-		return nil
-	case !ok:
-		return &Refusal{Reason: ReasonUndeclaredMeasure, Measure: measure, Message: "template " + t.Name + " declares no measure " + measure}
-	case declared.ValueType != got:
-		return &Refusal{Reason: ReasonWrongType, Measure: measure, Message: "measure " + measure + " takes a " + string(declared.ValueType) + ", not a " + string(got)}
 	}
 	return nil
 }

@@ -53,10 +53,12 @@ type Revision struct {
 
 // MeasureTypeRecord is a measure type.
 type MeasureTypeRecord struct {
-	Name        string    `json:"name"`
-	ValueType   ValueType `json:"valueType"`
-	Unit        *string   `json:"unit,omitempty"`
-	Description *string   `json:"description,omitempty"`
+	Name        string         `json:"name"`
+	ValueType   ValueType      `json:"valueType"`
+	Values      []string       `json:"values,omitempty"`
+	Fields      []MeasureField `json:"fields,omitempty"`
+	Unit        *string        `json:"unit,omitempty"`
+	Description *string        `json:"description,omitempty"`
 	Stamp
 	Revision
 }
@@ -301,8 +303,8 @@ func (r *ProfileRecord) RecordKey() string { return r.Name }
 type MeasurementsRecord struct {
 	Device  string `json:"device"`
 	Measure string `json:"measure"`
-	// At has times in milliseconds since 1970, Values a number, a boolean or a
-	// text for each.
+	// At has times in milliseconds since 1970, Values a value for each, as
+	// DecodeValue takes it.
 	At     []int64 `json:"at"`
 	Values []any   `json:"values"`
 }

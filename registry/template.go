@@ -46,12 +46,21 @@ func (t *Template) NodeID() ID { return t.ID }
 
 // Measure returns the declaration of a measure. An open template declares none.
 func (t *Template) Measure(name string) (MeasureDeclaration, bool) {
-	for _, m := range t.Measures {
-		if m.Name == name {
-			return m, true
-		}
+	if m := t.Declared(name); m != nil {
+		return *m, true
 	}
 	return MeasureDeclaration{}, false
+}
+
+// Declared returns the declaration of a measure, nil if there is none. It is
+// not to be changed.
+func (t *Template) Declared(name string) *MeasureDeclaration {
+	for i := range t.Measures {
+		if t.Measures[i].Name == name {
+			return &t.Measures[i]
+		}
+	}
+	return nil
 }
 
 // Relation returns the rule that lets an object of this template have a
@@ -98,73 +107,6 @@ func names(list []string, template string) bool {
 // another.
 func (t *Template) Component(template string) bool { return t.Open || names(t.Components, template) }
 
-// MeasureDeclaration is a measure that a device or an asset has values of.
-type MeasureDeclaration struct {
-	Name string `json:"name"`
-	// Type names a measure type of the account, or a built-in one.
-	Type string `json:"type"`
-	// ValueType is what the measure type's values are.
-	ValueType ValueType `json:"valueType"`
-	// Unit is a UCUM code such as "Cel" or "%"; empty where there is none.
-	Unit string `json:"unit,omitempty"`
-}
-
-// UnitCode is the unit, nil where there is none.
-func (m MeasureDeclaration) UnitCode() *string {
-	if m.Unit == "" {
-		return nil
-	}
-	return &m.Unit
-}
-
-// MeasureType is defined once and used under many names.
-type MeasureType struct {
-	Object
-	Name        string
-	ValueType   ValueType
-	Unit        *string
-	Description *string
-}
-
-// IsNode marks a measure type as a GraphQL Node.
-func (*MeasureType) IsNode() {}
-
-// ValueType is the type of a measure's values.
-type ValueType string
-
-// The value types.
-const (
-	ValueNumber  ValueType = "NUMBER"
-	ValueBoolean ValueType = "BOOLEAN"
-	ValueString  ValueType = "STRING"
-)
-
-// BuiltInMeasureTypes are the measure types that every account has, by name.
-var BuiltInMeasureTypes = map[string]ValueType{
-	"number": ValueNumber, "boolean": ValueBoolean, "string": ValueString,
-}
-
-// MarshalGQL writes the value type as a GraphQL enum value.
-func (t ValueType) MarshalGQL(w io.Writer) { marshalEnum(w, string(t)) }
-
-// UnmarshalGQL reads the value type from a GraphQL enum value.
-func (t *ValueType) UnmarshalGQL(v any) error {
-	return unmarshalEnum(v, t, ValueNumber, ValueBoolean, ValueString)
-}
-
-// TypeOf returns the value type of a decoded value: float64, bool or string.
-func TypeOf(v any) (ValueType, bool) {
-	switch v.(type) {
-	case float64:
-		return ValueNumber, true
-	case bool:
-		return ValueBoolean, true
-	case string:
-		return ValueString, true
-	}
-	return "", false
-}
-
 // TemplateStatus is the state of a template.
 type TemplateStatus string
 
@@ -196,11 +138,3 @@ func (d Direction) MarshalGQL(w io.Writer) { marshalEnum(w, string(d)) }
 
 // UnmarshalGQL reads the direction from a GraphQL enum value.
 func (d *Direction) UnmarshalGQL(v any) error { return unmarshalEnum(v, d, DirectionOut, DirectionIn) }
-
-// NewMeasureType is what a measure type is made from.
-type NewMeasureType struct {
-	Name        string
-	ValueType   ValueType
-	Unit        *string
-	Description *string
-}

@@ -64,8 +64,8 @@ func (r *assetResolver) PolicyExplanation(ctx context.Context, obj *registry.Ass
 }
 
 // Live is the resolver for the live field.
-func (r *assetResolver) Live(ctx context.Context, obj *registry.Asset) ([]*registry.LiveValue, error) {
-	return loadersFrom(ctx).live.Load(ctx, obj.ID)
+func (r *assetResolver) Live(ctx context.Context, obj *registry.Asset, measures []string, unit *string) ([]*registry.LiveValue, error) {
+	return r.live(ctx, obj, measures, unit)
 }
 
 // Series is the resolver for the series field.
@@ -74,18 +74,18 @@ func (r *assetResolver) Series(ctx context.Context, obj *registry.Asset) ([]*reg
 }
 
 // Measurements is the resolver for the measurements field.
-func (r *assetResolver) Measurements(ctx context.Context, obj *registry.Asset, measure string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) (*generated.MeasurementConnection, error) {
-	return r.measurements(ctx, obj.ID, measure, from, to, first, after, last, before)
+func (r *assetResolver) Measurements(ctx context.Context, obj *registry.Asset, measure string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string, unit *string) (*generated.MeasurementConnection, error) {
+	return r.measurements(ctx, obj, measure, from, to, first, after, last, before, unit)
 }
 
 // Samples is the resolver for the samples field.
-func (r *assetResolver) Samples(ctx context.Context, obj *registry.Asset, measure string, from time.Time, to time.Time, limit int) (*registry.Samples, error) {
-	return r.samples(ctx, obj.ID, measure, from, to, limit)
+func (r *assetResolver) Samples(ctx context.Context, obj *registry.Asset, measure string, from time.Time, to time.Time, limit int, unit *string) (*registry.Samples, error) {
+	return r.samples(ctx, obj, measure, from, to, limit, unit)
 }
 
 // Aggregate is the resolver for the aggregate field.
-func (r *assetResolver) Aggregate(ctx context.Context, obj *registry.Asset, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool) ([]*registry.AggregatePoint, error) {
-	return r.aggregate(ctx, obj.ID, aggregation(measure, from, to, every, calendar, function, percentile, fill), timeZone)
+func (r *assetResolver) Aggregate(ctx context.Context, obj *registry.Asset, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool, unit *string) ([]*registry.AggregatePoint, error) {
+	return r.aggregate(ctx, obj, aggregation(measure, from, to, every, calendar, function, percentile, fill), timeZone, unit)
 }
 
 // Changes is the resolver for the changes field.

@@ -73,13 +73,13 @@ func complexity() generated.ComplexityRoot {
 	d := &root.Device
 	d.Relations, d.Groups, d.Policies = relationCost, argumentList, argumentList
 	d.Links, d.Related, d.Components = linkCost, relatedCost, list
-	d.Live, d.Series = list, list
+	d.Live, d.Series = liveCost, list
 	d.Measurements, d.Samples, d.Aggregate = measurementCost, sampleCost, aggregateCost
 
 	a := &root.Asset
 	a.Relations, a.Groups, a.Policies = relationCost, argumentList, argumentList
 	a.Links, a.Related, a.Parts = linkCost, relatedCost, list
-	a.Live, a.Series = list, list
+	a.Live, a.Series = liveCost, list
 	a.Measurements, a.Samples, a.Aggregate = measurementCost, sampleCost, aggregateCost
 
 	root.Policy.AppliesTo = list
@@ -121,13 +121,15 @@ func changeCost(child int, _ *registry.ChangeOperation, _, _ *time.Time, _ regis
 
 func linkCost(child int, _ bool) int { return list(child) }
 
-func measurementCost(child int, _ string, _, _ *time.Time, first *int, _ *string, last *int, _ *string) int {
+func liveCost(child int, _ []string, _ *string) int { return list(child) }
+
+func measurementCost(child int, _ string, _, _ *time.Time, first *int, _ *string, last *int, _, _ *string) int {
 	return page(child, first, last)
 }
 
 // sampleCost is low for what is returned: two lists are read and written as
 // such, without an object for each measurement.
-func sampleCost(child int, _ string, _, _ time.Time, limit int) int {
+func sampleCost(child int, _ string, _, _ time.Time, limit int, _ *string) int {
 	return child + limit/100
 }
 
@@ -136,7 +138,7 @@ func groupAggregateCost(child int, _ string, from, to time.Time, every *time.Dur
 }
 
 // aggregateCost is that of the points, which the store bounds as well.
-func aggregateCost(child int, _ string, from, to time.Time, every *time.Duration, _ *registry.CalendarUnit, _ *string, _ registry.AggregateFunction, _ float64, _ bool) int {
+func aggregateCost(child int, _ string, from, to time.Time, every *time.Duration, _ *registry.CalendarUnit, _ *string, _ registry.AggregateFunction, _ float64, _ bool, _ *string) int {
 	length := 24 * time.Hour
 	if every != nil {
 		length = *every

@@ -219,7 +219,7 @@ func devicesByID(ctx context.Context, ids []registry.ID) ([]*registry.Device, er
 }
 
 // measurements makes a connection of single measurements.
-func (r *Resolver) measurements(ctx context.Context, twin registry.ID, measure string, from, to *time.Time, first *int, after *string, last *int, before *string) (*generated.MeasurementConnection, error) {
+func (r *Resolver) measurements(ctx context.Context, twin registry.Twin, measure string, from, to *time.Time, first *int, after *string, last *int, before, unit *string) (*generated.MeasurementConnection, error) {
 	request, err := registry.NewPage(first, after, last, before)
 	if err != nil {
 		return nil, err
@@ -228,7 +228,11 @@ func (r *Resolver) measurements(ctx context.Context, twin registry.ID, measure s
 	if err != nil {
 		return nil, err
 	}
-	page, err := r.Graph.Measurements(ctx, scope, twin, measure, from, to, request)
+	in, err := unitOf(ctx, twin, measure, unit)
+	if err != nil {
+		return nil, err
+	}
+	page, err := r.Graph.Measurements(ctx, scope, twin.NodeID(), measure, from, to, request, in)
 	if err != nil {
 		return nil, err
 	}
@@ -244,16 +248,20 @@ func (r *Resolver) measurements(ctx context.Context, twin registry.ID, measure s
 }
 
 // samples reads many measurements at once.
-func (r *Resolver) samples(ctx context.Context, twin registry.ID, measure string, from, to time.Time, limit int) (*registry.Samples, error) {
+func (r *Resolver) samples(ctx context.Context, twin registry.Twin, measure string, from, to time.Time, limit int, unit *string) (*registry.Samples, error) {
 	scope, err := presentScope(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return r.Graph.Samples(ctx, scope, twin, measure, from, to, limit)
+	in, err := unitOf(ctx, twin, measure, unit)
+	if err != nil {
+		return nil, err
+	}
+	return r.Graph.Samples(ctx, scope, twin.NodeID(), measure, from, to, limit, in)
 }
 
 // aggregate reduces measurements.
-func (r *Resolver) aggregate(ctx context.Context, twin registry.ID, a registry.Aggregation, zone *string) ([]*registry.AggregatePoint, error) {
+func (r *Resolver) aggregate(ctx context.Context, twin registry.Twin, a registry.Aggregation, zone, unit *string) ([]*registry.AggregatePoint, error) {
 	scope, err := presentScope(ctx)
 	if err != nil {
 		return nil, err
@@ -261,7 +269,10 @@ func (r *Resolver) aggregate(ctx context.Context, twin registry.ID, a registry.A
 	if a.Zone, err = namedZone(zone); err != nil {
 		return nil, err
 	}
-	return r.Graph.Aggregate(ctx, scope, twin, a)
+	if a.Unit, err = unitOf(ctx, twin, a.Measure, unit); err != nil {
+		return nil, err
+	}
+	return r.Graph.Aggregate(ctx, scope, twin.NodeID(), a)
 }
 
 func aggregation(measure string, from, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, function registry.AggregateFunction, percentile float64, fill bool) registry.Aggregation {

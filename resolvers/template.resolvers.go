@@ -17,7 +17,7 @@ import (
 // CreateMeasureType is the resolver for the createMeasureType field.
 func (r *mutationResolver) CreateMeasureType(ctx context.Context, input generated.CreateMeasureTypeInput) (*generated.CreateMeasureTypePayload, error) {
 	measureType, err := r.Graph.CreateMeasureType(ctx, scopeFrom(ctx), registry.NewMeasureType{
-		Name: input.Name, ValueType: input.ValueType, Unit: input.Unit, Description: input.Description,
+		Name: input.Name, ValueType: input.ValueType, Values: input.Values, Fields: measureFields(input.Fields), Unit: input.Unit, Description: input.Description,
 	})
 	if err != nil {
 		return nil, err

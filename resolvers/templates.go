@@ -45,7 +45,17 @@ func measureDeclarations(in []*generated.MeasureDeclarationInput) []registry.Mea
 	}
 	out := make([]registry.MeasureDeclaration, len(in))
 	for i, m := range in {
-		out[i] = registry.MeasureDeclaration{Name: m.Name, Type: m.Type, Unit: deref(m.Unit)}
+		out[i] = registry.MeasureDeclaration{
+			Name: m.Name, Type: m.Type, Unit: deref(m.Unit), Minimum: m.Minimum, Maximum: m.Maximum, MaximumRate: m.MaximumRate,
+		}
+	}
+	return out
+}
+
+func measureFields(in []*generated.MeasureFieldInput) []registry.MeasureField {
+	out := make([]registry.MeasureField, len(in))
+	for i, f := range in {
+		out[i] = registry.MeasureField{Name: f.Name, Type: f.Type, Unit: deref(f.Unit)}
 	}
 	return out
 }

@@ -34,7 +34,7 @@ type Source interface {
 	// SeriesOf returns the series of devices: one slot an id, in order.
 	SeriesOf(ctx context.Context, scope registry.Scope, twins []registry.ID) ([][]*registry.Series, error)
 	// Samples returns up to limit measurements, oldest first, and where to go on.
-	Samples(ctx context.Context, scope registry.Scope, twin registry.ID, measure string, from, to time.Time, limit int) (*registry.Samples, error)
+	Samples(ctx context.Context, scope registry.Scope, twin registry.ID, measure string, from, to time.Time, limit int, unit string) (*registry.Samples, error)
 }
 
 // Target is what records are made into objects by. Records of one call are of

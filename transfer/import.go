@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -187,13 +186,9 @@ func (r *importing) record(m *registry.MeasurementsRecord) (int, error) {
 	}
 	readings := make([]registry.Reading, len(m.At))
 	for i, at := range m.At {
-		value := m.Values[i]
-		if number, ok := value.(json.Number); ok {
-			f, err := number.Float64()
-			if err != nil {
-				return 0, registry.InvalidField(fmt.Sprintf("values[%d]", i), "type", "is not a number that fits into 64 bits")
-			}
-			value = f
+		value, wrong := registry.DecodeValue(m.Values[i])
+		if wrong != "" {
+			return 0, registry.InvalidField(fmt.Sprintf("values[%d]", i), "type", "%s", wrong)
 		}
 		readings[i] = registry.Reading{Device: m.Device, MeasuredAt: time.UnixMilli(at).UTC(), Values: map[string]any{m.Measure: value}}
 	}

@@ -59,7 +59,7 @@ func (e *Exporter) series(ctx context.Context, device *registry.ThingRecord, of 
 		to = *e.Measurements.To
 	}
 	for from.Before(to) {
-		samples, err := e.Source.Samples(ctx, e.Scope, device.ID, of.Measure, from, to, samplesAtOnce)
+		samples, err := e.Source.Samples(ctx, e.Scope, device.ID, of.Measure, from, to, samplesAtOnce, "")
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -95,7 +96,7 @@ func packTwin(account, id registry.ID, values []registry.LiveValue) (packedTwin,
 	p := packedTwin{account: account, id: id, args: make([]any, 0, 3*len(values))}
 	for _, v := range values {
 		ms := v.MeasuredAt.UnixMilli()
-		text, err := pack(ms, v.Value)
+		text, err := pack(v)
 		if err != nil {
 			return p, fmt.Errorf("measure %s of twin %s: %w", v.Measure, id, err)
 		}
@@ -273,11 +274,16 @@ func (s *Store) Forget(ctx context.Context, scope registry.Scope, ids ...registr
 	})
 }
 
-// pack is the text of a value and its time: "1700000000000|21.5".
-func pack(ms int64, value any) (string, error) {
-	b := make([]byte, 0, 40)
-	b = append(strconv.AppendInt(b, ms, 10), '|')
-	switch v := value.(type) {
+// pack is the text of a value and its time: "1700000000000|21.5". Why it is
+// suspect and its unit stand between the two: "1700000000000;RATE;Cel|21.5".
+func pack(of registry.LiveValue) (string, error) {
+	b := strconv.AppendInt(make([]byte, 0, 48), of.MeasuredAt.UnixMilli(), 10)
+	if of.Suspect != "" || of.Unit != "" {
+		b = append(append(b, ';'), of.Suspect...)
+		b = append(append(b, ';'), of.Unit...)
+	}
+	b = append(b, '|')
+	switch v := of.Value.(type) {
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return "", fmt.Errorf("%v is not finite", v)
@@ -285,26 +291,28 @@ func pack(ms int64, value any) (string, error) {
 		b = strconv.AppendFloat(b, v, 'g', -1, 64)
 	case bool:
 		b = strconv.AppendBool(b, v)
-	case string:
+	case string, registry.Location, registry.Composite:
 		text, err := json.Marshal(v)
 		if err != nil {
 			return "", err
 		}
 		b = append(b, text...)
 	default:
-		return "", fmt.Errorf("a value cannot be a %T", value)
+		return "", fmt.Errorf("a value cannot be a %T", of.Value)
 	}
 	return string(b), nil
 }
 
 // unpack is the reverse of pack.
 func unpack(measure, text string) (registry.LiveValue, error) {
-	at, value, ok := strings.Cut(text, "|")
+	head, value, ok := strings.Cut(text, "|")
+	at, about, _ := strings.Cut(head, ";")
+	suspect, in, _ := strings.Cut(about, ";")
 	ms, err := strconv.ParseInt(at, 10, 64)
 	if !ok || err != nil || value == "" {
 		return registry.LiveValue{}, fmt.Errorf("measure %s has no readable value", measure)
 	}
-	v := registry.LiveValue{Measure: measure, MeasuredAt: time.UnixMilli(ms).UTC()}
+	v := registry.LiveValue{Measure: measure, MeasuredAt: time.UnixMilli(ms).UTC(), Unit: in, Suspect: registry.SuspectReason(suspect)}
 	switch value[0] {
 	case 't', 'f':
 		v.Value, err = strconv.ParseBool(value)
@@ -312,6 +320,8 @@ func unpack(measure, text string) (registry.LiveValue, error) {
 		var s string
 		err = json.Unmarshal([]byte(value), &s)
 		v.Value = s
+	case '{':
+		v.Value, err = unpackObject(value)
 	default:
 		v.Value, err = strconv.ParseFloat(value, 64)
 	}
@@ -319,4 +329,17 @@ func unpack(measure, text string) (registry.LiveValue, error) {
 		return registry.LiveValue{}, fmt.Errorf("measure %s has no readable value: %w", measure, err)
 	}
 	return v, nil
+}
+
+// unpackObject decodes a location or a composite.
+func unpackObject(text string) (any, error) {
+	var object map[string]any
+	if err := json.Unmarshal([]byte(text), &object); err != nil {
+		return nil, err
+	}
+	value, wrong := registry.DecodeValue(object)
+	if wrong != "" {
+		return nil, errors.New(wrong)
+	}
+	return value, nil
 }

@@ -203,11 +203,15 @@ type CreateGroupsInput struct {
 
 // What a measure type is made from.
 type CreateMeasureTypeInput struct {
-	// The name, unique in the account; not one of the built-in `number`, `boolean` and `string`.
+	// The name, unique in the account; not one of the built-in `number`, `boolean`, `string` and `location`.
 	Name string `json:"name"`
 	// What the values are.
 	ValueType registry.ValueType `json:"valueType"`
-	// The UCUM code of the unit, such as `Cel`.
+	// The values of an ENUM: at most 256.
+	Values []string `json:"values,omitempty"`
+	// The fields of a COMPOSITE: at most 32.
+	Fields []*MeasureFieldInput `json:"fields,omitempty"`
+	// The UCUM code of the unit, such as `Cel`; what is commonly written for it, such as `°C`, is taken too.
 	Unit *string `json:"unit,omitempty"`
 	// What it is for, in words.
 	Description *string `json:"description,omitempty"`
@@ -579,9 +583,25 @@ type MatchingPatchInput struct {
 type MeasureDeclarationInput struct {
 	// The measure's name.
 	Name string `json:"name"`
-	// The name of a measure type of the account, or `number`, `boolean` or `string`.
+	// The name of a measure type of the account, or `number`, `boolean`, `string` or `location`.
 	Type string `json:"type"`
 	// The UCUM code of the unit; the measure type's own if absent.
+	Unit *string `json:"unit,omitempty"`
+	// Mark numbers below this as suspect. Limits are in the measure's unit.
+	Minimum *float64 `json:"minimum,omitempty"`
+	// Mark numbers above this as suspect.
+	Maximum *float64 `json:"maximum,omitempty"`
+	// Mark numbers as suspect that differ from the one before by more than this a second.
+	MaximumRate *float64 `json:"maximumRate,omitempty"`
+}
+
+// A field of a COMPOSITE.
+type MeasureFieldInput struct {
+	// The field's name: as an attribute's, and not one of Holon's own, such as `at` and `value`.
+	Name string `json:"name"`
+	// What its values are: NUMBER, BOOLEAN or STRING.
+	Type registry.ValueType `json:"type"`
+	// The UCUM code of the unit.
 	Unit *string `json:"unit,omitempty"`
 }
 
@@ -791,7 +811,8 @@ type ReadingInput struct {
 	MeasuredAt *time.Time `json:"measuredAt,omitempty"`
 	// Makes a repeat of a reading without `measuredAt` known.
 	MessageID *string `json:"messageId,omitempty"`
-	// A number, a boolean or a text for each measure: `{temperature: 21.4}`.
+	// A value for each measure: a number, a boolean, a text or an object, as in `{temperature: 21.4, place: {latitude: 52.5, longitude: 13.4}}`.
+	// A value can have its own unit and time: `{temperature: {value: 70, unit: "[degF]", measuredAt: "2026-01-02T03:04:05Z"}}`.
 	Values map[string]any `json:"values"`
 }
 

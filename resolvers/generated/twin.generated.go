@@ -111,6 +111,52 @@ func (ec *executionContext) fieldContext_LiveValue_measuredAt(_ context.Context,
 	return graphql.NewScalarFieldContext("LiveValue", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
+func (ec *executionContext) _LiveValue_unit(ctx context.Context, field graphql.CollectedField, obj *registry.LiveValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveValue_unit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UnitCode(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveValue_unit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveValue", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LiveValue_suspect(ctx context.Context, field graphql.CollectedField, obj *registry.LiveValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveValue_suspect(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SuspectReason(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.SuspectReason) graphql.Marshaler {
+			return ec.marshalOSuspectReason2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSuspectReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveValue_suspect(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveValue", field, true, false, errors.New("field of type SuspectReason does not have child fields"))
+}
+
 func (ec *executionContext) _Measurement_at(ctx context.Context, field graphql.CollectedField, obj *registry.Measurement) (ret graphql.Marshaler) {
 	return ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.At)
 }
@@ -139,6 +185,52 @@ func (ec *executionContext) _Measurement_value(ctx context.Context, field graphq
 }
 func (ec *executionContext) fieldContext_Measurement_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Measurement", field, false, false, errors.New("field of type MeasureValue does not have child fields"))
+}
+
+func (ec *executionContext) _Measurement_unit(ctx context.Context, field graphql.CollectedField, obj *registry.Measurement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Measurement_unit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Measurement_unit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Measurement", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Measurement_suspect(ctx context.Context, field graphql.CollectedField, obj *registry.Measurement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Measurement_suspect(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Suspect, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.SuspectReason) graphql.Marshaler {
+			return ec.marshalOSuspectReason2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSuspectReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Measurement_suspect(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Measurement", field, false, false, errors.New("field of type SuspectReason does not have child fields"))
 }
 
 func (ec *executionContext) _MeasurementConnection_edges(ctx context.Context, field graphql.CollectedField, obj *MeasurementConnection) (ret graphql.Marshaler) {
@@ -765,7 +857,7 @@ func (ec *executionContext) _AggregatePoint(ctx context.Context, sel ast.Selecti
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -800,6 +892,16 @@ func (ec *executionContext) _LiveValue(ctx context.Context, sel ast.SelectionSet
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "unit":
+			out.Values[i] = ec._LiveValue_unit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "suspect":
+			out.Values[i] = ec._LiveValue_suspect(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -813,7 +915,7 @@ func (ec *executionContext) _LiveValue(ctx context.Context, sel ast.SelectionSet
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -843,6 +945,16 @@ func (ec *executionContext) _Measurement(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "unit":
+			out.Values[i] = ec._Measurement_unit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "suspect":
+			out.Values[i] = ec._Measurement_suspect(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -856,7 +968,7 @@ func (ec *executionContext) _Measurement(ctx context.Context, sel ast.SelectionS
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -904,7 +1016,7 @@ func (ec *executionContext) _MeasurementConnection(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -947,7 +1059,7 @@ func (ec *executionContext) _MeasurementEdge(ctx context.Context, sel ast.Select
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -995,7 +1107,7 @@ func (ec *executionContext) _Samples(ctx context.Context, sel ast.SelectionSet, 
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1058,7 +1170,7 @@ func (ec *executionContext) _Series(ctx context.Context, sel ast.SelectionSet, o
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1159,7 +1271,7 @@ func (ec *executionContext) _TwinChange(ctx context.Context, sel ast.SelectionSe
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1212,7 +1324,7 @@ func (ec *executionContext) _TwinConnection(ctx context.Context, sel ast.Selecti
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1255,7 +1367,7 @@ func (ec *executionContext) _TwinEdge(ctx context.Context, sel ast.SelectionSet,
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1278,7 +1390,7 @@ func (ec *executionContext) marshalNAggregateFunction2githubᚗcomᚋholonᚑreg
 }
 
 func (ec *executionContext) marshalNAggregatePoint2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐAggregatePointᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.AggregatePoint) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNAggregatePoint2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐAggregatePoint(ctx, sel, v[i])
@@ -1308,7 +1420,7 @@ func (ec *executionContext) marshalNLiveValue2githubᚗcomᚋholonᚑregistryᚋ
 }
 
 func (ec *executionContext) marshalNLiveValue2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐLiveValueᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.LiveValue) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNLiveValue2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐLiveValue(ctx, sel, v[i])
@@ -1324,7 +1436,7 @@ func (ec *executionContext) marshalNLiveValue2ᚕgithubᚗcomᚋholonᚑregistry
 }
 
 func (ec *executionContext) marshalNLiveValue2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐLiveValueᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.LiveValue) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNLiveValue2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐLiveValue(ctx, sel, v[i])
@@ -1350,7 +1462,7 @@ func (ec *executionContext) marshalNLiveValue2ᚖgithubᚗcomᚋholonᚑregistry
 }
 
 func (ec *executionContext) marshalNMeasurement2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasurementᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Measurement) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasurement2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasurement(ctx, sel, v[i])
@@ -1386,7 +1498,7 @@ func (ec *executionContext) marshalNMeasurementConnection2ᚖgithubᚗcomᚋholo
 }
 
 func (ec *executionContext) marshalNMeasurementEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasurementEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*MeasurementEdge) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasurementEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasurementEdge(ctx, sel, v[i])
@@ -1422,7 +1534,7 @@ func (ec *executionContext) marshalNSamples2ᚖgithubᚗcomᚋholonᚑregistry�
 }
 
 func (ec *executionContext) marshalNSeries2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSeriesᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Series) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNSeries2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSeries(ctx, sel, v[i])
@@ -1468,7 +1580,7 @@ func (ec *executionContext) marshalNTwin2githubᚗcomᚋholonᚑregistryᚋholon
 }
 
 func (ec *executionContext) marshalNTwin2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.Twin) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTwin2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwin(ctx, sel, v[i])
@@ -1544,7 +1656,7 @@ func (ec *executionContext) marshalNTwinConnection2ᚖgithubᚗcomᚋholonᚑreg
 }
 
 func (ec *executionContext) marshalNTwinEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTwinEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TwinEdge) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTwinEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTwinEdge(ctx, sel, v[i])
@@ -1602,6 +1714,22 @@ func (ec *executionContext) unmarshalOState2ᚖgithubᚗcomᚋholonᚑregistry�
 }
 
 func (ec *executionContext) marshalOState2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐState(ctx context.Context, sel ast.SelectionSet, v *registry.State) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
+}
+
+func (ec *executionContext) unmarshalOSuspectReason2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSuspectReason(ctx context.Context, v any) (*registry.SuspectReason, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(registry.SuspectReason)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOSuspectReason2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSuspectReason(ctx context.Context, sel ast.SelectionSet, v *registry.SuspectReason) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

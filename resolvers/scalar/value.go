@@ -2,15 +2,16 @@ package scalar
 
 import (
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/holon-registry/holon/registry"
 )
 
-// MarshalMeasureValue writes the value of a measure: a float64, a bool or a
-// string.
+// MarshalMeasureValue writes the value of a measure: see registry.ValueType.
 func MarshalMeasureValue(v any) graphql.Marshaler {
 	switch v := v.(type) {
 	case float64:
@@ -22,17 +23,21 @@ func MarshalMeasureValue(v any) graphql.Marshaler {
 		return graphql.MarshalBoolean(v)
 	case string:
 		return graphql.MarshalString(v)
+	case registry.Location:
+		return graphql.WriterFunc(func(w io.Writer) {
+			json.NewEncoder(w).Encode(v) //nolint:errcheck // gqlgen's writer keeps its error
+		})
 	}
 	return graphql.MarshalAny(v)
 }
 
 // UnmarshalMeasureValue reads the value of a measure.
 func UnmarshalMeasureValue(v any) (any, error) {
-	switch v := Plain(v).(type) {
-	case float64, bool, string:
-		return v, nil
+	value, wrong := registry.DecodeValue(Plain(v))
+	if wrong != "" {
+		return nil, errors.New(wrong)
 	}
-	return nil, fmt.Errorf("the value of a measure is a number, a boolean or a text, not %T", v)
+	return value, nil
 }
 
 // Plain turns a number of a JSON object into a float64; other values stay as
