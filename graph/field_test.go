@@ -132,7 +132,7 @@ type sample struct {
 // samples reads everything of a measure.
 func (f *field) samples(twin registry.ID, measure string) []sample {
 	f.Helper()
-	got, err := f.store.Samples(f.Context(), f.scope, twin, measure, time.UnixMilli(0), time.Now().AddDate(100, 0, 0), graph.MaxSamples)
+	got, err := f.store.Samples(f.Context(), f.scope, twin, measure, time.UnixMilli(0), time.Now().AddDate(100, 0, 0), graph.MaxSamples, "")
 	if err != nil {
 		f.Fatalf("samples: %v", err)
 	}

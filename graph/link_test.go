@@ -170,7 +170,7 @@ func TestLinkRefuses(t *testing.T) {
 	f.template(registry.KindDevice, "sensor", registry.MeasureDeclaration{Name: "temperature", Type: "number", Unit: "Cel"},
 		registry.MeasureDeclaration{Name: "label", Type: "string"}, registry.MeasureDeclaration{Name: "count", Type: "number"})
 	f.template(registry.KindAsset, "room", registry.MeasureDeclaration{Name: "inside", Type: "number", Unit: "Cel"},
-		registry.MeasureDeclaration{Name: "fahrenheit", Type: "number", Unit: "[degF]"})
+		registry.MeasureDeclaration{Name: "fahrenheit", Type: "number", Unit: "[degF]"}, registry.MeasureDeclaration{Name: "humidity", Type: "number", Unit: "%"})
 	f.template(registry.KindAsset, "wall")
 	d := f.device("d", "sensor")
 	f.device("other", "sensor")
@@ -194,7 +194,7 @@ func TestLinkRefuses(t *testing.T) {
 		"undeclared by the device": {"d", "room", nil, m("humidity", "inside"), registry.CodeInvalid},
 		"undeclared by the asset":  {"d", "room", nil, m("temperature", "outside"), registry.CodeInvalid},
 		"another type":             {"d", "room", nil, m("label", "inside"), registry.CodeInvalid},
-		"another unit":             {"d", "room", nil, m("temperature", "fahrenheit"), registry.CodeInvalid},
+		"another unit":             {"d", "room", nil, m("temperature", "humidity"), registry.CodeInvalid},
 		"nothing agrees":           {"d", "wall", nil, nil, registry.CodeInvalid},
 		"two sources in one link":  {"d", "room", nil, append(m("temperature", "inside"), m("count", "inside")...), registry.CodeInvalid},
 		"before the last reading":  {"d", "room", &before, m("temperature", "inside"), registry.CodeFailedPrecondition},

@@ -151,7 +151,7 @@ func TestReadsAgainstNaive(t *testing.T) {
 			limit := rapid.IntRange(1, 300).Draw(t, "limit")
 			got := []sample{}
 			for next := &from; next != nil; {
-				part, err := w.store.Samples(w.Context(), w.scope, id, measure, *next, to, limit)
+				part, err := w.store.Samples(w.Context(), w.scope, id, measure, *next, to, limit, "")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -190,7 +190,7 @@ func TestReadsAgainstNaive(t *testing.T) {
 			} else if more {
 				want = want[:page.Size]
 			}
-			got, err := w.store.Measurements(w.Context(), w.scope, id, measure, &from, &to, page)
+			got, err := w.store.Measurements(w.Context(), w.scope, id, measure, &from, &to, page, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -224,14 +224,14 @@ func TestReadsRefuse(t *testing.T) {
 	if _, err := f.store.Aggregate(t.Context(), f.scope, d.ID, registry.Aggregation{Measure: "label", From: start, To: hour, Every: time.Microsecond, Function: registry.AggregateCount}); registry.CodeOf(err) != registry.CodeInvalid {
 		t.Errorf("an interval of a microsecond: %v", err)
 	}
-	if _, err := f.store.Samples(t.Context(), f.scope, d.ID, "label", start, hour, graph.MaxSamples+1); registry.CodeOf(err) != registry.CodeInvalid {
+	if _, err := f.store.Samples(t.Context(), f.scope, d.ID, "label", start, hour, graph.MaxSamples+1, ""); registry.CodeOf(err) != registry.CodeInvalid {
 		t.Errorf("too many samples: %v", err)
 	}
-	if _, err := f.store.Measurements(t.Context(), f.scope, d.ID, "label", nil, nil, registry.PageRequest{Size: 1, Key: "x"}); registry.CodeOf(err) != registry.CodeInvalid {
+	if _, err := f.store.Measurements(t.Context(), f.scope, d.ID, "label", nil, nil, registry.PageRequest{Size: 1, Key: "x"}, ""); registry.CodeOf(err) != registry.CodeInvalid {
 		t.Errorf("a cursor of another list: %v", err)
 	}
 	// Nothing of another account is seen, by any way.
-	page, err := f.store.Measurements(t.Context(), other, d.ID, "label", nil, nil, registry.PageRequest{Size: 1})
+	page, err := f.store.Measurements(t.Context(), other, d.ID, "label", nil, nil, registry.PageRequest{Size: 1}, "")
 	if err != nil || len(page.Items) != 0 {
 		t.Errorf("measurements of another account = %v, %v", page, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -297,21 +298,36 @@ func TestLiveStateWithoutRedis(t *testing.T) {
 }
 
 func TestValues(t *testing.T) {
-	for _, v := range []any{0.0, -1.5, 1e300, 5e-324, 123456789012345.0, true, false, "", "a|b", "\"\\\u2028<>&é😀"} {
-		text, err := pack(-12, v)
+	for i, v := range []any{
+		0.0, -1.5, 1e300, 5e-324, 123456789012345.0, true, false, "", "a|b", "\"\\\u2028<>&é😀",
+		registry.Location{Latitude: -33.9, Longitude: 180}, registry.Location{Latitude: 46.5, Longitude: 7.9, Altitude: new(4158.2)},
+		registry.Composite{"speed": 1450.5, "on": true, "mode": "a|b;c"},
+	} {
+		want := value("m", -12, v)
+		if i%3 > 0 {
+			want.Unit = "{a}.[degR]/(m.s2)"
+		}
+		if i%2 > 0 {
+			want.Suspect = registry.SuspectRate
+		}
+		text, err := pack(want)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := unpack("m", text); err != nil || got != value("m", -12, v) {
-			t.Errorf("%v became %v by %s (%v)", v, got, text, err)
+		if got, err := unpack("m", text); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%v became %v by %s (%v)", want, got, text, err)
 		}
 	}
-	for _, bad := range []string{"", "1", "1|", "x|1", "1|\"", "1|tru", "|1"} {
+	// As it was written before there were units.
+	if got, err := unpack("m", "1700000000000|21.5"); err != nil || got != value("m", 1700000000000, 21.5) {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, bad := range []string{"", "1", "1|", "x|1", "1|\"", "1|tru", "|1", "1|{", "1|{\"latitude\":1}"} {
 		if got, err := unpack("m", bad); err == nil {
 			t.Errorf("%q became %v", bad, got)
 		}
 	}
-	if _, err := pack(1, 7); err == nil {
+	if _, err := pack(value("m", 1, 7)); err == nil {
 		t.Error("an int was packed")
 	}
 }
