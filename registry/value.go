@@ -104,6 +104,22 @@ func SameValue(x, y any) bool {
 	return x == y
 }
 
+// PlainValue is a decoded value as rules and statements take it: one that has
+// parts is a map of them.
+func PlainValue(v any) any {
+	switch v := v.(type) {
+	case Location:
+		out := map[string]any{"latitude": v.Latitude, "longitude": v.Longitude}
+		if v.Altitude != nil {
+			out["altitude"] = *v.Altitude
+		}
+		return out
+	case Composite:
+		return map[string]any(v)
+	}
+	return v
+}
+
 // DecodeValue makes a value of what JSON has for it: a number, a boolean, a
 // text, an object with latitude and longitude, a GeoJSON point, an object of
 // other fields, or an object with a value and its unit or time, which becomes a

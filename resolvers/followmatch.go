@@ -108,7 +108,7 @@ func (f *twinFollower) live(ctx context.Context, ids []registry.ID, changes []*p
 		}
 		for i := range ids {
 			for _, value := range values[i] {
-				of[i][value.Measure] = value.Value
+				of[i][value.Measure] = registry.PlainValue(value.Value)
 			}
 			if changes != nil {
 				refresh(changes[i].Values, values[i])
