@@ -165,28 +165,35 @@ func (f *field) newest(live []registry.LiveValue, measure string, want sample) {
 	f.Errorf("there is no newest %s", measure)
 }
 
-// ends asks for the first and the last value of each ten hours.
+// ends asks for the first and the last value of ten hours at a time, of buckets
+// that are open and of some that are sealed.
 func (f *field) ends(twin registry.ID, measure string, want []sample) {
 	f.Helper()
-	const every = 10 * time.Hour
-	from, to := morning(), morning().AddDate(0, 0, 4)
-	for _, function := range []registry.AggregateFunction{registry.AggregateFirst, registry.AggregateLast} {
-		got, err := f.store.Aggregate(f.Context(), f.scope, twin, measure, from, to, every, function, "")
+	a := registry.Aggregation{Measure: measure, From: morning(), To: morning().AddDate(0, 0, 4), Every: 10 * time.Hour}
+	for _, a.Function = range []registry.AggregateFunction{registry.AggregateFirst, registry.AggregateLast} {
+		got, err := f.store.Aggregate(f.Context(), f.scope, twin, a)
 		if err != nil {
 			f.Fatal(err)
 		}
-		if diff := gocmp.Diff(naiveAggregate(want, from, to, every, function), values(got)); diff != "" {
-			f.Errorf("%s of %s (-want +got):\n%s", function, measure, diff)
+		rest := want
+		for _, point := range got {
+			in := slices.IndexFunc(rest, func(s sample) bool { return s.At >= point.To.UnixMilli() })
+			if in < 0 {
+				in = len(rest)
+			}
+			end := rest[0]
+			if a.Function == registry.AggregateLast {
+				end = rest[in-1]
+			}
+			if point.Count != in || !registry.SameValue(point.Value, end.Value) {
+				f.Errorf("%s of %s = %+v, want %v", a.Function, measure, point, end)
+			}
+			rest = rest[in:]
+		}
+		if len(rest) > 0 {
+			f.Errorf("%s of %s lacks %v", a.Function, measure, rest)
 		}
 	}
-}
-
-func values(points []*registry.AggregatePoint) []registry.AggregatePoint {
-	var out []registry.AggregatePoint
-	for _, p := range points {
-		out = append(out, *p)
-	}
-	return out
 }
 
 // TestUnits stores numbers in the device's unit and reads them in others.
@@ -219,12 +226,14 @@ func TestUnits(t *testing.T) {
 	}
 	for function, want := range map[registry.AggregateFunction]float64{
 		registry.AggregateCount: 3, registry.AggregateMin: 68, registry.AggregateMax: 86, registry.AggregateMean: 77, registry.AggregateSum: 231,
-		registry.AggregateFirst: 68, registry.AggregateLast: 86,
+		registry.AggregateFirst: 68, registry.AggregateLast: 86, registry.AggregatePercentile: 77, registry.AggregateIncrease: 18,
 	} {
 		for _, twin := range []registry.ID{d.ID, hall.ID} {
 			measure := map[registry.ID]string{d.ID: "temperature", hall.ID: "heat"}[twin]
 			for _, span := range []time.Duration{time.Hour, 90 * time.Second} { // by roll-ups, and one by one
-				points, err := f.store.Aggregate(t.Context(), f.scope, twin, measure, start.Add(-24*time.Hour), start.Add(span), 48*time.Hour, function, "[degF]")
+				points, err := f.store.Aggregate(t.Context(), f.scope, twin, registry.Aggregation{
+					Measure: measure, From: start.Add(-24 * time.Hour), To: start.Add(span), Every: 96 * time.Hour, Function: function, Percentile: 50, Unit: "[degF]",
+				})
 				if err != nil || len(points) != 1 {
 					t.Fatalf("%s: %v, %v", function, points, err)
 				}
@@ -262,7 +271,7 @@ func TestUnitOfTemplateChanges(t *testing.T) {
 		f.reading(d, start.Add(5*time.Minute), map[string]any{"t": 72.5}),  // late, into the old bucket
 	), 2, 1, 0, 2)
 	f.expectSamples(d.ID, "t", at(start, 68.0), at(start.Add(5*time.Minute), 72.5), at(start.Add(10*time.Minute), 77.0), at(start.Add(20*time.Minute), 86.0))
-	points, err := f.store.Aggregate(t.Context(), f.scope, d.ID, "t", start, start.Add(time.Hour), time.Hour, registry.AggregateSum, "Cel")
+	points, err := f.store.Aggregate(t.Context(), f.scope, d.ID, registry.Aggregation{Measure: "t", From: start, To: start.Add(time.Hour), Every: time.Hour, Function: registry.AggregateSum, Unit: "Cel"})
 	if err != nil || len(points) != 1 || points[0].Count != 4 || math.Abs(points[0].Value.(float64)-97.5) > 1e-9 {
 		t.Errorf("sum = %+v, %v", points[0], err)
 	}

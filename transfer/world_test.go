@@ -128,14 +128,21 @@ func (w world) fill() {
 	must2 := func(_ any, err error) { w.Helper(); w.ok(err) }
 	must2(w.CreateMeasureType(ctx, scope, registry.NewMeasureType{Name: "temperature", ValueType: registry.ValueNumber, Unit: text("Cel"), Description: text("how warm it is")}))
 	must2(w.CreateMeasureType(ctx, scope, registry.NewMeasureType{Name: "door", ValueType: registry.ValueBoolean}))
+	must2(w.CreateMeasureType(ctx, scope, registry.NewMeasureType{Name: "defrosting", ValueType: registry.ValueEnum, Values: []string{"off", "on"}}))
+	must2(w.CreateMeasureType(ctx, scope, registry.NewMeasureType{Name: "compressor", ValueType: registry.ValueComposite, Fields: []registry.MeasureField{
+		{Name: "speed", Type: registry.ValueNumber, Unit: "/min"}, {Name: "running", Type: registry.ValueBoolean},
+	}}))
 	must2(w.CreateTemplate(ctx, scope, registry.NewTemplate{
 		Kind: registry.KindGroup, Name: "Room", Publish: true, Properties: map[string]any{"area": map[string]any{"type": "number", "minimum": 0.5}},
 	}))
 	must2(w.CreateTemplate(ctx, scope, registry.NewTemplate{
 		Kind: registry.KindAsset, Name: "Cold-Store", Publish: true, Required: []string{"serial"},
 		Properties: map[string]any{"serial": map[string]any{"type": "string", "pattern": "^[A-Z]+"}, "tags": map[string]any{"type": "array", "items": map[string]any{"type": "string"}}},
-		Measures:   []registry.MeasureDeclaration{{Name: "inside", Type: "temperature"}, {Name: "note", Type: "string"}},
-		Relations:  []registry.RelationRule{{Name: "stands_in", Direction: registry.DirectionOut, Kind: registry.KindGroup, Templates: []string{"Room"}, Inherits: true}},
+		Measures: []registry.MeasureDeclaration{
+			{Name: "inside", Type: "temperature", Minimum: new(-40.0), Maximum: new(30.0), MaximumRate: new(0.5)}, {Name: "note", Type: "string"},
+			{Name: "defrosting", Type: "defrosting"}, {Name: "compressor", Type: "compressor"}, {Name: "place", Type: "location"},
+		},
+		Relations: []registry.RelationRule{{Name: "stands_in", Direction: registry.DirectionOut, Kind: registry.KindGroup, Templates: []string{"Room"}, Inherits: true}},
 	}))
 	must2(w.CreateTemplate(ctx, scope, registry.NewTemplate{Kind: registry.KindDevice, Name: "Battery", Publish: true}))
 	must2(w.CreateTemplate(ctx, scope, registry.NewTemplate{

@@ -29,11 +29,11 @@ type AssetResolver interface {
 	Policies(ctx context.Context, obj *registry.Asset, typeArg *string) ([]*registry.Policy, error)
 	PolicyReferences(ctx context.Context, obj *registry.Asset, typeArg *string) ([]string, error)
 	PolicyExplanation(ctx context.Context, obj *registry.Asset, policy string) (*registry.PolicyExplanation, error)
-	Live(ctx context.Context, obj *registry.Asset) ([]*registry.LiveValue, error)
+	Live(ctx context.Context, obj *registry.Asset, measures []string, unit *string) ([]*registry.LiveValue, error)
 	Series(ctx context.Context, obj *registry.Asset) ([]*registry.Series, error)
-	Measurements(ctx context.Context, obj *registry.Asset, measure string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) (*MeasurementConnection, error)
-	Samples(ctx context.Context, obj *registry.Asset, measure string, from time.Time, to time.Time, limit int) (*registry.Samples, error)
-	Aggregate(ctx context.Context, obj *registry.Asset, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool) ([]*registry.AggregatePoint, error)
+	Measurements(ctx context.Context, obj *registry.Asset, measure string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string, unit *string) (*MeasurementConnection, error)
+	Samples(ctx context.Context, obj *registry.Asset, measure string, from time.Time, to time.Time, limit int, unit *string) (*registry.Samples, error)
+	Aggregate(ctx context.Context, obj *registry.Asset, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool, unit *string) ([]*registry.AggregatePoint, error)
 
 	Changes(ctx context.Context, obj *registry.Asset, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) (*ChangeConnection, error)
 }
@@ -117,6 +117,14 @@ func (ec *executionContext) field_Asset_aggregate_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["fill"] = arg8
+	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "unit",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["unit"] = arg9
 	return args, nil
 }
 
@@ -232,6 +240,28 @@ func (ec *executionContext) field_Asset_links_args(ctx context.Context, rawArgs 
 	return args, nil
 }
 
+func (ec *executionContext) field_Asset_live_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "measures",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["measures"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "unit",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["unit"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Asset_measurements_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -291,6 +321,14 @@ func (ec *executionContext) field_Asset_measurements_args(ctx context.Context, r
 		return nil, err
 	}
 	args["before"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "unit",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["unit"] = arg7
 	return args, nil
 }
 
@@ -495,6 +533,14 @@ func (ec *executionContext) field_Asset_samples_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["limit"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "unit",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["unit"] = arg4
 	return args, nil
 }
 
@@ -1024,7 +1070,8 @@ func (ec *executionContext) _Asset_live(ctx context.Context, field graphql.Colle
 			return ec.fieldContext_Asset_live(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.Asset().Live(ctx, obj)
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Asset().Live(ctx, obj, fc.Args["measures"].([]string), fc.Args["unit"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*registry.LiveValue) graphql.Marshaler {
@@ -1034,7 +1081,7 @@ func (ec *executionContext) _Asset_live(ctx context.Context, field graphql.Colle
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_Asset_live(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_Asset_live(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "Asset",
 		Field:      field,
@@ -1043,6 +1090,17 @@ func (ec *executionContext) fieldContext_Asset_live(_ context.Context, field gra
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_LiveValue(ctx, field)
 		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Asset_live_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -1089,7 +1147,7 @@ func (ec *executionContext) _Asset_measurements(ctx context.Context, field graph
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Asset().Measurements(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(*time.Time), fc.Args["to"].(*time.Time), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Asset().Measurements(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(*time.Time), fc.Args["to"].(*time.Time), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["unit"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *MeasurementConnection) graphql.Marshaler {
@@ -1133,7 +1191,7 @@ func (ec *executionContext) _Asset_samples(ctx context.Context, field graphql.Co
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Asset().Samples(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["limit"].(int))
+			return ec.Resolvers.Asset().Samples(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["limit"].(int), fc.Args["unit"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *registry.Samples) graphql.Marshaler {
@@ -1177,7 +1235,7 @@ func (ec *executionContext) _Asset_aggregate(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Asset().Aggregate(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["every"].(*time.Duration), fc.Args["calendar"].(*registry.CalendarUnit), fc.Args["timeZone"].(*string), fc.Args["function"].(registry.AggregateFunction), fc.Args["percentile"].(float64), fc.Args["fill"].(bool))
+			return ec.Resolvers.Asset().Aggregate(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["every"].(*time.Duration), fc.Args["calendar"].(*registry.CalendarUnit), fc.Args["timeZone"].(*string), fc.Args["function"].(registry.AggregateFunction), fc.Args["percentile"].(float64), fc.Args["fill"].(bool), fc.Args["unit"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*registry.AggregatePoint) graphql.Marshaler {

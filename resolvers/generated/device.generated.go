@@ -30,11 +30,11 @@ type DeviceResolver interface {
 	Policies(ctx context.Context, obj *registry.Device, typeArg *string) ([]*registry.Policy, error)
 	PolicyReferences(ctx context.Context, obj *registry.Device, typeArg *string) ([]string, error)
 	PolicyExplanation(ctx context.Context, obj *registry.Device, policy string) (*registry.PolicyExplanation, error)
-	Live(ctx context.Context, obj *registry.Device) ([]*registry.LiveValue, error)
+	Live(ctx context.Context, obj *registry.Device, measures []string, unit *string) ([]*registry.LiveValue, error)
 	Series(ctx context.Context, obj *registry.Device) ([]*registry.Series, error)
-	Measurements(ctx context.Context, obj *registry.Device, measure string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) (*MeasurementConnection, error)
-	Samples(ctx context.Context, obj *registry.Device, measure string, from time.Time, to time.Time, limit int) (*registry.Samples, error)
-	Aggregate(ctx context.Context, obj *registry.Device, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool) ([]*registry.AggregatePoint, error)
+	Measurements(ctx context.Context, obj *registry.Device, measure string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string, unit *string) (*MeasurementConnection, error)
+	Samples(ctx context.Context, obj *registry.Device, measure string, from time.Time, to time.Time, limit int, unit *string) (*registry.Samples, error)
+	Aggregate(ctx context.Context, obj *registry.Device, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool, unit *string) ([]*registry.AggregatePoint, error)
 
 	Changes(ctx context.Context, obj *registry.Device, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) (*ChangeConnection, error)
 }
@@ -118,6 +118,14 @@ func (ec *executionContext) field_Device_aggregate_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["fill"] = arg8
+	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "unit",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["unit"] = arg9
 	return args, nil
 }
 
@@ -233,6 +241,28 @@ func (ec *executionContext) field_Device_links_args(ctx context.Context, rawArgs
 	return args, nil
 }
 
+func (ec *executionContext) field_Device_live_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "measures",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["measures"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "unit",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["unit"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Device_measurements_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -292,6 +322,14 @@ func (ec *executionContext) field_Device_measurements_args(ctx context.Context, 
 		return nil, err
 	}
 	args["before"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "unit",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["unit"] = arg7
 	return args, nil
 }
 
@@ -496,6 +534,14 @@ func (ec *executionContext) field_Device_samples_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["limit"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "unit",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["unit"] = arg4
 	return args, nil
 }
 
@@ -1078,7 +1124,8 @@ func (ec *executionContext) _Device_live(ctx context.Context, field graphql.Coll
 			return ec.fieldContext_Device_live(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.Device().Live(ctx, obj)
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Device().Live(ctx, obj, fc.Args["measures"].([]string), fc.Args["unit"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*registry.LiveValue) graphql.Marshaler {
@@ -1088,7 +1135,7 @@ func (ec *executionContext) _Device_live(ctx context.Context, field graphql.Coll
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_Device_live(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_Device_live(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "Device",
 		Field:      field,
@@ -1097,6 +1144,17 @@ func (ec *executionContext) fieldContext_Device_live(_ context.Context, field gr
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_LiveValue(ctx, field)
 		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Device_live_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -1143,7 +1201,7 @@ func (ec *executionContext) _Device_measurements(ctx context.Context, field grap
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Device().Measurements(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(*time.Time), fc.Args["to"].(*time.Time), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Device().Measurements(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(*time.Time), fc.Args["to"].(*time.Time), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["unit"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *MeasurementConnection) graphql.Marshaler {
@@ -1187,7 +1245,7 @@ func (ec *executionContext) _Device_samples(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Device().Samples(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["limit"].(int))
+			return ec.Resolvers.Device().Samples(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["limit"].(int), fc.Args["unit"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *registry.Samples) graphql.Marshaler {
@@ -1231,7 +1289,7 @@ func (ec *executionContext) _Device_aggregate(ctx context.Context, field graphql
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Device().Aggregate(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["every"].(*time.Duration), fc.Args["calendar"].(*registry.CalendarUnit), fc.Args["timeZone"].(*string), fc.Args["function"].(registry.AggregateFunction), fc.Args["percentile"].(float64), fc.Args["fill"].(bool))
+			return ec.Resolvers.Device().Aggregate(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["every"].(*time.Duration), fc.Args["calendar"].(*registry.CalendarUnit), fc.Args["timeZone"].(*string), fc.Args["function"].(registry.AggregateFunction), fc.Args["percentile"].(float64), fc.Args["fill"].(bool), fc.Args["unit"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*registry.AggregatePoint) graphql.Marshaler {

@@ -2486,7 +2486,7 @@ func (ec *executionContext) _CreateMeasureTypePayload(ctx context.Context, sel a
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2524,7 +2524,7 @@ func (ec *executionContext) _CreateTemplatePayload(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2562,7 +2562,7 @@ func (ec *executionContext) _DeleteMeasureTypePayload(ctx context.Context, sel a
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2605,7 +2605,7 @@ func (ec *executionContext) _DeleteTemplatePayload(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2683,7 +2683,7 @@ func (ec *executionContext) _MeasureDeclaration(ctx context.Context, sel ast.Sel
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2731,7 +2731,7 @@ func (ec *executionContext) _MeasureField(ctx context.Context, sel ast.Selection
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2814,7 +2814,7 @@ func (ec *executionContext) _MeasureType(ctx context.Context, sel ast.SelectionS
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2867,7 +2867,7 @@ func (ec *executionContext) _MeasureTypeConnection(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2910,7 +2910,7 @@ func (ec *executionContext) _MeasureTypeEdge(ctx context.Context, sel ast.Select
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2953,7 +2953,7 @@ func (ec *executionContext) _MigrateObjectsPayload(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2996,7 +2996,7 @@ func (ec *executionContext) _PublishTemplatePayload(ctx context.Context, sel ast
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3054,7 +3054,7 @@ func (ec *executionContext) _RelationRule(ctx context.Context, sel ast.Selection
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3352,7 +3352,7 @@ func (ec *executionContext) _Template(ctx context.Context, sel ast.SelectionSet,
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3405,7 +3405,7 @@ func (ec *executionContext) _TemplateConnection(ctx context.Context, sel ast.Sel
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3448,7 +3448,7 @@ func (ec *executionContext) _TemplateEdge(ctx context.Context, sel ast.Selection
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3491,7 +3491,7 @@ func (ec *executionContext) _TemplateMisfit(ctx context.Context, sel ast.Selecti
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3544,7 +3544,7 @@ func (ec *executionContext) _TemplateMisfitConnection(ctx context.Context, sel a
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3587,7 +3587,7 @@ func (ec *executionContext) _TemplateMisfitEdge(ctx context.Context, sel ast.Sel
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3673,7 +3673,7 @@ func (ec *executionContext) _TemplateRehearsal(ctx context.Context, sel ast.Sele
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3711,7 +3711,7 @@ func (ec *executionContext) _UpdateTemplatePayload(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3798,7 +3798,7 @@ func (ec *executionContext) marshalNMeasureDeclaration2githubᚗcomᚋholonᚑre
 }
 
 func (ec *executionContext) marshalNMeasureDeclaration2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureDeclarationᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.MeasureDeclaration) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasureDeclaration2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureDeclaration(ctx, sel, v[i])
@@ -3823,7 +3823,7 @@ func (ec *executionContext) marshalNMeasureField2githubᚗcomᚋholonᚑregistry
 }
 
 func (ec *executionContext) marshalNMeasureField2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureFieldᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.MeasureField) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasureField2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureField(ctx, sel, v[i])
@@ -3844,7 +3844,7 @@ func (ec *executionContext) unmarshalNMeasureFieldInput2ᚖgithubᚗcomᚋholon�
 }
 
 func (ec *executionContext) marshalNMeasureType2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.MeasureType) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasureType2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureType(ctx, sel, v[i])
@@ -3880,7 +3880,7 @@ func (ec *executionContext) marshalNMeasureTypeConnection2ᚖgithubᚗcomᚋholo
 }
 
 func (ec *executionContext) marshalNMeasureTypeEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasureTypeEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*MeasureTypeEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasureTypeEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasureTypeEdge(ctx, sel, v[i])
@@ -3940,7 +3940,7 @@ func (ec *executionContext) marshalNRelationRule2githubᚗcomᚋholonᚑregistry
 }
 
 func (ec *executionContext) marshalNRelationRule2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelationRuleᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.RelationRule) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRelationRule2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelationRule(ctx, sel, v[i])
@@ -3961,7 +3961,7 @@ func (ec *executionContext) unmarshalNRelationRuleInput2ᚖgithubᚗcomᚋholon�
 }
 
 func (ec *executionContext) marshalNTemplate2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplateᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Template) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTemplate2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplate(ctx, sel, v[i])
@@ -3997,7 +3997,7 @@ func (ec *executionContext) marshalNTemplateConnection2ᚖgithubᚗcomᚋholon�
 }
 
 func (ec *executionContext) marshalNTemplateEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTemplateEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TemplateEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTemplateEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTemplateEdge(ctx, sel, v[i])
@@ -4023,7 +4023,7 @@ func (ec *executionContext) marshalNTemplateEdge2ᚖgithubᚗcomᚋholonᚑregis
 }
 
 func (ec *executionContext) marshalNTemplateMisfit2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplateMisfitᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.TemplateMisfit) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTemplateMisfit2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplateMisfit(ctx, sel, v[i])
@@ -4059,7 +4059,7 @@ func (ec *executionContext) marshalNTemplateMisfitConnection2ᚖgithubᚗcomᚋh
 }
 
 func (ec *executionContext) marshalNTemplateMisfitEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTemplateMisfitEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TemplateMisfitEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTemplateMisfitEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTemplateMisfitEdge(ctx, sel, v[i])
