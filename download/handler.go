@@ -102,8 +102,12 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) (begun bool, err
 	out := q.writer(w, reference)
 	control := http.NewResponseController(w)
 	for _, s := range series {
+		unit := ""
+		if s.Unit != nil {
+			unit = *s.Unit
+		}
 		for from, more := q.from, true; more; {
-			page, err := h.measurements.Samples(r.Context(), principal.Scope, id, s.Measure, from, q.to, pageSize, "")
+			page, err := h.measurements.Samples(r.Context(), principal.Scope, id, s.Measure, from, q.to, pageSize, unit)
 			if err != nil {
 				return begun, err
 			}
