@@ -134,7 +134,7 @@ func sampleCost(child int, _ string, _, _ time.Time, limit int, _ *string) int {
 }
 
 func groupAggregateCost(child int, _ string, from, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, _ *string, _ registry.AggregateFunction, _ bool, _ *registry.Kind, _ *string) int {
-	return 100 + aggregateCost(child, "", from, to, every, calendar, nil, "", 0, false)
+	return 100 + aggregateCost(child, "", from, to, every, calendar, nil, "", 0, false, nil)
 }
 
 // aggregateCost is that of the points, which the store bounds as well.

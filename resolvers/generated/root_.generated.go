@@ -329,7 +329,7 @@ type ComplexityRoot struct {
 	}
 
 	Group struct {
-		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, fill bool, kind *registry.Kind) int
+		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, fill bool, kind *registry.Kind, unit *string) int
 		Ancestors         func(childComplexity int) int
 		AttributesNamed   func(childComplexity int, names []string) int
 		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
@@ -2021,7 +2021,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Group.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["fill"].(bool), args["kind"].(*registry.Kind)), true
+		return e.ComplexityRoot.Group.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["fill"].(bool), args["kind"].(*registry.Kind), args["unit"].(*string)), true
 	case "Group.ancestors":
 		if e.ComplexityRoot.Group.Ancestors == nil {
 			break
@@ -5848,6 +5848,8 @@ type Group implements Node {
     fill: Boolean! = false
     """Only of devices, or only of assets."""
     kind: Kind
+    """Convert to this unit, a UCUM code. It must be given if the members measure in several."""
+    unit: String
   ): GroupAggregate!
   """The policies that the group inherits, most specific first."""
   policies(
