@@ -87,6 +87,28 @@ func (u *updates) add(b *batch) {
 	for _, m := range b.touched {
 		u.addMeasure(m)
 	}
+	for i := range b.items {
+		u.see(&b.items[i])
+	}
+}
+
+// see notes when a device was seen.
+func (u *updates) see(it *item) {
+	if it.device == nil {
+		return
+	}
+	i, ok := u.at[it.device.id]
+	if !ok {
+		return
+	}
+	update, at := &u.list[i], it.reading.ReceivedAt
+	update.Silence = it.device.template.SilenceFor()
+	if update.Seen.Before(at) {
+		update.Seen = at
+	}
+	if update.SeenFirst.IsZero() || at.Before(update.SeenFirst) {
+		update.SeenFirst = at
+	}
 }
 
 func (u *updates) addMeasure(m *knownMeasure) {

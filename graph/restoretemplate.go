@@ -169,7 +169,7 @@ func (b *restoring) templateVersions(ctx context.Context, records []*registry.Te
 func templateFrom(r *registry.TemplateRecord, types map[string]*registry.MeasureType) (*registry.Template, *jsonschema.Schema, []registry.ID, []registry.Violation) {
 	n, schema, err := checkedTemplate(registry.NewTemplate{
 		Kind: r.Kind, Name: r.Name, Description: r.Description, Properties: r.Properties, Required: r.Required, Relations: r.Relations,
-		Measures: r.Measures, Components: r.Components, Searched: r.Searched,
+		Measures: r.Measures, Components: r.Components, Searched: r.Searched, Behaviour: r.Behaviour,
 	})
 	var violations []registry.Violation
 	if e, ok := errors.AsType[*registry.Error](err); ok {
@@ -186,7 +186,7 @@ func templateFrom(r *registry.TemplateRecord, types map[string]*registry.Measure
 	}
 	t := &registry.Template{
 		Kind: r.Kind, Name: r.Name, Version: r.Version, Status: r.Status, Description: r.Description,
-		Properties: n.Properties, Required: n.Required, Relations: n.Relations, Components: n.Components, Searched: n.Searched,
+		Properties: n.Properties, Required: n.Required, Relations: n.Relations, Components: n.Components, Searched: n.Searched, Behaviour: n.Behaviour,
 	}
 	var ids []registry.ID
 	for i, m := range n.Measures {

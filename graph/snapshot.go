@@ -78,6 +78,9 @@ func templateSnapshot(t *registry.Template) map[string]any {
 		"properties": t.Properties, "required": listed(t.Required), "relations": listed(t.Relations), "measures": listed(t.Measures),
 		"components": listed(t.Components), "searched": listed(t.Searched), "createdAt": moment(t.CreatedAt),
 	}
+	if t.SilenceSeconds > 0 {
+		out["silenceSeconds"] = t.SilenceSeconds
+	}
 	if t.Description != nil {
 		out["description"] = *t.Description
 	}

@@ -247,6 +247,9 @@ func templateOf(f fields) *registry.Template {
 		Properties: map[string]any{}, Required: someTexts(f, "required"), Components: someTexts(f, "components"), Searched: someTexts(f, "searched"),
 		CreatedAt: f.time("createdAt"), PublishedAt: f.optionalTime("publishedAt"),
 	}
+	if silence := nullable[int64](f, "silence"); silence != nil {
+		t.SilenceSeconds = float64(*silence) / 1000
+	}
 	if open := nullable[bool](f, "open"); open != nil {
 		t.Open = *open
 	}
@@ -276,6 +279,10 @@ func templateProperties(t *registry.Template) (map[string]any, error) {
 	}
 	if t.PublishedAt != nil {
 		out["publishedAt"] = *t.PublishedAt
+	}
+	out["silence"] = nil
+	if silence := t.SilenceFor(); silence > 0 {
+		out["silence"] = silence.Milliseconds()
 	}
 	for name, value := range map[string]any{"properties": t.Properties, "relations": t.Relations, "measures": t.Measures} {
 		text, err := json.Marshal(value)

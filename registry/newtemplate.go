@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // TemplateRef names one version of a template, by id, or a template with all
@@ -30,7 +31,8 @@ type NewTemplate struct {
 	Components []string
 	// Searched names properties with plain values.
 	Searched []string
-	Publish  bool
+	Behaviour
+	Publish bool
 }
 
 // TemplatePatch is the new definition of a template's draft. A part that is nil
@@ -43,13 +45,15 @@ type TemplatePatch struct {
 	Measures    []MeasureDeclaration
 	Components  []string
 	Searched    []string
+	// Silence is nil to leave it; 0 is never.
+	Silence *time.Duration
 }
 
 // Apply is the definition that a patch makes of a version's.
 func (p TemplatePatch) Apply(t *Template) NewTemplate {
 	n := NewTemplate{
 		Kind: t.Kind, Name: t.Name, Description: t.Description, Properties: t.Properties, Required: t.Required,
-		Relations: t.Relations, Measures: t.Measures, Components: t.Components, Searched: t.Searched,
+		Relations: t.Relations, Measures: t.Measures, Components: t.Components, Searched: t.Searched, Behaviour: t.Behaviour,
 	}
 	if p.Description.Set {
 		n.Description = p.Description.Value
@@ -62,6 +66,9 @@ func (p TemplatePatch) Apply(t *Template) NewTemplate {
 	instead(&n.Measures, p.Measures)
 	instead(&n.Components, p.Components)
 	instead(&n.Searched, p.Searched)
+	if p.Silence != nil {
+		n.SilenceSeconds = p.Silence.Seconds()
+	}
 	return n
 }
 
@@ -132,6 +139,7 @@ func (n NewTemplate) Check() []Violation {
 	n.checkMeasures(&c)
 	n.checkComponents(&c)
 	n.checkSearched(&c)
+	n.checkBehaviour(&c)
 	return c.violations
 }
 

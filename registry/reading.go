@@ -116,6 +116,11 @@ type TwinUpdate struct {
 	Account ID
 	TwinID  ID
 	Values  []LiveValue
+	// SeenFirst and Seen are when the first and the last reading of a device were
+	// received; zero for an asset. Silence is after which time without another the
+	// device is not connected, 0 for never.
+	SeenFirst, Seen time.Time
+	Silence         time.Duration
 }
 
 // AppendResult is what became of a batch of readings.

@@ -82,6 +82,7 @@ type TemplateRecord struct {
 	Measures    []MeasureDeclaration `json:"measures,omitempty"`
 	Components  []string             `json:"components,omitempty"`
 	Searched    []string             `json:"searched,omitempty"`
+	Behaviour
 	PublishedAt *time.Time           `json:"publishedAt,omitempty"`
 	Stamp
 }

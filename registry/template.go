@@ -32,6 +32,7 @@ type Template struct {
 	Components []string
 	// Searched lists the properties that searches go by.
 	Searched []string
+	Behaviour
 	// Open is true for the built-in templates only.
 	Open        bool
 	CreatedAt   time.Time

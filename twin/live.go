@@ -17,6 +17,7 @@ import (
 type Graph interface {
 	// LiveOf returns the newest values of twins, one slot an id.
 	LiveOf(ctx context.Context, scope registry.Scope, ids []registry.ID) ([][]registry.LiveValue, error)
+	SeenGraph
 }
 
 // Live answers with the newest values of twins, whether Redis knows them or

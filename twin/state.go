@@ -78,8 +78,16 @@ func (s *Store) Apply(ctx context.Context, updates []registry.TwinUpdate) error 
 		}
 		packed = append(packed, p)
 	}
-	if err := s.setNewer(ctx, "apply", packed, new(epochs)); err != nil {
+	runs, of := s.seenRuns(updates)
+	if err := s.runScripts(ctx, "apply", append(s.newerRuns(packed, new(epochs)), runs...)); err != nil {
 		return err
+	}
+	present, err := connected(updates, runs, of)
+	if err != nil {
+		return err
+	}
+	for _, u := range present {
+		packed = append(packed, presenceOf(u.Account, u.TwinID))
 	}
 	return s.publish(ctx, packed)
 }
@@ -105,22 +113,18 @@ func packTwin(account, id registry.ID, values []registry.LiveValue) (packedTwin,
 	return p, nil
 }
 
-// setNewer runs the script once a hash tag, all in one round trip.
-func (s *Store) setNewer(ctx context.Context, operation string, twins []packedTwin, read *epochs) error {
-	type run struct {
-		keys []string
-		args []any
-	}
-	var runs []run
+// newerRuns runs the script once a hash tag.
+func (s *Store) newerRuns(twins []packedTwin, read *epochs) []*scriptRun {
+	var runs []*scriptRun
 	open := [tags]int{} // index + 1 of the run that a tag still adds to
 	for i := range twins {
 		p := &twins[i]
 		tag := tagOf(p.id)
 		if open[tag] == 0 || len(runs[open[tag]-1].args) >= 3*maxScript {
-			runs = append(runs, run{keys: []string{s.stateEpochKey(tag)}, args: []any{read[tag], rand.Text()}})
+			runs = append(runs, &scriptRun{script: setNewerScript, keys: []string{s.stateEpochKey(tag)}, args: []any{read[tag], rand.Text()}})
 			open[tag] = len(runs)
 		}
-		r := &runs[open[tag]-1]
+		r := runs[open[tag]-1]
 		all := 0
 		if p.all {
 			all = 1
@@ -128,30 +132,46 @@ func (s *Store) setNewer(ctx context.Context, operation string, twins []packedTw
 		r.keys = append(r.keys, s.stateKey(p.account, p.id))
 		r.args = append(append(r.args, len(p.args)/3, all), p.args...)
 	}
-	return s.scripts(ctx, operation, len(runs), setNewerScript, func(i int) ([]string, []any) { return runs[i].keys, runs[i].args })
+	return runs
 }
 
-// scripts runs a script n times in one round trip, and once more those that
-// Redis did not know it for.
+// scriptRun is one run of a script.
+type scriptRun struct {
+	script *redis.Script
+	keys   []string
+	args   []any
+	result *redis.Cmd
+}
+
+// scripts runs a script n times in one round trip.
 func (s *Store) scripts(ctx context.Context, operation string, n int, script *redis.Script, call func(i int) ([]string, []any)) error {
-	todo := make([]int, n)
-	for i := range todo {
-		todo[i] = i
+	runs := make([]*scriptRun, n)
+	for i := range runs {
+		keys, args := call(i)
+		runs[i] = &scriptRun{script: script, keys: keys, args: args}
 	}
-	run := func(send func(redis.Pipeliner, []string, []any) *redis.Cmd) ([]int, error) {
+	return s.runScripts(ctx, operation, runs)
+}
+
+// runScripts runs scripts in one round trip, and once more those that Redis did
+// not know.
+func (s *Store) runScripts(ctx context.Context, operation string, runs []*scriptRun) error {
+	run := func(todo []*scriptRun, whole bool) ([]*scriptRun, error) {
 		pipe := s.client.Pipeline()
-		results := make([]*redis.Cmd, len(todo))
-		for i, which := range todo {
-			keys, args := call(which)
-			results[i] = send(pipe, keys, args)
+		for _, r := range todo {
+			if whole {
+				r.result = r.script.Eval(ctx, pipe, r.keys, r.args...)
+			} else {
+				r.result = r.script.EvalSha(ctx, pipe, r.keys, r.args...)
+			}
 		}
-		var unknown []int
+		var unknown []*scriptRun
 		err := s.call(ctx, operation, func() error {
 			_, _ = pipe.Exec(ctx) // each command has its own error
-			for i, r := range results {
-				err := r.Err()
+			for _, r := range todo {
+				err := r.result.Err()
 				if err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
-					unknown = append(unknown, todo[i])
+					unknown = append(unknown, r)
 				} else if err != nil {
 					return err
 				}
@@ -160,15 +180,14 @@ func (s *Store) scripts(ctx context.Context, operation string, n int, script *re
 		})
 		return unknown, err
 	}
-	unknown, err := run(func(p redis.Pipeliner, keys []string, args []any) *redis.Cmd {
-		return script.EvalSha(ctx, p, keys, args...)
-	})
-	if todo = unknown; err != nil || len(todo) == 0 {
+	if len(runs) == 0 {
+		return nil
+	}
+	unknown, err := run(runs, false)
+	if err != nil || len(unknown) == 0 {
 		return err
 	}
-	_, err = run(func(p redis.Pipeliner, keys []string, args []any) *redis.Cmd {
-		return script.Eval(ctx, p, keys, args...)
-	})
+	_, err = run(unknown, true)
 	return err
 }
 
@@ -255,7 +274,7 @@ func (s *Store) fill(ctx context.Context, scope registry.Scope, ids []registry.I
 		p.all = true
 		packed = append(packed, p)
 	}
-	return s.setNewer(ctx, "fill", packed, read)
+	return s.runScripts(ctx, "fill", s.newerRuns(packed, read))
 }
 
 // Forget removes what is known of twins, for those that were deleted.
@@ -267,6 +286,8 @@ func (s *Store) Forget(ctx context.Context, scope registry.Scope, ids ...registr
 		_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, id := range ids {
 				p.Unlink(ctx, s.stateKey(scope.Account, id))
+				p.Unlink(ctx, s.presenceKey(scope.Account, id))
+				p.ZRem(ctx, s.dueKey(tagOf(id)), member(scope.Account, id))
 			}
 			return nil
 		})

@@ -31,7 +31,9 @@ type Config struct {
 	Buffer int
 	// Timeout bounds one call to Redis: 2 s by default.
 	Timeout time.Duration
-	Logger  zerolog.Logger
+	// Clock is time.Now if nil.
+	Clock  func() time.Time
+	Logger zerolog.Logger
 	// Metrics may be nil.
 	Metrics prometheus.Registerer
 }
@@ -69,6 +71,9 @@ func Open(c Config) (*Store, error) {
 	}
 	if c.Buffer == 0 {
 		c.Buffer = 10_000
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 2 * time.Second
@@ -110,6 +115,8 @@ func (s *Store) Close() error {
 	}
 	return errors.Join(s.client.Close(), s.followers.Close())
 }
+
+func (s *Store) now() time.Time { return s.c.Clock() }
 
 // Ping says whether Redis answers.
 func (s *Store) Ping(ctx context.Context) error {

@@ -1,0 +1,44 @@
+package registry
+
+import "time"
+
+// Behaviour is what a template says of how its devices and assets act: when they
+// are taken to be silent, what they can be told, and when they call.
+type Behaviour struct {
+	// SilenceSeconds is after which time without a reading a device is not
+	// connected; 0 for never.
+	SilenceSeconds float64 `json:"silenceSeconds,omitempty"`
+}
+
+// Silence is after which time without a reading a device is not connected; nil
+// for never.
+func (b Behaviour) Silence() *time.Duration { return seconds(b.SilenceSeconds) }
+
+// SilenceFor is Silence, 0 for never.
+func (b Behaviour) SilenceFor() time.Duration {
+	return time.Duration(b.SilenceSeconds * float64(time.Second)).Truncate(time.Millisecond)
+}
+
+func seconds(n float64) *time.Duration {
+	if n == 0 {
+		return nil
+	}
+	d := time.Duration(n * float64(time.Second)).Truncate(time.Millisecond)
+	return &d
+}
+
+// The bounds of a silence.
+const (
+	MinSilence = time.Second
+	MaxSilence = 366 * 24 * time.Hour
+)
+
+func (n NewTemplate) checkBehaviour(c *checker) {
+	switch silence := n.SilenceFor(); {
+	case n.SilenceSeconds == 0:
+	case n.Kind != KindDevice:
+		c.add("silence", "kind", "only devices fall silent")
+	case silence < MinSilence || silence > MaxSilence:
+		c.add("silence", "range", "is one second to 366 days")
+	}
+}

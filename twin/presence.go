@@ -1,0 +1,263 @@
+package twin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// Presence is when a device was seen last, and whether it is connected: as long
+// as a session of it is open, or until the time that its template gives it has
+// passed in silence. When that will be is in a sorted set for each hash tag.
+
+// seenScript notes that devices were seen. It returns the indices of those that
+// are connected since.
+//
+//	KEYS  the deadlines of a hash tag, then a hash for each device
+//	ARGV  now (ms); for each device: member of the deadlines, when it was seen
+//	      first and last, after which time it is silent, 0 for never (ms)
+//
+// A batch that runs again tells the same again: whatever connected in it.
+var seenScript = redis.NewScript(`
+local due, now = KEYS[1], tonumber(ARGV[1])
+local turned = {}
+for i = 2, #KEYS do
+  local at = 2 + (i - 2) * 4
+  local key, member = KEYS[i], ARGV[at]
+  local first, last, silence = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local was = redis.call('HMGET', key, 'seen', 'on', 'since', 'lease')
+  local seen = math.max(tonumber(was[1]) or 0, last)
+  local on, since, lease = was[2], tonumber(was[3]) or 0, tonumber(was[4]) or 0
+  redis.call('HSET', key, 'seen', string.format('%d', seen))
+  if silence > 0 then
+    local deadline = math.max(seen + silence, lease)
+    if deadline > now then
+      if on ~= '1' then
+        since = last
+        redis.call('HSET', key, 'on', '1', 'since', string.format('%d', since))
+      end
+      redis.call('ZADD', due, string.format('%d', deadline), member)
+      if since >= first then turned[#turned + 1] = i - 2 end
+    elseif not on then
+      redis.call('HSET', key, 'on', '0', 'since', string.format('%d', deadline))
+    end
+  elseif on and lease == 0 then
+    redis.call('HDEL', key, 'on', 'since')
+    redis.call('ZREM', due, member)
+  end
+end
+return turned
+`)
+
+// sessionScript opens a session of a device, or says that it is still open, or
+// closes it. It returns 1 if that changes whether the device is connected. Only
+// the newest session counts.
+//
+//	KEYS  the deadlines of a hash tag, the hash of the device
+//	ARGV  member, session, now (ms), how long it counts without being prolonged
+//	      (ms), one of open, keep and close
+var sessionScript = redis.NewScript(`
+local due, key = KEYS[1], KEYS[2]
+local member, session, now, lasts, what = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local was = redis.call('HMGET', key, 'session', 'on', 'seen')
+if what == 'close' then
+  if was[1] ~= session then return 0 end
+  redis.call('HDEL', key, 'session', 'lease')
+  redis.call('HSET', key, 'on', '0', 'since', ARGV[3], 'seen', ARGV[3])
+  redis.call('ZREM', due, member)
+  return 1
+end
+if what == 'keep' and was[1] and was[1] ~= session then return 0 end
+local lease = string.format('%d', now + lasts)
+redis.call('HSET', key, 'session', session, 'lease', lease)
+local seen = tonumber(was[3]) or 0
+if what == 'open' and now > seen then redis.call('HSET', key, 'seen', ARGV[3]) end
+local score = tonumber(redis.call('ZSCORE', due, member) or 0)
+redis.call('ZADD', due, string.format('%d', math.max(score, now + lasts)), member)
+if was[2] == '1' then return 0 end
+redis.call('HSET', key, 'on', '1', 'since', ARGV[3])
+return 1
+`)
+
+// lapseScript disconnects devices whose time has passed. They stay in the set of
+// those that leave until that was told. It returns their indices.
+//
+//	KEYS  the deadlines of a hash tag, those that leave, a hash for each device
+//	ARGV  now (ms), the members
+var lapseScript = redis.NewScript(`
+local due, leaving, now = KEYS[1], KEYS[2], tonumber(ARGV[1])
+local left = {}
+for i = 3, #KEYS do
+  local member = ARGV[i - 1]
+  local score = tonumber(redis.call('ZSCORE', due, member) or now + 1)
+  if score <= now then
+    redis.call('ZREM', due, member)
+    if redis.call('HGET', KEYS[i], 'on') == '1' then
+      redis.call('HSET', KEYS[i], 'on', '0', 'since', string.format('%d', score))
+      redis.call('HDEL', KEYS[i], 'session', 'lease')
+      redis.call('ZADD', leaving, ARGV[1], member)
+      left[#left + 1] = i - 3
+    end
+  end
+end
+return left
+`)
+
+// presenceKey is the hash of a device's presence, dueKey the sorted set of the
+// moments at which devices fall silent, leavingKey of those that did until it
+// was told, seededKey says that the deadlines are complete.
+func (s *Store) presenceKey(account, id registry.ID) string {
+	return fmt.Sprintf("%s:presence:{%02d}:%s:%s", s.c.Prefix, tagOf(id), account, id)
+}
+
+func (s *Store) dueKey(tag int) string     { return fmt.Sprintf("%s:presence:{%02d}:due", s.c.Prefix, tag) }
+func (s *Store) leavingKey(tag int) string { return fmt.Sprintf("%s:presence:{%02d}:leaving", s.c.Prefix, tag) }
+func (s *Store) seededKey(tag int) string  { return fmt.Sprintf("%s:presence:{%02d}:seeded", s.c.Prefix, tag) }
+
+// member is a device in the sorted sets.
+func member(account, id registry.ID) string { return string(account) + ":" + string(id) }
+
+func memberOf(text string) (account, id registry.ID) {
+	a, i, _ := strings.Cut(text, ":")
+	return registry.ID(a), registry.ID(i)
+}
+
+// seenRuns are the scripts that note when devices were seen, with the update of
+// each index.
+func (s *Store) seenRuns(updates []registry.TwinUpdate) ([]*scriptRun, [][]int) {
+	var runs []*scriptRun
+	var of [][]int
+	open := [tags]int{}
+	for i := range updates {
+		u := &updates[i]
+		if u.Seen.IsZero() {
+			continue
+		}
+		tag := tagOf(u.TwinID)
+		if open[tag] == 0 || len(runs[open[tag]-1].keys) > maxScript/4 {
+			runs = append(runs, &scriptRun{script: seenScript, keys: []string{s.dueKey(tag)}, args: []any{s.now().UnixMilli()}})
+			of = append(of, nil)
+			open[tag] = len(runs)
+		}
+		r := open[tag] - 1
+		runs[r].keys = append(runs[r].keys, s.presenceKey(u.Account, u.TwinID))
+		runs[r].args = append(runs[r].args, member(u.Account, u.TwinID), u.SeenFirst.UnixMilli(), u.Seen.UnixMilli(), u.Silence.Milliseconds())
+		of[r] = append(of[r], i)
+	}
+	return runs, of
+}
+
+// connected returns the updates whose devices have connected.
+func connected(updates []registry.TwinUpdate, runs []*scriptRun, of [][]int) ([]registry.TwinUpdate, error) {
+	var out []registry.TwinUpdate
+	for r, run := range runs {
+		turned, err := run.result.Int64Slice()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, registry.Unavailable("live-state store", err)
+		}
+		for _, i := range turned {
+			out = append(out, updates[of[r][i]])
+		}
+	}
+	return out, nil
+}
+
+// Session is one connection of a device.
+type Session struct {
+	Account, Device registry.ID
+	// ID tells it from other sessions of the device.
+	ID string
+}
+
+// SessionFor is how long a session counts as open unless it is prolonged.
+const SessionFor = 90 * time.Second
+
+// OpenSession says that a device has connected.
+func (s *Store) OpenSession(ctx context.Context, session Session) error {
+	return s.sessions(ctx, []Session{session}, "open")
+}
+
+// KeepSessions says that sessions are still open.
+func (s *Store) KeepSessions(ctx context.Context, sessions []Session) error {
+	return s.sessions(ctx, sessions, "keep")
+}
+
+// CloseSession says that a device has disconnected, unless it has connected
+// anew.
+func (s *Store) CloseSession(ctx context.Context, session Session) error {
+	return s.sessions(ctx, []Session{session}, "close")
+}
+
+func (s *Store) sessions(ctx context.Context, sessions []Session, what string) error {
+	runs := make([]*scriptRun, len(sessions))
+	for i, session := range sessions {
+		runs[i] = &scriptRun{
+			script: sessionScript, keys: []string{s.dueKey(tagOf(session.Device)), s.presenceKey(session.Account, session.Device)},
+			args: []any{member(session.Account, session.Device), session.ID, s.now().UnixMilli(), SessionFor.Milliseconds(), what},
+		}
+	}
+	if err := s.runScripts(ctx, "session", runs); err != nil {
+		return err
+	}
+	var turned []packedTwin
+	for i, run := range runs {
+		if n, err := run.result.Int(); err == nil && n == 1 {
+			turned = append(turned, presenceOf(sessions[i].Account, sessions[i].Device))
+		}
+	}
+	return s.publish(ctx, turned)
+}
+
+// presenceOf is a change of presence as the feed has it.
+func presenceOf(account, id registry.ID) packedTwin {
+	return packedTwin{account: account, id: id, args: []any{presenceMark, int64(0), "0|0"}}
+}
+
+// presences reads what Redis knows of devices; ready is false for those that it
+// does not know.
+func (s *Store) presences(ctx context.Context, scope registry.Scope, ids []registry.ID) (out []registry.Presence, ready []bool, err error) {
+	out, ready = make([]registry.Presence, len(ids)), make([]bool, len(ids))
+	got := make([]*redis.SliceCmd, len(ids))
+	err = s.call(ctx, "presence", func() error {
+		_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for i, id := range ids {
+				got[i] = p.HMGet(ctx, s.presenceKey(scope.Account, id), "seen", "on", "since")
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range got {
+		values := got[i].Val()
+		seen := millis(values[0])
+		if ready[i] = seen != nil; !ready[i] {
+			continue
+		}
+		out[i].LastSeenAt = seen
+		if on, ok := values[1].(string); ok {
+			connected := on == "1"
+			out[i].Connected, out[i].Since = &connected, millis(values[2])
+		}
+	}
+	return out, ready, nil
+}
+
+func millis(value any) *time.Time {
+	text, _ := value.(string)
+	ms, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return nil
+	}
+	at := time.UnixMilli(ms).UTC()
+	return &at
+}
