@@ -33,6 +33,11 @@ var changesInside = named("change.inside", `
 				MATCH (n) ((x)-[w:COMPONENT_OF|WAS_COMPONENT_OF|PART_OF|WAS_PART_OF WHERE `+heldAt("w", "when")+`]->(y)){0,32} (m)-[r]->(g)
 				WHERE r.inherits IS NULL AND `+heldAt("r", "when")+` AND (g:Group OR g:Gone AND g.was = 'GROUP')
 				MATCH (g) ((a)-[c:CHILD_OF|WAS_CHILD_OF WHERE `+heldAt("c", "when")+`]->(b)){0,32} (top) }
+			WHEN n:Alarm OR n:Command THEN EXISTS {
+				MATCH (t:Entity {id: n.twin})
+				MATCH (t) ((x)-[w:COMPONENT_OF|WAS_COMPONENT_OF|PART_OF|WAS_PART_OF WHERE `+heldAt("w", "when")+`]->(y)){0,32} (m)-[r]->(g)
+				WHERE r.inherits IS NULL AND `+heldAt("r", "when")+` AND (g:Group OR g:Gone AND g.was = 'GROUP')
+				MATCH (g) ((a)-[c:CHILD_OF|WAS_CHILD_OF WHERE `+heldAt("c", "when")+`]->(b)){0,32} (top) }
 			ELSE false END
 		RETURN count(*) > 0 AS inside
 	}

@@ -61,6 +61,17 @@ var objectBury = named("object.bury", `
 		MATCH (n)-[r:INSTANCE_OF|HAS_SERIES|HAS_MEASURE]->()
 		DELETE r
 	}
+	CALL (n) {
+		MATCH (d:Desired {twin: n.id})
+		WHERE d.account = $account
+		DELETE d
+	}
+	CALL (n) {
+		MATCH (a:Alarm)
+		WHERE a.account = $account AND a.twin = n.id AND a.open
+		SET a.clearedAt = datetime({epochMillis: $until})
+		REMOVE a.open, a.active
+	}
 	SET n.was = CASE WHEN n:Group THEN 'GROUP' WHEN n:Device THEN 'DEVICE' WHEN n:Asset THEN 'ASSET' WHEN n:Policy THEN 'POLICY' ELSE 'OTHER' END
 	REMOVE n:Group:Device:Asset:Policy:Template:Profile:MeasureType, n.keyFold
 	SET n:Gone, n.goneAt = $until

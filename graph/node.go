@@ -95,6 +95,10 @@ func (s *Store) nodeOf(f fields, scope registry.Scope) registry.Node {
 		return profileOf(node)
 	case slices.Contains(labels, "MeasureType"):
 		return measureTypeOf(f)
+	case slices.Contains(labels, "Command"):
+		return commandOf(node)
+	case slices.Contains(labels, "Alarm"):
+		return alarmOf(node)
 	case slices.Contains(labels, "DeadLetter"):
 		return deadLetterOf(node)
 	case slices.Contains(labels, "Account"):

@@ -81,6 +81,12 @@ func templateSnapshot(t *registry.Template) map[string]any {
 	if t.SilenceSeconds > 0 {
 		out["silenceSeconds"] = t.SilenceSeconds
 	}
+	if len(t.Commands) > 0 {
+		out["commands"] = t.Commands
+	}
+	if len(t.Alarms) > 0 {
+		out["alarms"] = t.Alarms
+	}
 	if t.Description != nil {
 		out["description"] = *t.Description
 	}

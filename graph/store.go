@@ -67,6 +67,8 @@ type Store struct {
 	// account that has one.
 	changes *changeFeeds
 	changed func(account registry.ID)
+	// downlink is told of devices that there is something for.
+	downlink func(account, device registry.ID)
 	// background is what goes on after a call has returned, until closing ends.
 	background *sync.WaitGroup
 	closing    context.Context //nolint:containedctx // the store's own life, not a request's

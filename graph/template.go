@@ -256,6 +256,8 @@ func templateOf(f fields) *registry.Template {
 	f.json("properties", &t.Properties)
 	f.json("relations", &t.Relations)
 	f.json("measures", &t.Measures)
+	f.json("commands", &t.Commands)
+	f.json("alarms", &t.Alarms)
 	if t.Properties == nil {
 		t.Properties = map[string]any{}
 	}
@@ -284,7 +286,12 @@ func templateProperties(t *registry.Template) (map[string]any, error) {
 	if silence := t.SilenceFor(); silence > 0 {
 		out["silence"] = silence.Milliseconds()
 	}
-	for name, value := range map[string]any{"properties": t.Properties, "relations": t.Relations, "measures": t.Measures} {
+	// Templates that raise alarms are found by how many they declare.
+	out["alarmed"] = nil
+	if n := len(t.Alarms); n > 0 {
+		out["alarmed"] = n
+	}
+	for name, value := range map[string]any{"properties": t.Properties, "relations": t.Relations, "measures": t.Measures, "commands": t.Commands, "alarms": t.Alarms} {
 		text, err := json.Marshal(value)
 		if err != nil {
 			return nil, fmt.Errorf("template %s: %w", name, err)

@@ -7,7 +7,9 @@ import "time"
 type Behaviour struct {
 	// SilenceSeconds is after which time without a reading a device is not
 	// connected; 0 for never.
-	SilenceSeconds float64 `json:"silenceSeconds,omitempty"`
+	SilenceSeconds float64              `json:"silenceSeconds,omitempty"`
+	Commands       []CommandDeclaration `json:"commands,omitempty"`
+	Alarms         []AlarmRule          `json:"alarms,omitempty"`
 }
 
 // Silence is after which time without a reading a device is not connected; nil
@@ -41,4 +43,6 @@ func (n NewTemplate) checkBehaviour(c *checker) {
 	case silence < MinSilence || silence > MaxSilence:
 		c.add("silence", "range", "is one second to 366 days")
 	}
+	n.checkCommands(c)
+	n.checkAlarms(c)
 }

@@ -18,6 +18,8 @@ const (
 	ObjectPolicy      ObjectKind = "POLICY"
 	ObjectProfile     ObjectKind = "PROFILE"
 	ObjectMeasureType ObjectKind = "MEASURE_TYPE"
+	ObjectCommand     ObjectKind = "COMMAND"
+	ObjectAlarm       ObjectKind = "ALARM"
 )
 
 // MarshalGQL writes the kind as a GraphQL enum value.
@@ -25,7 +27,7 @@ func (k ObjectKind) MarshalGQL(w io.Writer) { marshalEnum(w, string(k)) }
 
 // UnmarshalGQL reads the kind from a GraphQL enum value.
 func (k *ObjectKind) UnmarshalGQL(v any) error {
-	return unmarshalEnum(v, k, ObjectGroup, ObjectDevice, ObjectAsset, ObjectTemplate, ObjectPolicy, ObjectProfile, ObjectMeasureType)
+	return unmarshalEnum(v, k, ObjectGroup, ObjectDevice, ObjectAsset, ObjectTemplate, ObjectPolicy, ObjectProfile, ObjectMeasureType, ObjectCommand, ObjectAlarm)
 }
 
 // ChangeOperation is what a change did to its object.

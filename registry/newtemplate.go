@@ -46,7 +46,9 @@ type TemplatePatch struct {
 	Components  []string
 	Searched    []string
 	// Silence is nil to leave it; 0 is never.
-	Silence *time.Duration
+	Silence  *time.Duration
+	Commands []CommandDeclaration
+	Alarms   []AlarmRule
 }
 
 // Apply is the definition that a patch makes of a version's.
@@ -66,6 +68,8 @@ func (p TemplatePatch) Apply(t *Template) NewTemplate {
 	instead(&n.Measures, p.Measures)
 	instead(&n.Components, p.Components)
 	instead(&n.Searched, p.Searched)
+	instead(&n.Commands, p.Commands)
+	instead(&n.Alarms, p.Alarms)
 	if p.Silence != nil {
 		n.SilenceSeconds = p.Silence.Seconds()
 	}
@@ -100,6 +104,12 @@ func (n NewTemplate) Normal() (NewTemplate, error) {
 	n.Required, n.Measures, n.Components, n.Searched = some(n.Required), some(n.Measures), some(n.Components), some(n.Searched)
 	for i := range n.Measures {
 		n.Measures[i].Unit = unitCode(n.Measures[i].Unit)
+	}
+	n.Commands, n.Alarms = some(n.Commands), some(n.Alarms)
+	for i := range n.Alarms {
+		if n.Alarms[i].Trigger == "" {
+			n.Alarms[i].Trigger = TriggerBecomesTrue
+		}
 	}
 	return n, nil
 }

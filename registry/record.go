@@ -83,7 +83,7 @@ type TemplateRecord struct {
 	Components  []string             `json:"components,omitempty"`
 	Searched    []string             `json:"searched,omitempty"`
 	Behaviour
-	PublishedAt *time.Time           `json:"publishedAt,omitempty"`
+	PublishedAt *time.Time `json:"publishedAt,omitempty"`
 	Stamp
 }
 

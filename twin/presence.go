@@ -117,9 +117,13 @@ func (s *Store) presenceKey(account, id registry.ID) string {
 	return fmt.Sprintf("%s:presence:{%02d}:%s:%s", s.c.Prefix, tagOf(id), account, id)
 }
 
-func (s *Store) dueKey(tag int) string     { return fmt.Sprintf("%s:presence:{%02d}:due", s.c.Prefix, tag) }
-func (s *Store) leavingKey(tag int) string { return fmt.Sprintf("%s:presence:{%02d}:leaving", s.c.Prefix, tag) }
-func (s *Store) seededKey(tag int) string  { return fmt.Sprintf("%s:presence:{%02d}:seeded", s.c.Prefix, tag) }
+func (s *Store) dueKey(tag int) string { return fmt.Sprintf("%s:presence:{%02d}:due", s.c.Prefix, tag) }
+func (s *Store) leavingKey(tag int) string {
+	return fmt.Sprintf("%s:presence:{%02d}:leaving", s.c.Prefix, tag)
+}
+func (s *Store) seededKey(tag int) string {
+	return fmt.Sprintf("%s:presence:{%02d}:seeded", s.c.Prefix, tag)
+}
 
 // member is a device in the sorted sets.
 func member(account, id registry.ID) string { return string(account) + ":" + string(id) }
