@@ -82,6 +82,14 @@ func complexity() generated.ComplexityRoot {
 	a.Live, a.Series = liveCost, list
 	a.Measurements, a.Samples, a.Aggregate = measurementCost, sampleCost, aggregateCost
 
+	d.Alarms, a.Alarms = alarmCost, alarmCost
+	d.Commands = func(child int, _ *registry.CommandState, first *int, _ *string, last *int, _ *string) int {
+		return page(child, first, last)
+	}
+	q.Alarms = func(child int, _ *bool, _ *registry.AlarmSeverity, _, _ *string, _, _ *time.Time, first *int, _ *string, last *int, _ *string) int {
+		return page(child, first, last)
+	}
+	root.Template.Commands, root.Template.Alarms = list, list
 	root.Policy.AppliesTo = list
 	root.Rehearsal.Effects = func(child int, first *int, _ *string) int { return page(child, first, nil) }
 	root.RehearsedEffect.Gained, root.RehearsedEffect.Lost = list, list
@@ -104,6 +112,8 @@ func page(child int, first, last *int) int {
 func bulkCost(child, items int) int { return 1 + items*child/10 }
 
 func list(child int) int { return 1 + usualList*max(child, 1) }
+
+func alarmCost(child int, _ *bool) int { return list(child) }
 
 func argumentList(child int, _ *string) int { return list(child) }
 

@@ -172,6 +172,13 @@ func twinIn(c *registry.Change) (registry.ID, registry.TwinChangeKind) {
 			return c.ObjectID, registry.TwinDesired
 		}
 		return c.ObjectID, registry.TwinState
+	case registry.ObjectCommand, registry.ObjectAlarm:
+		kind := registry.TwinCommand
+		if c.Kind == registry.ObjectAlarm {
+			kind = registry.TwinAlarm
+		}
+		id, _ := c.After["twin"].(string)
+		return registry.ID(id), kind
 	}
 	return "", ""
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/rule"
 )
 
 // lookedAt is how many twins are looked at in one round trip.
@@ -112,6 +113,17 @@ func (f *twinFollower) live(ctx context.Context, ids []registry.ID, changes []*p
 			}
 			if changes != nil {
 				refresh(changes[i].Values, values[i])
+			}
+		}
+	}
+	if where.NeedsConnected() {
+		presences, err := f.resolver.Live.PresenceOf(ctx, f.scope, ids)
+		if err != nil {
+			return nil, err
+		}
+		for i, presence := range presences {
+			if presence.Connected != nil {
+				of[i][rule.LiveConnected] = *presence.Connected
 			}
 		}
 	}

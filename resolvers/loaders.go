@@ -32,6 +32,10 @@ type loaders struct {
 	links       *loader[registry.ID, []*registry.Link]
 	live        *loader[registry.ID, []*registry.LiveValue]
 	series      *loader[registry.ID, []*registry.Series]
+	presence    *loader[registry.ID, *registry.Presence]
+	desired     *loader[registry.ID, *registry.Desired]
+	// Alarms by which of them.
+	alarms family[alarmsAsked, registry.ID, []*registry.Alarm]
 	// Inherited policies by type; "" is every type.
 	inherited  family[string, registry.ID, []*registry.Policy]
 	references family[string, registry.ID, []string]
@@ -114,6 +118,7 @@ func newLoaders(r *Resolver, scope registry.Scope) *loaders {
 		}
 		return r.Graph.SeriesOf(ctx, scope, ids)
 	}, nil)
+	l.motion(r, scope)
 	l.inherited.make = func(policyType string) *loader[registry.ID, []*registry.Policy] {
 		return newLoader(func(ctx context.Context, ids []registry.ID) ([][]*registry.Policy, error) {
 			return r.Graph.InheritedPolicies(ctx, scope, ids, optional(policyType))

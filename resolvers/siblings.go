@@ -72,6 +72,14 @@ func (l *loaders) expect(op *graphql.OperationContext, field graphql.CollectedFi
 		l.live.Expect(id)
 	case "series":
 		l.series.Expect(id)
+	case "presence":
+		l.presence.Expect(id)
+	case "desired":
+		l.desired.Expect(id)
+	case "alarms":
+		if _, ok := thing.(registry.Twin); ok {
+			l.alarms.With(whichAlarms(booleanArgument(op, field, "active"))).Expect(id)
+		}
 	case "ancestors":
 		l.ancestors.Expect(id)
 	case "policies":
@@ -105,6 +113,13 @@ func templateOf(thing registry.Node) registry.ID {
 		return thing.TwinTemplate()
 	}
 	return ""
+}
+
+func booleanArgument(op *graphql.OperationContext, field graphql.CollectedField, name string) *bool {
+	if b, ok := field.ArgumentMap(op.Variables)[name].(bool); ok {
+		return &b
+	}
+	return nil
 }
 
 func stringArgument(op *graphql.OperationContext, field graphql.CollectedField, name string) string {

@@ -14,7 +14,7 @@ func newTemplate(in generated.CreateTemplateInput) registry.NewTemplate {
 	return registry.NewTemplate{
 		Kind: in.Kind, Name: in.Name, Description: in.Description, Properties: in.Properties, Required: in.Required,
 		Relations: relationRules(in.Relations), Measures: measureDeclarations(in.Measures),
-		Components: in.Components, Searched: in.Searched, Publish: in.Publish,
+		Components: in.Components, Searched: in.Searched, Publish: in.Publish, Behaviour: behaviour(in),
 	}
 }
 
@@ -23,6 +23,7 @@ func templatePatch(in generated.UpdateTemplateInput) registry.TemplatePatch {
 		Description: patched(in.Description), Properties: in.Properties, Required: in.Required,
 		Relations: relationRules(in.Relations), Measures: measureDeclarations(in.Measures),
 		Components: in.Components, Searched: in.Searched,
+		Silence: in.Silence, Commands: commandDeclarations(in.Commands), Alarms: alarmRules(in.Alarms),
 	}
 }
 

@@ -9,6 +9,60 @@ import (
 	"github.com/holon-registry/holon/registry"
 )
 
+// Which alarm somebody takes care of.
+type AcknowledgeAlarmInput struct {
+	// Its id.
+	ID registry.ID `json:"id"`
+	// What there is to say.
+	Comment *string `json:"comment,omitempty"`
+}
+
+// What `acknowledgeAlarm` did.
+type AcknowledgeAlarmPayload struct {
+	// The alarm.
+	Alarm *registry.Alarm `json:"alarm"`
+}
+
+// A page of alarms.
+type AlarmConnection struct {
+	// The alarms with their cursors.
+	Edges []*AlarmEdge `json:"edges"`
+	// The alarms.
+	Nodes []*registry.Alarm `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// One alarm in a page.
+type AlarmEdge struct {
+	// Where the alarm lies in the list.
+	Cursor string `json:"cursor"`
+	// The alarm.
+	Node *registry.Alarm `json:"node"`
+}
+
+// When a device or an asset raises an alarm.
+type AlarmRuleInput struct {
+	// The alarm's name, unique in the template.
+	Name string `json:"name"`
+	// The condition: a rule about the twin itself, its newest values included, as in `measures.temperature > attributes.limit`.
+	When string `json:"when"`
+	// When the condition raises the alarm.
+	Trigger registry.AlarmTrigger `json:"trigger"`
+	// How long the condition has to hold: for PERSISTS, one second to 366 days.
+	For *time.Duration `json:"for,omitempty"`
+	// How often readings have to fulfil the condition: for COUNT, 2 to 1,000.
+	Count *int `json:"count,omitempty"`
+	// Within which time: for COUNT, one second to 366 days.
+	Within *time.Duration `json:"within,omitempty"`
+	// How bad it is.
+	Severity registry.AlarmSeverity `json:"severity"`
+	// What to tell people.
+	Message string `json:"message"`
+	// A condition that clears the alarm; by default it is cleared when `when` holds no more.
+	Clear *string `json:"clear,omitempty"`
+}
+
 // A page of assets.
 type AssetConnection struct {
 	// The assets with their cursors.
@@ -29,6 +83,18 @@ type AssetEdge struct {
 	Node *registry.Asset `json:"node"`
 }
 
+// Which command to take back.
+type CancelCommandInput struct {
+	// Its id.
+	ID registry.ID `json:"id"`
+}
+
+// What `cancelCommand` did.
+type CancelCommandPayload struct {
+	// The command.
+	Command *registry.Command `json:"command"`
+}
+
 // A page of changes.
 type ChangeConnection struct {
 	// The changes with their cursors.
@@ -47,6 +113,38 @@ type ChangeEdge struct {
 	Cursor string `json:"cursor"`
 	// The change.
 	Node *registry.Change `json:"node"`
+}
+
+// A page of commands.
+type CommandConnection struct {
+	// The commands with their cursors.
+	Edges []*CommandEdge `json:"edges"`
+	// The commands.
+	Nodes []*registry.Command `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A command that devices of a template take.
+type CommandDeclarationInput struct {
+	// The command's name: letters, digits and underscores.
+	Name string `json:"name"`
+	// What it does, in words.
+	Description *string `json:"description,omitempty"`
+	// The JSON Schema (2020-12) of its parameters, an object.
+	Parameters map[string]any `json:"parameters,omitempty"`
+	// The JSON Schema of the result that comes back.
+	Response map[string]any `json:"response,omitempty"`
+	// How long a command waits for its answer: one second to 90 days, an hour if absent.
+	ExpiresAfter *time.Duration `json:"expiresAfter,omitempty"`
+}
+
+// One command in a page.
+type CommandEdge struct {
+	// Where the command lies in the list.
+	Cursor string `json:"cursor"`
+	// The command.
+	Node *registry.Command `json:"node"`
 }
 
 // What a component is made from, with its device.
@@ -293,6 +391,12 @@ type CreateTemplateInput struct {
 	Searched []string `json:"searched,omitempty"`
 	// Whether to publish at once. A draft can be published later.
 	Publish bool `json:"publish"`
+	// When devices or assets raise alarms: at most 32 rules.
+	Alarms []*AlarmRuleInput `json:"alarms,omitempty"`
+	// The commands that devices take; for devices only.
+	Commands []*CommandDeclarationInput `json:"commands,omitempty"`
+	// After which time without a reading a device is not connected: one second to 366 days; for devices only.
+	Silence *time.Duration `json:"silence,omitempty"`
 }
 
 // What `createTemplate` made.
@@ -974,6 +1078,48 @@ type SearchEdge struct {
 	Score *float64 `json:"score,omitempty"`
 }
 
+// What a device is to do. Name it by `device` or `deviceId`.
+type SendCommandInput struct {
+	// The device's reference.
+	Device *string `json:"device,omitempty"`
+	// The device's id.
+	DeviceID *registry.ID `json:"deviceId,omitempty"`
+	// The name of the command.
+	Name string `json:"name"`
+	// The parameters, as the template declares them.
+	Parameters map[string]any `json:"parameters,omitempty"`
+	// How long it waits for its answer; what the template says if absent.
+	ExpiresAfter *time.Duration `json:"expiresAfter,omitempty"`
+}
+
+// What `sendCommand` did.
+type SendCommandPayload struct {
+	// The command, which waits for the device.
+	Command *registry.Command `json:"command"`
+}
+
+// What a twin is to become. Name the twin by `id`, `device` or `asset`.
+type SetDesiredInput struct {
+	// The twin's id.
+	ID *registry.ID `json:"id,omitempty"`
+	// The device's reference.
+	Device *string `json:"device,omitempty"`
+	// The asset's reference.
+	Asset *string `json:"asset,omitempty"`
+	// Values by measure, of the measure's type; they are merged with those that are desired already, null takes one back.
+	Values map[string]any `json:"values"`
+	// Refuse with CONFLICT unless the desired state has this version; 0 if nothing was ever desired.
+	IfVersion *int `json:"ifVersion,omitempty"`
+}
+
+// What `setDesired` did.
+type SetDesiredPayload struct {
+	// The twin.
+	Twin registry.Twin `json:"twin"`
+	// What it is to become now.
+	Desired *registry.Desired `json:"desired"`
+}
+
 // What can be followed as it happens.
 type Subscription struct {
 }
@@ -1323,6 +1469,12 @@ type UpdateTemplateInput struct {
 	Components []string `json:"components,omitempty"`
 	// The properties that searches go by: at most 24 in all templates of the account, and with plain values only.
 	Searched []string `json:"searched,omitempty"`
+	// When devices or assets raise alarms: at most 32 rules.
+	Alarms []*AlarmRuleInput `json:"alarms,omitempty"`
+	// The commands that devices take; for devices only.
+	Commands []*CommandDeclarationInput `json:"commands,omitempty"`
+	// After which time without a reading a device is not connected; `PT0S` for never.
+	Silence *time.Duration `json:"silence,omitempty"`
 }
 
 // What `updateTemplate` did.

@@ -1328,6 +1328,93 @@ func (ec *executionContext) fieldContext_Template_changes(ctx context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _Template_alarms(ctx context.Context, field graphql.CollectedField, obj *registry.Template) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Template_alarms(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Alarms, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []registry.AlarmRule) graphql.Marshaler {
+			return ec.marshalNAlarmRule2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐAlarmRuleᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Template_alarms(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Template",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AlarmRule(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Template_commands(ctx context.Context, field graphql.CollectedField, obj *registry.Template) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Template_commands(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Commands, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []registry.CommandDeclaration) graphql.Marshaler {
+			return ec.marshalNCommandDeclaration2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐCommandDeclarationᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Template_commands(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Template",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CommandDeclaration(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Template_silence(ctx context.Context, field graphql.CollectedField, obj *registry.Template) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Template_silence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Silence(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Template_silence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Template", field, true, false, errors.New("field of type Duration does not have child fields"))
+}
+
 func (ec *executionContext) _TemplateConnection_edges(ctx context.Context, field graphql.CollectedField, obj *TemplateConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1848,7 +1935,7 @@ func (ec *executionContext) unmarshalInputCreateTemplateInput(ctx context.Contex
 		asMap["publish"] = false
 	}
 
-	fieldsInOrder := [...]string{"kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "publish"}
+	fieldsInOrder := [...]string{"kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "publish", "alarms", "commands", "silence"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1925,6 +2012,27 @@ func (ec *executionContext) unmarshalInputCreateTemplateInput(ctx context.Contex
 				return it, err
 			}
 			it.Publish = data
+		case "alarms":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("alarms"))
+			data, err := ec.unmarshalOAlarmRuleInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐAlarmRuleInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Alarms = data
+		case "commands":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("commands"))
+			data, err := ec.unmarshalOCommandDeclarationInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCommandDeclarationInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Commands = data
+		case "silence":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("silence"))
+			data, err := ec.unmarshalODuration2ᚖtimeᚐDuration(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Silence = data
 		}
 	}
 	return it, nil
@@ -2350,7 +2458,7 @@ func (ec *executionContext) unmarshalInputUpdateTemplateInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched"}
+	fieldsInOrder := [...]string{"id", "kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "alarms", "commands", "silence"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2427,6 +2535,27 @@ func (ec *executionContext) unmarshalInputUpdateTemplateInput(ctx context.Contex
 				return it, err
 			}
 			it.Searched = data
+		case "alarms":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("alarms"))
+			data, err := ec.unmarshalOAlarmRuleInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐAlarmRuleInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Alarms = data
+		case "commands":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("commands"))
+			data, err := ec.unmarshalOCommandDeclarationInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCommandDeclarationInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Commands = data
+		case "silence":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("silence"))
+			data, err := ec.unmarshalODuration2ᚖtimeᚐDuration(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Silence = data
 		}
 	}
 	return it, nil
@@ -2470,7 +2599,7 @@ func (ec *executionContext) _CreateMeasureTypePayload(ctx context.Context, sel a
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2508,7 +2637,7 @@ func (ec *executionContext) _CreateTemplatePayload(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2546,7 +2675,7 @@ func (ec *executionContext) _DeleteMeasureTypePayload(ctx context.Context, sel a
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2589,7 +2718,7 @@ func (ec *executionContext) _DeleteTemplatePayload(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2715,7 +2844,7 @@ func (ec *executionContext) _MeasureField(ctx context.Context, sel ast.Selection
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2798,7 +2927,7 @@ func (ec *executionContext) _MeasureType(ctx context.Context, sel ast.SelectionS
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2851,7 +2980,7 @@ func (ec *executionContext) _MeasureTypeConnection(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2894,7 +3023,7 @@ func (ec *executionContext) _MeasureTypeEdge(ctx context.Context, sel ast.Select
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2937,7 +3066,7 @@ func (ec *executionContext) _MigrateObjectsPayload(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2980,7 +3109,7 @@ func (ec *executionContext) _PublishTemplatePayload(ctx context.Context, sel ast
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3038,7 +3167,7 @@ func (ec *executionContext) _RelationRule(ctx context.Context, sel ast.Selection
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3323,6 +3452,21 @@ func (ec *executionContext) _Template(ctx context.Context, sel ast.SelectionSet,
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "alarms":
+			out.Values[i] = ec._Template_alarms(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "commands":
+			out.Values[i] = ec._Template_commands(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "silence":
+			out.Values[i] = ec._Template_silence(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -3336,7 +3480,7 @@ func (ec *executionContext) _Template(ctx context.Context, sel ast.SelectionSet,
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3389,7 +3533,7 @@ func (ec *executionContext) _TemplateConnection(ctx context.Context, sel ast.Sel
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3432,7 +3576,7 @@ func (ec *executionContext) _TemplateEdge(ctx context.Context, sel ast.Selection
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3475,7 +3619,7 @@ func (ec *executionContext) _TemplateMisfit(ctx context.Context, sel ast.Selecti
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3528,7 +3672,7 @@ func (ec *executionContext) _TemplateMisfitConnection(ctx context.Context, sel a
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3571,7 +3715,7 @@ func (ec *executionContext) _TemplateMisfitEdge(ctx context.Context, sel ast.Sel
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3657,7 +3801,7 @@ func (ec *executionContext) _TemplateRehearsal(ctx context.Context, sel ast.Sele
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3695,7 +3839,7 @@ func (ec *executionContext) _UpdateTemplatePayload(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     pathOfDeferred(ctx, deferLabelToView),
+		Path:     graphql.GetPath(ctx),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3782,7 +3926,7 @@ func (ec *executionContext) marshalNMeasureDeclaration2githubᚗcomᚋholonᚑre
 }
 
 func (ec *executionContext) marshalNMeasureDeclaration2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureDeclarationᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.MeasureDeclaration) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasureDeclaration2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureDeclaration(ctx, sel, v[i])
@@ -3828,7 +3972,7 @@ func (ec *executionContext) unmarshalNMeasureFieldInput2ᚖgithubᚗcomᚋholon�
 }
 
 func (ec *executionContext) marshalNMeasureType2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.MeasureType) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasureType2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureType(ctx, sel, v[i])
@@ -3864,7 +4008,7 @@ func (ec *executionContext) marshalNMeasureTypeConnection2ᚖgithubᚗcomᚋholo
 }
 
 func (ec *executionContext) marshalNMeasureTypeEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasureTypeEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*MeasureTypeEdge) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasureTypeEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasureTypeEdge(ctx, sel, v[i])
@@ -3924,7 +4068,7 @@ func (ec *executionContext) marshalNRelationRule2githubᚗcomᚋholonᚑregistry
 }
 
 func (ec *executionContext) marshalNRelationRule2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelationRuleᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.RelationRule) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRelationRule2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelationRule(ctx, sel, v[i])
@@ -3945,7 +4089,7 @@ func (ec *executionContext) unmarshalNRelationRuleInput2ᚖgithubᚗcomᚋholon�
 }
 
 func (ec *executionContext) marshalNTemplate2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplateᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Template) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTemplate2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplate(ctx, sel, v[i])
@@ -3981,7 +4125,7 @@ func (ec *executionContext) marshalNTemplateConnection2ᚖgithubᚗcomᚋholon�
 }
 
 func (ec *executionContext) marshalNTemplateEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTemplateEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TemplateEdge) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTemplateEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTemplateEdge(ctx, sel, v[i])
@@ -4007,7 +4151,7 @@ func (ec *executionContext) marshalNTemplateEdge2ᚖgithubᚗcomᚋholonᚑregis
 }
 
 func (ec *executionContext) marshalNTemplateMisfit2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplateMisfitᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.TemplateMisfit) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTemplateMisfit2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplateMisfit(ctx, sel, v[i])
@@ -4043,7 +4187,7 @@ func (ec *executionContext) marshalNTemplateMisfitConnection2ᚖgithubᚗcomᚋh
 }
 
 func (ec *executionContext) marshalNTemplateMisfitEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTemplateMisfitEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TemplateMisfitEdge) graphql.Marshaler {
-	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTemplateMisfitEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTemplateMisfitEdge(ctx, sel, v[i])
