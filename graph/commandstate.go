@@ -99,6 +99,19 @@ func (s *Store) ClaimCommands(ctx context.Context, scope registry.Scope, device 
 	})
 }
 
+// ReturnCommand puts a command back that was claimed and certainly not given to
+// the device.
+func (s *Store) ReturnCommand(ctx context.Context, scope registry.Scope, id registry.ID) error {
+	_, err := s.advance(ctx, scope, "command.return", s.byIDs(id), func(_ *transaction, c *registry.Command) (string, error) {
+		if c.State != registry.CommandSent || c.DeliveredAt != nil {
+			return "", nil
+		}
+		c.State, c.SentAt = registry.CommandQueued, nil
+		return "returned", nil
+	})
+	return err
+}
+
 // CommandDelivered notes that the device's end of the connection has a command.
 func (s *Store) CommandDelivered(ctx context.Context, scope registry.Scope, id registry.ID) error {
 	_, err := s.advance(ctx, scope, "command.deliver", s.byIDs(id), func(tx *transaction, c *registry.Command) (string, error) {

@@ -32,6 +32,10 @@ type MQTTConfig struct {
 	// Inflight is how many messages of one client are on their way to the queue
 	// at a time, 100 by default. With the size of a packet it bounds the memory.
 	Inflight uint16
+	// Downlink is what devices are told; nil lets nobody subscribe.
+	Downlink Downlink
+	// Presence is told of sessions of devices; it may be nil.
+	Presence Presence
 	Logger   zerolog.Logger
 }
 
@@ -51,7 +55,9 @@ const sourceMQTT = "mqtt"
 //
 // With QoS 0 there is no answer: what is wrong becomes a dead letter, and what
 // cannot be queued is lost. QoS 2 is refused. Retained messages are taken as
-// any other, wills are ignored, nobody can subscribe.
+// any other, wills are ignored. A device can subscribe to its commands,
+// holon/{account}/commands/{reference}, and to what it is to become,
+// holon/{account}/desired/{reference}, and to nothing else.
 type MQTTListener struct {
 	server  *mqtt.Server
 	address string
@@ -156,6 +162,8 @@ type mqttHook struct {
 	server   *mqtt.Server
 	clients  sync.Map // *mqtt.Client -> *mqttSession
 	sessions sync.WaitGroup
+	// downlinks are the sessions that follow devices.
+	downlinks downlinks
 }
 
 // ID implements mqtt.Hook.
@@ -164,7 +172,8 @@ func (*mqttHook) ID() string { return "holon" }
 // Provides implements mqtt.Hook.
 func (*mqttHook) Provides(b byte) bool {
 	switch b {
-	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnSessionEstablished, mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnDisconnect:
+	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnSessionEstablished, mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnDisconnect,
+		mqtt.OnSubscribed, mqtt.OnUnsubscribed, mqtt.OnQosComplete:
 		return true
 	}
 	return false
@@ -195,6 +204,8 @@ func (h *mqttHook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	cl.Properties.Will = mqtt.Will{}
 	s := &mqttSession{hook: h, client: cl, secret: secret,
 		messages: make(chan mqttMessage, h.c.Inflight), ended: make(chan struct{})}
+	s.down = &downlink{session: s, wake: make(chan struct{}, 1), subs: map[registry.ID]*downSub{}, acks: map[uint16]chan byte{}}
+	s.present(principal)
 	h.clients.Store(cl, s)
 	// The library says nothing if the client goes away before it is greeted.
 	time.AfterFunc(time.Minute, func() {
@@ -211,15 +222,44 @@ func (h *mqttHook) OnConnectAuthenticate(cl *mqtt.Client, _ packets.Packet) bool
 	return ok
 }
 
-// OnACLCheck refuses subscriptions. What may be published depends on more than
-// the topic and is checked with the message.
-func (h *mqttHook) OnACLCheck(_ *mqtt.Client, _ string, write bool) bool { return write }
+// OnACLCheck lets clients subscribe to what their devices are told. What may be
+// published depends on more than the topic and is checked with the message.
+func (h *mqttHook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
+	return write || h.mayFollow(cl, topic)
+}
+
+// OnSubscribed begins to send what a client has subscribed to.
+func (h *mqttHook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
+	if s, ok := h.session(cl); ok {
+		s.subscribed(pk, codes)
+	}
+}
+
+// OnUnsubscribed ends that.
+func (h *mqttHook) OnUnsubscribed(cl *mqtt.Client, pk packets.Packet) {
+	if s, ok := h.session(cl); ok {
+		s.unsubscribed(pk)
+	}
+}
+
+// OnQosComplete takes the client's acknowledgement of what it was sent.
+func (h *mqttHook) OnQosComplete(cl *mqtt.Client, pk packets.Packet) {
+	if s, ok := h.session(cl); ok {
+		s.down.acked(pk)
+	}
+}
 
 // OnSessionEstablished starts the goroutine that takes a client's messages.
 func (h *mqttHook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	if s, ok := h.session(cl); ok {
 		s.started.Store(true)
 		h.sessions.Go(s.run)
+		if h.c.Downlink != nil {
+			h.sessions.Go(s.down.run)
+		}
+		if s.device != nil {
+			h.sessions.Go(s.tellPresence)
+		}
 	}
 }
 

@@ -33,6 +33,10 @@ type mqttSession struct {
 	// ended is closed when no more messages come.
 	ended   chan struct{}
 	started atomic.Bool
+	// down sends the client what there is for its devices.
+	down *downlink
+	// device is set where the key says whose session it is.
+	device *registry.DeviceSession
 	// gone means that the client was disconnected: the rest is dropped, and the
 	// client sends it again.
 	gone bool
@@ -113,6 +117,10 @@ func (s *mqttSession) judge(ctx context.Context, principal *registry.Principal, 
 	messages := make([]deviceMessage, 0, len(batch))
 	places := make([]int, 0, len(batch)) // of the messages in the batch
 	for i := range batch {
+		if reference, ok := replyTopic(principal.AccountName, batch[i].topic); ok {
+			verdicts[i] = s.reply(ctx, principal, reference, batch[i].payload)
+			continue
+		}
 		reference, ok := strings.CutPrefix(batch[i].topic, prefix)
 		if !ok || reference == "" {
 			verdicts[i] = verdict{code: packets.ErrNotAuthorized, message: "readings go to " + prefix + "{reference}"}

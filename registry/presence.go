@@ -36,3 +36,10 @@ func (s Seen) Present(now time.Time) Presence {
 	}
 	return p
 }
+
+// DeviceSession is one connection of a device.
+type DeviceSession struct {
+	Account, Device ID
+	// ID tells it from other sessions of the device.
+	ID string
+}

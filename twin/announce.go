@@ -22,10 +22,33 @@ func (s *Store) Announce(account registry.ID) {
 	}()
 }
 
+func (s *Store) downlinkChannel() string { return s.c.Prefix + ":downlink" }
+
+// AnnounceDownlink tells all processes that there is something for a device. It
+// does not wait.
+func (s *Store) AnnounceDownlink(_, device registry.ID) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = s.client.Publish(ctx, s.downlinkChannel(), string(device)).Err() // they look by themselves as well
+	}()
+}
+
+// Downlinks calls wake for each device that there is something for, until the
+// context ends.
+func (s *Store) Downlinks(ctx context.Context, wake func(device registry.ID)) {
+	s.listen(ctx, s.downlinkChannel(), wake)
+}
+
 // Announced calls wake for each account that a process announces, until the
 // context ends.
 func (s *Store) Announced(ctx context.Context, wake func(account registry.ID)) {
-	subscription := s.followers.Subscribe(ctx, s.announceChannel())
+	s.listen(ctx, s.announceChannel(), wake)
+}
+
+// listen calls wake for each id that comes through a channel.
+func (s *Store) listen(ctx context.Context, channel string, wake func(registry.ID)) {
+	subscription := s.followers.Subscribe(ctx, channel)
 	defer subscription.Close()
 	messages := subscription.Channel()
 	for {

@@ -173,33 +173,26 @@ func connected(updates []registry.TwinUpdate, runs []*scriptRun, of [][]int) ([]
 	return out, nil
 }
 
-// Session is one connection of a device.
-type Session struct {
-	Account, Device registry.ID
-	// ID tells it from other sessions of the device.
-	ID string
-}
-
 // SessionFor is how long a session counts as open unless it is prolonged.
 const SessionFor = 90 * time.Second
 
 // OpenSession says that a device has connected.
-func (s *Store) OpenSession(ctx context.Context, session Session) error {
-	return s.sessions(ctx, []Session{session}, "open")
+func (s *Store) OpenSession(ctx context.Context, session registry.DeviceSession) error {
+	return s.sessions(ctx, []registry.DeviceSession{session}, "open")
 }
 
 // KeepSessions says that sessions are still open.
-func (s *Store) KeepSessions(ctx context.Context, sessions []Session) error {
+func (s *Store) KeepSessions(ctx context.Context, sessions []registry.DeviceSession) error {
 	return s.sessions(ctx, sessions, "keep")
 }
 
 // CloseSession says that a device has disconnected, unless it has connected
 // anew.
-func (s *Store) CloseSession(ctx context.Context, session Session) error {
-	return s.sessions(ctx, []Session{session}, "close")
+func (s *Store) CloseSession(ctx context.Context, session registry.DeviceSession) error {
+	return s.sessions(ctx, []registry.DeviceSession{session}, "close")
 }
 
-func (s *Store) sessions(ctx context.Context, sessions []Session, what string) error {
+func (s *Store) sessions(ctx context.Context, sessions []registry.DeviceSession, what string) error {
 	runs := make([]*scriptRun, len(sessions))
 	for i, session := range sessions {
 		runs[i] = &scriptRun{

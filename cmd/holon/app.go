@@ -53,6 +53,7 @@ func openStores(ctx context.Context, log zerolog.Logger, g graphSettings, r redi
 		return nil, err
 	}
 	s.graph.OnChange(s.twin.Announce)
+	s.graph.OnDownlink(s.twin.AnnounceDownlink)
 	s.queue, err = ingest.Open(ctx, ingest.QueueConfig{
 		URL: r.queueURL(), Partitions: partitions, MaxReadings: r.MaxReadings,
 		AllowVolatile: r.AllowVolatile, Logger: log, Metrics: s.metrics,

@@ -55,7 +55,7 @@ func (c *gatewayCmd) Run(ctx context.Context, log zerolog.Logger) error {
 }
 
 func (s *stores) listenMQTT(addr string) (*ingest.MQTTListener, error) {
-	listener, err := ingest.NewMQTTListener(s.receiver, s.keys, ingest.MQTTConfig{Address: addr, Logger: s.log})
+	listener, err := ingest.NewMQTTListener(s.receiver, s.keys, ingest.MQTTConfig{Address: addr, Downlink: s.graph, Presence: s.twin, Logger: s.log})
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +69,10 @@ func (s *stores) runGateway(ctx context.Context, listener *ingest.MQTTListener, 
 	group, ctx := errgroup.WithContext(ctx)
 	if listener != nil {
 		group.Go(func() error { return listener.Run(ctx) })
+		group.Go(func() error {
+			s.twin.Downlinks(ctx, listener.Wake)
+			return nil
+		})
 	}
 	if broker.BrokerURL != "" {
 		subscriber, err := broker.subscriber(s)

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/holon-registry/holon/ingest"
+	"github.com/holon-registry/holon/twin"
 )
 
 type ingestCmd struct {
@@ -39,5 +40,10 @@ func (s *stores) runWorker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return worker.Run(ctx)
+	watcher := twin.NewWatcher(s.twin, s.graph, nil, s.log)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return worker.Run(ctx) })
+	group.Go(func() error { return watcher.Run(ctx) })
+	group.Go(func() error { return s.graph.ExpireCommands(ctx) })
+	return group.Wait()
 }

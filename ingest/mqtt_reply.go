@@ -1,0 +1,54 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// replyTopic finds the device's reference in the topic of answers to commands.
+func replyTopic(account, topic string) (reference string, ok bool) {
+	rest, ok := strings.CutPrefix(topic, "holon/"+account+"/commands/")
+	if !ok {
+		return "", false
+	}
+	reference, ok = strings.CutSuffix(rest, "/replies")
+	return reference, ok && reference != ""
+}
+
+// reply takes a device's answer to a command.
+func (s *mqttSession) reply(ctx context.Context, principal *registry.Principal, reference string, payload []byte) verdict {
+	if s.hook.c.Downlink == nil {
+		return verdict{code: packets.ErrNotAuthorized}
+	}
+	device, err := s.deviceOf(ctx, principal, reference)
+	switch {
+	case err != nil:
+		return verdict{code: errQueueDown}
+	case device == nil:
+		return verdict{code: packets.ErrNotAuthorized, message: "there is no such device"}
+	}
+	var answer struct {
+		ID     registry.ID `json:"id"`
+		Status string      `json:"status"`
+		Result any         `json:"result"`
+	}
+	decoder := json.NewDecoder(strings.NewReader(string(payload)))
+	decoder.UseNumber()
+	if err := decoder.Decode(&answer); err != nil || answer.ID == "" || answer.Status != "ok" && answer.Status != "failed" {
+		return verdict{code: packets.ErrPayloadFormatInvalid, message: `an answer is {"id": "...", "status": "ok" or "failed", "result": ...}`}
+	}
+	err = s.hook.c.Downlink.ReplyCommand(ctx, principal.Scope, device.ID, registry.CommandReply{ID: answer.ID, Failed: answer.Status == "failed", Result: answer.Result})
+	switch registry.CodeOf(err) {
+	case "":
+		return verdict{}
+	case registry.CodeNotFound, registry.CodeInvalid:
+		return verdict{code: packets.ErrPayloadFormatInvalid, message: err.Error()}
+	}
+	s.hook.c.Logger.Warn().Err(err).Str("device", reference).Msg("an answer to a command could not be taken")
+	return verdict{code: errQueueDown}
+}
