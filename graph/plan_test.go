@@ -27,6 +27,8 @@ const maxSorted = 1000
 var mayScan = map[string]string{
 	"partition.make":  "partitions are few, and made once",
 	"partition.count": "partitions are few, and counted once a process",
+	"seen.templates":  "templates that say when devices are silent have an index of their own",
+	"alarm.templates": "templates with alarms have an index of their own",
 	"index.wanted":    "templates that declare something searched have an index of their own",
 	"migration.done":  "migrations are few, and counted at the start of a process",
 }
@@ -43,6 +45,9 @@ var mayNameNoAccount = map[string]string{
 	"partition.raiseTopology": "a partition belongs to many accounts",
 	"index.await":             "is about the whole database",
 	"index.show":              "is about the whole database",
+	"seen.templates":          "is about all accounts",
+	"alarm.templates":         "is about all accounts",
+	"command.due":             "is about all accounts",
 	"index.wanted":            "indexes are for all accounts",
 	"words.missing":           "goes through all accounts, once",
 	"words.fill":              "goes through all accounts, once",

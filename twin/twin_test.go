@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -56,12 +57,29 @@ func value(measure string, ms int64, v any) registry.LiveValue {
 type graph struct {
 	mu    sync.Mutex
 	truth map[registry.ID]map[string]registry.LiveValue
+	seen  map[registry.ID]registry.Seen
 	asked int
 	// during is called while a read is under way, after it saw the truth.
 	during func()
 }
 
 func newGraph() *graph { return &graph{truth: map[registry.ID]map[string]registry.LiveValue{}} }
+
+func (g *graph) SeenOf(_ context.Context, _ registry.Scope, ids []registry.ID) ([]registry.Seen, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := make([]registry.Seen, len(ids))
+	for i, id := range ids {
+		out[i] = g.seen[id]
+	}
+	return out, nil
+}
+
+func (g *graph) Watched(context.Context, string) ([]registry.Seen, string, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Collect(maps.Values(g.seen)), "", nil
+}
 
 func (g *graph) LiveOf(_ context.Context, _ registry.Scope, ids []registry.ID) ([][]registry.LiveValue, error) {
 	g.mu.Lock()

@@ -93,6 +93,12 @@ var reaches = map[string][]string{
 	"unrelate":          {`mutation { unrelate(input: {from: {id: "$Device"}, relation: "located_at", to: {id: "$Group"}}) { to { ... on Group { id } } } }`},
 	"linkDevice":        {`mutation { linkDevice(input: {device: "own", asset: "$AssetRef", measures: [{device: "t", asset: "t"}]}) { link { id } } }`, `mutation { linkDevice(input: {device: "$DeviceRef", asset: "$AssetRef", measures: [{device: "t", asset: "t"}]}) { link { id } } }`},
 	"unlinkDevice":      {`mutation { unlinkDevice(input: {device: "$DeviceRef", asset: "$AssetRef"}) { link { id } } }`},
+	"command":           {`{ command(id: "$Device") { id } }`},
+	"alarms":            {`{ alarms(under: "$Path") { nodes { id } } }`, `{ alarms(where: "id == '$Device'") { nodes { id } } }`},
+	"setDesired":        {`mutation { setDesired(input: {device: "$DeviceRef", values: {temperature: 1}}) { desired { version } } }`, `mutation { setDesired(input: {id: "$Asset", values: {temperature: 1}}) { desired { version } } }`},
+	"sendCommand":       {`mutation { sendCommand(input: {device: "$DeviceRef", name: "reboot"}) { command { id } } }`, `mutation { sendCommand(input: {deviceId: "$Device", name: "reboot"}) { command { id } } }`},
+	"cancelCommand":     {`mutation { cancelCommand(input: {id: "$Device"}) { command { id } } }`},
+	"acknowledgeAlarm":  {`mutation { acknowledgeAlarm(input: {id: "$Device"}) { alarm { id } } }`},
 	"recordReadings":    {`mutation { recordReadings(input: {readings: [{device: "$DeviceRef", values: {temperature: 1}}]}) { accepted } }`},
 }
 

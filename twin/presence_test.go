@@ -1,0 +1,178 @@
+package twin
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// hand is a clock that is set by hand, in milliseconds.
+type hand struct{ atomic.Int64 }
+
+func (h *hand) now() time.Time { return time.UnixMilli(h.Load()) }
+
+// present asks for the presence of a device.
+func present(t *testing.T, live *Live, scope registry.Scope, id registry.ID) registry.Presence {
+	t.Helper()
+	got, err := live.PresenceOf(t.Context(), scope, []registry.ID{id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got[0]
+}
+
+// said waits for a change of presence in the feed.
+func said(t *testing.T, sub *Subscription, id registry.ID) {
+	t.Helper()
+	for {
+		changes, err := sub.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range changes {
+			if c.Kind == registry.TwinPresence {
+				if c.TwinID != id || len(c.Values) > 0 {
+					t.Fatalf("got %+v", c)
+				}
+				return
+			}
+		}
+	}
+}
+
+// TestSilence takes a device as connected as long as it sends often enough, tells
+// of both, and knows it from the graph when Redis was emptied.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	clock := new(hand)
+	clock.Store(1_000_000)
+	s, scope := open(t, func(c *Config) { c.Clock = clock.now })
+	g := newGraph()
+	live := NewLive(s, g, zerolog.Nop())
+	watcher := NewWatcher(s, g, nil, zerolog.Nop())
+	sub, err := s.Follow(t.Context(), scope, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	id := newIDs(1)[0]
+	if p := present(t, live, scope, id); p.Connected != nil || p.LastSeenAt != nil {
+		t.Errorf("a device that never sent: %+v", p)
+	}
+	send := func(ms int64) {
+		t.Helper()
+		u := registry.TwinUpdate{Account: scope.Account, TwinID: id, Values: []registry.LiveValue{value("t", ms, 1.5)}, SeenFirst: at(ms), Seen: at(ms), Silence: time.Minute}
+		if err := s.Apply(t.Context(), []registry.TwinUpdate{u}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	turn := func() {
+		t.Helper()
+		if err := watcher.turn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(1_000_000)
+	said(t, sub, id)
+	if p := present(t, live, scope, id); p.Connected == nil || !*p.Connected || !p.LastSeenAt.Equal(at(1_000_000)) || !p.Since.Equal(at(1_000_000)) {
+		t.Errorf("a device that sends: %+v", p)
+	}
+	clock.Store(1_059_000)
+	send(1_059_000)
+	clock.Store(1_118_000)
+	turn()
+	if p := present(t, live, scope, id); !*p.Connected || !p.Since.Equal(at(1_000_000)) {
+		t.Errorf("a device that goes on sending: %+v", p)
+	}
+	clock.Store(1_120_000)
+	turn()
+	said(t, sub, id)
+	if p := present(t, live, scope, id); *p.Connected || !p.Since.Equal(at(1_119_000)) || !p.LastSeenAt.Equal(at(1_059_000)) {
+		t.Errorf("a silent device: %+v", p)
+	}
+	send(1_120_000)
+	said(t, sub, id)
+
+	// Emptied: what the graph knows counts, and is watched.
+	g.mu.Lock()
+	g.seen = map[registry.ID]registry.Seen{id: {Account: scope.Account, TwinID: id, LastAt: new(at(1_120_000)), Silence: time.Minute}}
+	g.mu.Unlock()
+	for keys, cursor := []string{}, uint64(0); ; {
+		if keys, cursor, err = s.client.Scan(t.Context(), cursor, s.c.Prefix+":presence:*", 1000).Result(); err != nil {
+			t.Fatal(err)
+		}
+		if len(keys) > 0 {
+			if err := s.client.Del(t.Context(), keys...).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if cursor == 0 {
+			break
+		}
+	}
+	turn()
+	if p := present(t, live, scope, id); p.Connected == nil || !*p.Connected || !p.LastSeenAt.Equal(at(1_120_000)) {
+		t.Errorf("after Redis was emptied: %+v", p)
+	}
+	clock.Store(1_181_000)
+	turn()
+	said(t, sub, id)
+	if p := present(t, live, scope, id); *p.Connected {
+		t.Errorf("silent after Redis was emptied: %+v", p)
+	}
+}
+
+// TestSessions takes a device as connected while its newest session is open.
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	clock := new(hand)
+	clock.Store(5_000_000)
+	s, scope := open(t, func(c *Config) { c.Clock = clock.now })
+	live := NewLive(s, newGraph(), zerolog.Nop())
+	watcher := NewWatcher(s, newGraph(), nil, zerolog.Nop())
+	id := newIDs(1)[0]
+	session := func(name string) registry.DeviceSession {
+		return registry.DeviceSession{Account: scope.Account, Device: id, ID: name}
+	}
+	connected := func() bool {
+		t.Helper()
+		p := present(t, live, scope, id)
+		return p.Connected != nil && *p.Connected
+	}
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(s.OpenSession(t.Context(), session("a")))
+	do(s.OpenSession(t.Context(), session("b")))
+	do(s.CloseSession(t.Context(), session("a"))) // the client came back before its old connection was found dead
+	if !connected() {
+		t.Error("the end of an old session disconnects the device")
+	}
+	clock.Add(SessionFor.Milliseconds() - 1)
+	do(s.KeepSessions(t.Context(), []registry.DeviceSession{session("a"), session("b")}))
+	clock.Add(SessionFor.Milliseconds() - 1)
+	do(watcher.turn(t.Context()))
+	if !connected() {
+		t.Error("a session that is prolonged ends")
+	}
+	clock.Add(2)
+	do(watcher.turn(t.Context())) // its gateway was killed
+	if connected() {
+		t.Error("a session that nobody prolongs does not end")
+	}
+	do(s.KeepSessions(t.Context(), []registry.DeviceSession{session("b")}))
+	if !connected() {
+		t.Error("a session that goes on does not connect the device")
+	}
+	do(s.CloseSession(t.Context(), session("b")))
+	if connected() {
+		t.Error("a session that ends does not disconnect the device")
+	}
+}
