@@ -43,6 +43,24 @@ func (s *Store) AlarmingAccounts(ctx context.Context) ([]registry.ID, error) {
 	return accounts, nil
 }
 
+// alarmingFor is how long a partition goes by what accounts had alarms.
+const alarmingFor = 2 * time.Second
+
+// findAlarming finds out now and then which accounts have alarms.
+func (p *Partition) findAlarming(ctx context.Context) error {
+	if now := time.Now(); now.Sub(p.alarmingAt) >= alarmingFor {
+		accounts, err := p.store.AlarmingAccounts(ctx)
+		if err != nil {
+			return err
+		}
+		p.alarming, p.alarmingAt = make(map[registry.ID]bool, len(accounts)), now
+		for _, account := range accounts {
+			p.alarming[account] = true
+		}
+	}
+	return nil
+}
+
 func activeKey(step registry.AlarmStep) string { return string(step.TwinID) + "/" + step.Rule.Name }
 
 func raisedKey(step registry.AlarmStep) string {

@@ -64,6 +64,9 @@ func (p *Partition) Append(ctx context.Context, entries []Entry) (registry.Appen
 		return result, nil
 	}
 	updates := newUpdates()
+	if err := p.findAlarming(ctx); err != nil {
+		return result, fmt.Errorf("append to partition %d: %w", p.number, err)
+	}
 	err := p.appendItems(ctx, items, &result, updates)
 	if err != nil {
 		p.stale = true

@@ -77,6 +77,8 @@ func (b *batch) count(result *registry.AppendResult) {
 type updates struct {
 	list []registry.TwinUpdate
 	at   map[registry.ID]int
+	// alarming are the accounts that have alarms: to these every value counts.
+	alarming map[registry.ID]bool
 }
 
 func newUpdates() *updates { return &updates{at: map[registry.ID]int{}} }
@@ -84,6 +86,7 @@ func newUpdates() *updates { return &updates{at: map[registry.ID]int{}} }
 // add tells what a batch brought, repeats included: of the devices, and of the
 // assets that were linked to them at that time.
 func (u *updates) add(b *batch) {
+	u.alarming = b.partition.alarming
 	for _, m := range b.touched {
 		u.addMeasure(m)
 	}
@@ -123,6 +126,11 @@ func (u *updates) addMeasure(m *knownMeasure) {
 	}
 	d := m.device
 	u.set(d.account, d.id, m.live(m.name, &m.batch[newest]))
+	for i := range m.batch {
+		if v := &m.batch[i]; !v.refused && u.alarming[d.account] {
+			u.step(d.id, m.live(m.name, v))
+		}
+	}
 	for l := range d.links {
 		link := &d.links[l]
 		to, mapped := link.measures[m.name]
@@ -131,12 +139,11 @@ func (u *updates) addMeasure(m *knownMeasure) {
 		}
 		for i := newest; i >= 0; i-- {
 			v := &m.batch[i]
-			if !v.refused && link.since <= v.at && v.at < link.until && to.takes(m.typeOf(v.value)) {
-				value := m.live(to.name, v)
-				if to.unit != "" && value.Unit != "" {
-					value.Value, value.Unit = converted(value.Value, value.Unit, to.unit), to.unit
+			if link.hands(m, to, v) {
+				u.set(d.account, link.asset, to.live(m, v))
+				if u.alarming[d.account] {
+					u.assetSteps(m, link, to, i)
 				}
-				u.set(d.account, link.asset, value)
 				break
 			}
 		}
@@ -146,6 +153,35 @@ func (u *updates) addMeasure(m *knownMeasure) {
 // live is a value as the newest one of a measure.
 func (m *knownMeasure) live(measure string, v *incoming) registry.LiveValue {
 	return registry.LiveValue{Measure: measure, Value: v.value, MeasuredAt: time.UnixMilli(v.at).UTC(), Unit: m.unit(), Suspect: v.suspect.reason()}
+}
+
+// hands says whether a link hands a value on to a measure of the asset.
+func (l *knownLink) hands(m *knownMeasure, to assetMeasure, v *incoming) bool {
+	return !v.refused && l.since <= v.at && v.at < l.until && to.takes(m.typeOf(v.value))
+}
+
+// live is a value as the asset has it.
+func (a assetMeasure) live(m *knownMeasure, v *incoming) registry.LiveValue {
+	value := m.live(a.name, v)
+	if a.unit != "" && value.Unit != "" {
+		value.Value, value.Unit = converted(value.Value, value.Unit, a.unit), a.unit
+	}
+	return value
+}
+
+// assetSteps adds the values that a link hands on, up to one of the batch.
+func (u *updates) assetSteps(m *knownMeasure, link *knownLink, to assetMeasure, last int) {
+	for i := range last + 1 {
+		if v := &m.batch[i]; link.hands(m, to, v) {
+			u.step(link.asset, to.live(m, v))
+		}
+	}
+}
+
+// step adds one value of a twin that has an update.
+func (u *updates) step(twin registry.ID, value registry.LiveValue) {
+	update := &u.list[u.at[twin]]
+	update.Steps = append(update.Steps, value)
 }
 
 func (u *updates) set(account, twin registry.ID, value registry.LiveValue) {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -99,6 +100,9 @@ type Partition struct {
 	devices *deviceCache
 	// stale is set when what is remembered may no longer be so.
 	stale bool
+	// alarming are the accounts that had alarms when that was found out.
+	alarming   map[registry.ID]bool
+	alarmingAt time.Time
 	// mustFail makes a write fail; set by tests only.
 	mustFail func([]item) error
 }

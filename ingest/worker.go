@@ -40,6 +40,12 @@ type LiveState interface {
 	Apply(ctx context.Context, updates []registry.TwinUpdate) error
 }
 
+// Alarms are told what was stored, once live state has it. Telling it again
+// changes nothing.
+type Alarms interface {
+	Stored(ctx context.Context, updates []registry.TwinUpdate) error
+}
+
 // WorkerConfig tunes a worker. Zero values take the defaults.
 type WorkerConfig struct {
 	// BatchReadings ends a batch: 4,000 by default. One entry alone may hold more.
@@ -47,7 +53,9 @@ type WorkerConfig struct {
 	// LeaseTTL is how long a partition stays without an owner after its worker
 	// was killed: 3 s by default.
 	LeaseTTL time.Duration
-	Logger   zerolog.Logger
+	// Alarms may be nil.
+	Alarms Alarms
+	Logger zerolog.Logger
 	// Metrics may be nil.
 	Metrics prometheus.Registerer
 }

@@ -163,6 +163,17 @@ func (w *Worker) store(ctx context.Context, partition int, p Partition, b batch)
 			return fmt.Errorf("apply a batch of partition %d: %w", partition, err)
 		}
 	}
+	if w.c.Alarms != nil {
+		// An alarm that is not raised now never is. What fails for another reason
+		// than that a store is away would fail again: readings do not wait for it.
+		err := w.insist(ctx, partition, "alarms", func() error { return w.c.Alarms.Stored(under, result.Updates) })
+		if registry.CodeOf(err) == registry.CodeUnavailable {
+			return fmt.Errorf("alarms of a batch of partition %d: %w", partition, err)
+		}
+		if err != nil {
+			w.log.Error().Err(err).Int("partition", partition).Msg("the alarms of a batch could not be decided on")
+		}
+	}
 	err = w.insist(ctx, partition, "queue", func() error { return w.queue.Done(under, partition, b.entries) })
 	if err != nil {
 		return fmt.Errorf("finish a batch of partition %d: %w", partition, err)

@@ -118,6 +118,18 @@ type AlarmStep struct {
 	Since, At time.Time
 }
 
+// AlarmMemory is what is known of the alarms of a twin between two readings, as
+// text.
+type AlarmMemory struct {
+	TwinID ID
+	// Before is what was read, After what replaces it; Gone removes it.
+	Before, After string
+	Gone          bool
+	// Due is when the twin is to be looked at without a reading, in milliseconds, 0
+	// for never.
+	Due int64
+}
+
 // AlarmFilter narrows a list of alarms. What is left zero narrows nothing.
 type AlarmFilter struct {
 	Active   *bool

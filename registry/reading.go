@@ -121,6 +121,8 @@ type TwinUpdate struct {
 	// device is not connected, 0 for never.
 	SeenFirst, Seen time.Time
 	Silence         time.Duration
+	// Steps are all values of the batch, for accounts with alarms: each counts.
+	Steps []LiveValue
 }
 
 // AppendResult is what became of a batch of readings.

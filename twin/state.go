@@ -288,6 +288,8 @@ func (s *Store) Forget(ctx context.Context, scope registry.Scope, ids ...registr
 				p.Unlink(ctx, s.stateKey(scope.Account, id))
 				p.Unlink(ctx, s.presenceKey(scope.Account, id))
 				p.ZRem(ctx, s.dueKey(tagOf(id)), member(scope.Account, id))
+				p.Unlink(ctx, s.memoryKey(scope.Account, id))
+				p.ZRem(ctx, s.memoryDueKey(tagOf(id)), member(scope.Account, id))
 			}
 			return nil
 		})

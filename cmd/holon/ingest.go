@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/holon-registry/holon/alarm"
 	"github.com/holon-registry/holon/ingest"
 	"github.com/holon-registry/holon/twin"
 )
@@ -36,14 +38,17 @@ func (c *ingestCmd) Run(ctx context.Context, log zerolog.Logger) error {
 }
 
 func (s *stores) runWorker(ctx context.Context) error {
-	worker, err := ingest.NewWorker(s.queue, workerGraph{s.graph}, s.twin, ingest.WorkerConfig{Logger: s.log, Metrics: s.metrics})
+	live := twin.NewLive(s.twin, s.graph, s.log)
+	alarms := alarm.NewEngine(s.graph, live, s.twin, time.Now, s.log)
+	worker, err := ingest.NewWorker(s.queue, workerGraph{s.graph}, s.twin, ingest.WorkerConfig{Alarms: alarms, Logger: s.log, Metrics: s.metrics})
 	if err != nil {
 		return err
 	}
-	watcher := twin.NewWatcher(s.twin, s.graph, nil, s.log)
+	watcher := twin.NewWatcher(s.twin, s.graph, alarms.Look, s.log)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return worker.Run(ctx) })
 	group.Go(func() error { return watcher.Run(ctx) })
+	group.Go(func() error { return alarms.Run(ctx) })
 	group.Go(func() error { return s.graph.ExpireCommands(ctx) })
 	return group.Wait()
 }

@@ -126,7 +126,7 @@ type ComplexityRoot struct {
 	}
 
 	Asset struct {
-		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) int
+		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool) int
 		Alarms            func(childComplexity int, active *bool) int
 		AttributesNamed   func(childComplexity int, names []string) int
 		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
@@ -148,7 +148,7 @@ type ComplexityRoot struct {
 		PolicyReferences  func(childComplexity int, typeArg *string) int
 		Presence          func(childComplexity int) int
 		Reference         func(childComplexity int) int
-		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) int
 		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
 		Samples           func(childComplexity int, measure string, from time.Time, to time.Time, limit int) int
 		Series            func(childComplexity int) int
@@ -372,7 +372,7 @@ type ComplexityRoot struct {
 	}
 
 	Device struct {
-		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every time.Duration, function registry.AggregateFunction) int
+		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool) int
 		Alarms            func(childComplexity int, active *bool) int
 		AttributesNamed   func(childComplexity int, names []string) int
 		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
@@ -396,7 +396,7 @@ type ComplexityRoot struct {
 		PolicyReferences  func(childComplexity int, typeArg *string) int
 		Presence          func(childComplexity int) int
 		Reference         func(childComplexity int) int
-		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) int
 		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
 		Samples           func(childComplexity int, measure string, from time.Time, to time.Time, limit int) int
 		Series            func(childComplexity int) int
@@ -448,7 +448,7 @@ type ComplexityRoot struct {
 		Policies          func(childComplexity int, typeArg *string) int
 		PolicyExplanation func(childComplexity int, policy string) int
 		PolicyReferences  func(childComplexity int, typeArg *string) int
-		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, first *int, after *string, last *int, before *string) int
+		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) int
 		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
 		Template          func(childComplexity int) int
 		UpdatedAt         func(childComplexity int) int
@@ -710,9 +710,9 @@ type ComplexityRoot struct {
 		Nodes             func(childComplexity int, ids []registry.ID) int
 		Policies          func(childComplexity int, typeArg *string, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Policy            func(childComplexity int, reference string, asOf *time.Time) int
-		Profile           func(childComplexity int, kind registry.Kind, template string, name string) int
-		Profiles          func(childComplexity int, kind *registry.Kind, template *string, first *int, after *string, last *int, before *string) int
-		Search            func(childComplexity int, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
+		Profile           func(childComplexity int, kind registry.Kind, template string, name string, asOf *time.Time) int
+		Profiles          func(childComplexity int, kind *registry.Kind, template *string, first *int, after *string, last *int, before *string, asOf *time.Time) int
+		Search            func(childComplexity int, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Template          func(childComplexity int, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) int
 		Templates         func(childComplexity int, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) int
 		Twin              func(childComplexity int, id registry.ID) int
@@ -1275,7 +1275,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Asset.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(time.Duration), args["function"].(registry.AggregateFunction)), true
+		return e.ComplexityRoot.Asset.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["percentile"].(float64), args["fill"].(bool)), true
 	case "Asset.alarms":
 		if e.ComplexityRoot.Asset.Alarms == nil {
 			break
@@ -1457,7 +1457,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Asset.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Asset.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Asset.relations":
 		if e.ComplexityRoot.Asset.Relations == nil {
 			break
@@ -2204,7 +2204,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Device.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(time.Duration), args["function"].(registry.AggregateFunction)), true
+		return e.ComplexityRoot.Device.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["percentile"].(float64), args["fill"].(bool)), true
 	case "Device.alarms":
 		if e.ComplexityRoot.Device.Alarms == nil {
 			break
@@ -2403,7 +2403,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Device.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Device.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Device.relations":
 		if e.ComplexityRoot.Device.Relations == nil {
 			break
@@ -2685,7 +2685,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Group.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Group.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Group.relations":
 		if e.ComplexityRoot.Group.Relations == nil {
 			break
@@ -4073,7 +4073,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Profile(childComplexity, args["kind"].(registry.Kind), args["template"].(string), args["name"].(string)), true
+		return e.ComplexityRoot.Query.Profile(childComplexity, args["kind"].(registry.Kind), args["template"].(string), args["name"].(string), args["asOf"].(*time.Time)), true
 	case "Query.profiles":
 		if e.ComplexityRoot.Query.Profiles == nil {
 			break
@@ -4084,7 +4084,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Profiles(childComplexity, args["kind"].(*registry.Kind), args["template"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Profiles(childComplexity, args["kind"].(*registry.Kind), args["template"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
 	case "Query.search":
 		if e.ComplexityRoot.Query.Search == nil {
 			break
@@ -4095,7 +4095,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Search(childComplexity, args["kinds"].([]registry.Kind), args["where"].(*string), args["under"].(*string), args["includeSelf"].(bool), args["includeLinked"].(bool), args["templates"].([]string), args["text"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Search(childComplexity, args["kinds"].([]registry.Kind), args["where"].(*string), args["under"].(*string), args["includeSelf"].(bool), args["includeLinked"].(bool), args["templates"].([]string), args["text"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
 	case "Query.template":
 		if e.ComplexityRoot.Query.Template == nil {
 			break
@@ -5523,6 +5523,8 @@ type Asset implements Node & Twin {
     template: String
     """Only relations with devices and assets in this state."""
     state: State
+    """Only relations with objects that this rule is true of: see docs/search.md."""
+    where: String
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -5593,7 +5595,7 @@ type Asset implements Node & Twin {
     """How many at most: up to 100,000."""
     limit: Int! = 10000
   ): Samples!
-  """A measure reduced to one value an interval. Intervals without a measurement are left out."""
+  """A measure reduced to one value an interval. Intervals without a measurement are left out, unless ` + "`" + `fill` + "`" + ` asks for them."""
   aggregate(
     """The measure."""
     measure: String!
@@ -5601,10 +5603,21 @@ type Asset implements Node & Twin {
     from: DateTime!
     """Until when, not included."""
     to: DateTime!
-    """The length of an interval. Intervals begin at whole multiples of it since 1970 in UTC."""
-    every: Duration!
+    """
+    The length of an interval, unless ` + "`" + `calendar` + "`" + ` says it. Intervals begin at whole multiples of it since 1970 in UTC; with
+    ` + "`" + `timeZone` + "`" + `, they are whole days or a whole part of a day, and are counted from midnight there.
+    """
+    every: Duration
+    """Intervals that people count by, instead of ` + "`" + `every` + "`" + `."""
+    calendar: CalendarUnit
+    """Where midnight is that days begin at: a name such as ` + "`" + `Europe/Berlin` + "`" + `; UTC if absent."""
+    timeZone: String
     """What to reduce to."""
     function: AggregateFunction!
+    """The percentile that ` + "`" + `PERCENTILE` + "`" + ` asks for, from 0 to 100."""
+    percentile: Float! = 50
+    """Give intervals without a measurement too: without a value, so that a gap is no zero."""
+    fill: Boolean! = false
   ): [AggregatePoint!]!
   """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
@@ -6402,6 +6415,8 @@ type Device implements Node & Twin {
     template: String
     """Only relations with devices and assets in this state."""
     state: State
+    """Only relations with objects that this rule is true of: see docs/search.md."""
+    where: String
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -6474,7 +6489,7 @@ type Device implements Node & Twin {
     """How many at most: up to 100,000."""
     limit: Int! = 10000
   ): Samples!
-  """A measure reduced to one value an interval. Intervals without a measurement are left out."""
+  """A measure reduced to one value an interval. Intervals without a measurement are left out, unless ` + "`" + `fill` + "`" + ` asks for them."""
   aggregate(
     """The measure."""
     measure: String!
@@ -6482,10 +6497,21 @@ type Device implements Node & Twin {
     from: DateTime!
     """Until when, not included."""
     to: DateTime!
-    """The length of an interval. Intervals begin at whole multiples of it since 1970 in UTC."""
-    every: Duration!
+    """
+    The length of an interval, unless ` + "`" + `calendar` + "`" + ` says it. Intervals begin at whole multiples of it since 1970 in UTC; with
+    ` + "`" + `timeZone` + "`" + `, they are whole days or a whole part of a day, and are counted from midnight there.
+    """
+    every: Duration
+    """Intervals that people count by, instead of ` + "`" + `every` + "`" + `."""
+    calendar: CalendarUnit
+    """Where midnight is that days begin at: a name such as ` + "`" + `Europe/Berlin` + "`" + `; UTC if absent."""
+    timeZone: String
     """What to reduce to."""
     function: AggregateFunction!
+    """The percentile that ` + "`" + `PERCENTILE` + "`" + ` asks for, from 0 to 100."""
+    percentile: Float! = 50
+    """Give intervals without a measurement too: without a value, so that a gap is no zero."""
+    fill: Boolean! = false
   ): [AggregatePoint!]!
   """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
@@ -6796,6 +6822,8 @@ type Group implements Node {
     template: String
     """Only relations with devices and assets in this state."""
     state: State
+    """Only relations with objects that this rule is true of: see docs/search.md."""
+    where: String
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -7468,6 +7496,8 @@ extend input UpdateTemplateInput {
     template: String!
     """The profile's name."""
     name: String!
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): Profile
   """The account's profiles, by kind, template and name."""
   profiles(
@@ -7483,6 +7513,8 @@ extend input UpdateTemplateInput {
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): ProfileConnection!
 }
 
@@ -8033,6 +8065,8 @@ scalar MeasureValue
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): SearchConnection!
 }
 
@@ -8837,7 +8871,7 @@ interface Twin implements Node {
     """How many at most: up to 100,000."""
     limit: Int! = 10000
   ): Samples!
-  """A measure reduced to one value an interval. Intervals without a measurement are left out."""
+  """A measure reduced to one value an interval. Intervals without a measurement are left out, unless ` + "`" + `fill` + "`" + ` asks for them."""
   aggregate(
     """The measure."""
     measure: String!
@@ -8845,10 +8879,21 @@ interface Twin implements Node {
     from: DateTime!
     """Until when, not included."""
     to: DateTime!
-    """The length of an interval. Intervals begin at whole multiples of it since 1970 in UTC."""
-    every: Duration!
+    """
+    The length of an interval, unless ` + "`" + `calendar` + "`" + ` says it. Intervals begin at whole multiples of it since 1970 in UTC; with
+    ` + "`" + `timeZone` + "`" + `, they are whole days or a whole part of a day, and are counted from midnight there.
+    """
+    every: Duration
+    """Intervals that people count by, instead of ` + "`" + `every` + "`" + `."""
+    calendar: CalendarUnit
+    """Where midnight is that days begin at: a name such as ` + "`" + `Europe/Berlin` + "`" + `; UTC if absent."""
+    timeZone: String
     """What to reduce to."""
     function: AggregateFunction!
+    """The percentile that ` + "`" + `PERCENTILE` + "`" + ` asks for, from 0 to 100."""
+    percentile: Float! = 50
+    """Give intervals without a measurement too: without a value, so that a gap is no zero."""
+    fill: Boolean! = false
   ): [AggregatePoint!]!
   """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
@@ -8992,6 +9037,24 @@ enum AggregateFunction {
   FIRST
   """The newest value."""
   LAST
+  """The value that so many percent of the numbers do not exceed, interpolated between the two nearest."""
+  PERCENTILE
+  """The mean of a number that holds until the next one comes, each weighed by how long it held."""
+  TIME_WEIGHTED_MEAN
+  """How much a counter counted. A value smaller than the one before it means that the counter began again at nothing."""
+  INCREASE
+}
+
+"""Intervals by the calendar."""
+enum CalendarUnit {
+  """From midnight to midnight."""
+  DAY
+  """From Monday to Sunday."""
+  WEEK
+  """From the first of a month to the last."""
+  MONTH
+  """From the first of January to the last of December."""
+  YEAR
 }
 
 """What an interval was reduced to."""
@@ -9002,8 +9065,8 @@ type AggregatePoint {
   to: DateTime!
   """How many measurements it has."""
   count: Int!
-  """What they were reduced to."""
-  value: MeasureValue!
+  """What they were reduced to; null if there are none."""
+  value: MeasureValue
 }
 
 """A page of twins."""

@@ -1,0 +1,440 @@
+package alarm
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/rule"
+)
+
+// Graph is where twins and alarms are.
+type Graph interface {
+	// Nodes and TemplatesByID return one slot an id, nil where there is none.
+	Nodes(ctx context.Context, scope registry.Scope, ids []registry.ID) ([]registry.Node, error)
+	TemplatesByID(ctx context.Context, scope registry.Scope, ids []registry.ID) ([]*registry.Template, error)
+	// AlarmsOf returns the alarms of twins that are active, one slot an id.
+	AlarmsOf(ctx context.Context, scope registry.Scope, ids []registry.ID, active *bool) ([][]*registry.Alarm, error)
+	// StepAlarms raises and clears alarms. Doing so again changes nothing.
+	StepAlarms(ctx context.Context, scope registry.Scope, steps []registry.AlarmStep) error
+}
+
+// Live are the newest values and the presence of twins, one slot an id.
+type Live interface {
+	LiveOf(ctx context.Context, scope registry.Scope, ids []registry.ID) ([][]registry.LiveValue, error)
+	PresenceOf(ctx context.Context, scope registry.Scope, ids []registry.ID) ([]registry.Presence, error)
+}
+
+// Memories keeps what is known of the alarms of twins between two readings.
+type Memories interface {
+	// AlarmMemories returns what is kept, one slot an id, "" where nothing is.
+	AlarmMemories(ctx context.Context, scope registry.Scope, ids []registry.ID) ([]string, error)
+	// KeepAlarmMemories replaces memories that nobody else has replaced since they
+	// were read, and says which.
+	KeepAlarmMemories(ctx context.Context, scope registry.Scope, memories []registry.AlarmMemory) ([]bool, error)
+	// DueAlarms returns twins that are to be looked at without a reading, by account.
+	DueAlarms(ctx context.Context, now time.Time) (map[registry.ID][]registry.ID, error)
+	// Hold takes or prolongs the lease of some work in the background.
+	Hold(ctx context.Context, work, holder string, lasts time.Duration) (bool, error)
+}
+
+// Engine decides on alarms. It is safe for concurrent use.
+type Engine struct {
+	graph    Graph
+	live     Live
+	memories Memories
+	now      func() time.Time
+	log      zerolog.Logger
+	id       string
+
+	mu sync.Mutex
+	// quiet are twins whose template has no alarms, with when that was found.
+	quiet map[registry.ID]time.Time
+	// rules are those of templates, which never change once they are published.
+	rules map[registry.ID][]condition
+}
+
+const (
+	// quietFor is how long a twin without alarms is taken for one.
+	quietFor = 10 * time.Second
+	// maxQuiet and maxRules bound what an engine remembers.
+	maxQuiet = 200_000
+	maxRules = 10_000
+	// maxConflicts is how often a twin that others decide on too is decided on anew.
+	maxConflicts = 10
+)
+
+// NewEngine makes an engine. A nil clock is the system's.
+func NewEngine(graph Graph, live Live, memories Memories, clock func() time.Time, log zerolog.Logger) *Engine {
+	if clock == nil {
+		clock = time.Now
+	}
+	return &Engine{graph: graph, live: live, memories: memories, now: clock, log: log, id: fmt.Sprintf("%p-%d", &log, time.Now().UnixNano()),
+		quiet: map[registry.ID]time.Time{}, rules: map[registry.ID][]condition{}}
+}
+
+// Stored looks at twins that a stored batch had values of. Doing so again changes
+// nothing. It does nothing for accounts without alarms, whose updates have no
+// steps.
+func (e *Engine) Stored(ctx context.Context, updates []registry.TwinUpdate) error {
+	return e.each(ctx, updates, func(u registry.TwinUpdate) bool { return len(u.Steps) > 0 })
+}
+
+// Look looks at twins without a reading: they fell silent, or time has passed.
+func (e *Engine) Look(ctx context.Context, twins []registry.TwinUpdate) error {
+	return e.each(ctx, twins, func(registry.TwinUpdate) bool { return true })
+}
+
+func (e *Engine) each(ctx context.Context, updates []registry.TwinUpdate, wanted func(registry.TwinUpdate) bool) error {
+	byAccount := map[registry.ID][]registry.TwinUpdate{}
+	now := e.now()
+	e.mu.Lock()
+	for _, u := range updates {
+		if wanted(u) && now.Sub(e.quiet[u.TwinID]) > quietFor {
+			byAccount[u.Account] = append(byAccount[u.Account], u)
+		}
+	}
+	e.mu.Unlock()
+	for account, list := range byAccount {
+		for part := range slices.Chunk(list, registry.MaxPage) {
+			for try := 0; len(part) > 0; try++ {
+				if try == maxConflicts {
+					return registry.Unavailable("live-state store", fmt.Errorf("alarms of %d twins are decided on elsewhere all the time", len(part)))
+				}
+				var err error
+				if part, err = e.decide(ctx, registry.Scope{Account: account}, part); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// subject is a twin that is decided on.
+type subject struct {
+	update registry.TwinUpdate
+	thing  rule.Thing
+	rules  []condition
+	memory memory
+	raw    string
+	// lost says that nothing was kept; newest is when the newest values were
+	// measured.
+	lost   bool
+	newest map[string]time.Time
+}
+
+// decide decides on twins and returns those that somebody else decided on
+// meanwhile.
+func (e *Engine) decide(ctx context.Context, scope registry.Scope, updates []registry.TwinUpdate) ([]registry.TwinUpdate, error) {
+	subjects, gone, err := e.subjects(ctx, scope, updates)
+	if err != nil {
+		return nil, err
+	}
+	var steps []registry.AlarmStep
+	for _, s := range subjects {
+		steps = append(steps, s.run(e.now().UnixMilli())...)
+	}
+	if len(steps) > 0 {
+		if err := e.graph.StepAlarms(ctx, scope, steps); err != nil {
+			return nil, err
+		}
+	}
+	memories := make([]registry.AlarmMemory, 0, len(subjects)+len(gone))
+	for _, s := range subjects {
+		text, err := json.Marshal(s.memory)
+		if err != nil {
+			return nil, fmt.Errorf("what is known of alarms: %w", err)
+		}
+		memories = append(memories, registry.AlarmMemory{TwinID: s.update.TwinID, Before: s.raw, After: string(text), Due: s.due()})
+	}
+	for _, id := range gone {
+		memories = append(memories, registry.AlarmMemory{TwinID: id, Gone: true})
+	}
+	if len(memories) == 0 {
+		return nil, nil
+	}
+	kept, err := e.memories.KeepAlarmMemories(ctx, scope, memories)
+	if err != nil {
+		return nil, err
+	}
+	var again []registry.TwinUpdate
+	for i, s := range subjects {
+		if !kept[i] {
+			again = append(again, s.update)
+		}
+	}
+	return again, nil
+}
+
+// run decides on every reading in the order of their times, or, without one, on
+// how things are now.
+func (s *subject) run(now int64) []registry.AlarmStep {
+	var out []registry.AlarmStep
+	decide := func(at int64, reading bool) {
+		for _, c := range s.rules {
+			n := s.memory.Rules[c.Name]
+			if n == nil {
+				n = &counter{}
+				s.memory.Rules[c.Name] = n
+			}
+			if step := c.step(n, s.update.TwinID, s.thing, at, reading); step != nil {
+				out = append(out, *step)
+			}
+		}
+	}
+	steps, first := s.steps()
+	for i := 0; i < len(steps); {
+		at := steps[i].MeasuredAt.UnixMilli()
+		for ; i < len(steps) && steps[i].MeasuredAt.UnixMilli() == at; i++ {
+			if at > s.memory.Last || first[steps[i].Measure] {
+				s.thing.Live[steps[i].Measure] = steps[i].Value
+				s.memory.Values[steps[i].Measure] = steps[i].Value
+			}
+		}
+		if at > s.memory.Last {
+			s.memory.Last = at
+			decide(at, true)
+		}
+	}
+	if len(s.update.Steps) == 0 {
+		decide(now, false)
+	}
+	for name, n := range s.memory.Rules { // the template has another version now
+		if !slices.ContainsFunc(s.rules, func(c condition) bool { return c.Name == name }) {
+			if n.Raised {
+				out = append(out, *clears(s.update.TwinID, registry.AlarmRule{Name: name}, now))
+			}
+			delete(s.memory.Rules, name)
+		}
+	}
+	return out
+}
+
+// steps are the readings to decide on, in the order of their times, and the
+// measures that nothing was known of before. The newest values of the measures
+// become what they were before the batch.
+func (s *subject) steps() (steps []registry.LiveValue, first map[string]bool) {
+	newest := map[string]time.Time{}
+	for _, value := range s.update.Steps {
+		if value.MeasuredAt.After(newest[value.Measure]) {
+			newest[value.Measure] = value.MeasuredAt
+		}
+	}
+	steps = slices.Clone(s.update.Steps)
+	if s.lost { // nobody remembers what was decided on: what is late is not decided on now
+		steps = slices.DeleteFunc(steps, func(v registry.LiveValue) bool { return s.newest[v.Measure].After(newest[v.Measure]) })
+	}
+	slices.SortStableFunc(steps, func(a, b registry.LiveValue) int { return a.MeasuredAt.Compare(b.MeasuredAt) })
+	first = map[string]bool{}
+	for _, value := range steps {
+		if known, ok := s.memory.Values[value.Measure]; ok {
+			s.thing.Live[value.Measure] = known
+		} else {
+			first[value.Measure] = true
+		}
+	}
+	for measure := range first {
+		delete(s.thing.Live, measure)
+	}
+	return steps, first
+}
+
+// due is when the twin has to be looked at without a reading, 0 for never.
+func (s *subject) due() int64 {
+	next := int64(0)
+	for _, c := range s.rules {
+		if at := c.due(s.memory.Rules[c.Name]); at > 0 && (next == 0 || at < next) {
+			next = at
+		}
+	}
+	return next
+}
+
+// subjects reads what there is to know of twins. Gone are those without alarms.
+func (e *Engine) subjects(ctx context.Context, scope registry.Scope, updates []registry.TwinUpdate) (subjects []*subject, gone []registry.ID, err error) {
+	ids := make([]registry.ID, len(updates))
+	for i, u := range updates {
+		ids[i] = u.TwinID
+	}
+	nodes, err := e.graph.Nodes(ctx, scope, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	templates := map[registry.ID]*registry.Template{}
+	var wanted []registry.ID
+	for _, node := range nodes {
+		if twin, ok := node.(registry.Twin); ok && templates[twin.TwinTemplate()] == nil {
+			templates[twin.TwinTemplate()] = &registry.Template{}
+			wanted = append(wanted, twin.TwinTemplate())
+		}
+	}
+	known, err := e.graph.TemplatesByID(ctx, scope, wanted)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, id := range wanted {
+		templates[id] = known[i]
+	}
+	for i, node := range nodes {
+		twin, ok := node.(registry.Twin)
+		if !ok || templates[twin.TwinTemplate()] == nil || len(templates[twin.TwinTemplate()].Alarms) == 0 {
+			gone = append(gone, ids[i])
+			continue
+		}
+		template := templates[twin.TwinTemplate()]
+		subjects = append(subjects, &subject{
+			update: updates[i], rules: e.rulesOf(template), newest: map[string]time.Time{},
+			thing: rule.Thing{Of: twin.(registry.Related), Template: template.Name, Live: map[string]any{}},
+		})
+	}
+	e.remember(gone)
+	return subjects, gone, e.recall(ctx, scope, subjects)
+}
+
+// recall reads the newest values of subjects and what is known of their alarms.
+func (e *Engine) recall(ctx context.Context, scope registry.Scope, subjects []*subject) error {
+	if len(subjects) == 0 {
+		return nil
+	}
+	ids := make([]registry.ID, len(subjects))
+	connected := false
+	for i, s := range subjects {
+		ids[i] = s.update.TwinID
+		connected = connected || asksConnected(s.rules)
+	}
+	raw, err := e.memories.AlarmMemories(ctx, scope, ids)
+	if err != nil {
+		return err
+	}
+	live, err := e.live.LiveOf(ctx, scope, ids)
+	if err != nil {
+		return err
+	}
+	presences := make([]registry.Presence, len(ids))
+	if connected {
+		if presences, err = e.live.PresenceOf(ctx, scope, ids); err != nil {
+			return err
+		}
+	}
+	var lost []*subject
+	for i, s := range subjects {
+		s.raw, s.thing.Connected = raw[i], presences[i].Connected
+		for _, value := range live[i] {
+			s.thing.Live[value.Measure] = value.Value
+			s.newest[value.Measure] = value.MeasuredAt
+		}
+		if raw[i] == "" || json.Unmarshal([]byte(raw[i]), &s.memory) != nil {
+			s.memory, s.lost = memory{}, true
+			lost = append(lost, s)
+		}
+		if s.memory.Rules == nil {
+			s.memory.Rules = map[string]*counter{}
+		}
+		if s.memory.Values == nil {
+			s.memory.Values = map[string]any{}
+		}
+	}
+	return e.rebuild(ctx, scope, lost)
+}
+
+// rebuild takes what was lost, or never was, from the alarms in the graph.
+func (e *Engine) rebuild(ctx context.Context, scope registry.Scope, lost []*subject) error {
+	if len(lost) == 0 {
+		return nil
+	}
+	ids := make([]registry.ID, len(lost))
+	for i, s := range lost {
+		ids[i] = s.update.TwinID
+	}
+	active := true
+	alarms, err := e.graph.AlarmsOf(ctx, scope, ids, &active)
+	if err != nil {
+		return err
+	}
+	for i, s := range lost {
+		for _, a := range alarms[i] {
+			s.memory.Rules[a.Rule] = &counter{Since: a.Since.UnixMilli(), Raised: true}
+			s.memory.Last = max(s.memory.Last, a.LastAt.UnixMilli())
+		}
+	}
+	return nil
+}
+
+func (e *Engine) rulesOf(t *registry.Template) []condition {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	known, ok := e.rules[t.ID]
+	if !ok {
+		if len(e.rules) >= maxRules {
+			clear(e.rules)
+		}
+		known = conditions(t)
+		e.rules[t.ID] = known
+	}
+	return known
+}
+
+// remember notes twins without alarms.
+func (e *Engine) remember(quiet []registry.ID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.quiet)+len(quiet) > maxQuiet {
+		clear(e.quiet)
+	}
+	now := e.now()
+	for _, id := range quiet {
+		e.quiet[id] = now
+	}
+}
+
+const (
+	lookEvery = 500 * time.Millisecond
+	lookLease = 10 * time.Second
+)
+
+// Run looks at twins whose time has come, until the context ends. Any number of
+// processes may: a lease sees to it that one works at a time.
+func (e *Engine) Run(ctx context.Context) error {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		if err := e.turn(ctx); err != nil && ctx.Err() == nil {
+			e.log.Warn().Err(err).Msg("alarms that take time are left for later")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func (e *Engine) turn(ctx context.Context) error {
+	held, err := e.memories.Hold(ctx, "alarms", e.id, lookLease)
+	if err != nil || !held {
+		return err
+	}
+	due, err := e.memories.DueAlarms(ctx, e.now())
+	if err != nil {
+		return err
+	}
+	for account, ids := range due {
+		slices.SortFunc(ids, func(a, b registry.ID) int { return cmp.Compare(a, b) })
+		twins := make([]registry.TwinUpdate, len(ids))
+		for i, id := range ids {
+			twins[i] = registry.TwinUpdate{Account: account, TwinID: id}
+		}
+		if err := e.Look(ctx, twins); err != nil {
+			return err
+		}
+	}
+	return nil
+}
