@@ -173,7 +173,7 @@ func (*mqttHook) ID() string { return "holon" }
 func (*mqttHook) Provides(b byte) bool {
 	switch b {
 	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnSessionEstablished, mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnDisconnect,
-		mqtt.OnSubscribed, mqtt.OnUnsubscribed, mqtt.OnQosComplete:
+		mqtt.OnSubscribed, mqtt.OnUnsubscribed:
 		return true
 	}
 	return false
@@ -242,13 +242,6 @@ func (h *mqttHook) OnUnsubscribed(cl *mqtt.Client, pk packets.Packet) {
 	}
 }
 
-// OnQosComplete takes the client's acknowledgement of what it was sent.
-func (h *mqttHook) OnQosComplete(cl *mqtt.Client, pk packets.Packet) {
-	if s, ok := h.session(cl); ok {
-		s.down.acked(pk)
-	}
-}
-
 // OnSessionEstablished starts the goroutine that takes a client's messages.
 func (h *mqttHook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	if s, ok := h.session(cl); ok {
@@ -279,8 +272,15 @@ func (h *mqttHook) session(cl *mqtt.Client) (*mqttSession, bool) {
 	return s.(*mqttSession), true
 }
 
-// OnPacketRead refuses QoS 2, which the library would quietly answer as QoS 1.
+// OnPacketRead refuses QoS 2, which the library would quietly answer as QoS 1,
+// and takes the acknowledgements of what a client was sent: the library mixes
+// them up with messages of the client that have the same number.
 func (h *mqttHook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	if pk.FixedHeader.Type == packets.Puback {
+		if s, ok := h.session(cl); ok {
+			s.down.acked(pk)
+		}
+	}
 	if pk.FixedHeader.Type == packets.Publish && pk.FixedHeader.Qos > 1 {
 		if cl.Properties.ProtocolVersion == 5 {
 			_ = h.server.DisconnectClient(cl, packets.ErrQosNotSupported) // returns what it was given

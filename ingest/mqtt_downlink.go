@@ -318,7 +318,6 @@ func (d *downlink) publish(topic string, payload []byte, qos byte, retain bool) 
 		d.mu.Lock()
 		d.acks[pk.PacketID] = ack
 		d.mu.Unlock()
-		cl.State.Inflight.Set(pk)
 	}
 	_ = cl.WritePacket(pk) // whether it arrived is told by the PUBACK alone
 	return true, ack

@@ -43,9 +43,10 @@ func (s *mqttSession) reply(ctx context.Context, principal *registry.Principal, 
 		return verdict{code: packets.ErrPayloadFormatInvalid, message: `an answer is {"id": "...", "status": "ok" or "failed", "result": ...}`}
 	}
 	err = s.hook.c.Downlink.ReplyCommand(ctx, principal.Scope, device.ID, registry.CommandReply{ID: answer.ID, Failed: answer.Status == "failed", Result: answer.Result})
-	switch registry.CodeOf(err) {
-	case "":
+	if err == nil {
 		return verdict{}
+	}
+	switch registry.CodeOf(err) {
 	case registry.CodeNotFound, registry.CodeInvalid:
 		return verdict{code: packets.ErrPayloadFormatInvalid, message: err.Error()}
 	}
