@@ -118,19 +118,6 @@ func (e *Engine) each(ctx context.Context, updates []registry.TwinUpdate, wanted
 	return nil
 }
 
-// subject is a twin that is decided on.
-type subject struct {
-	update registry.TwinUpdate
-	thing  rule.Thing
-	rules  []condition
-	memory memory
-	raw    string
-	// lost says that nothing was kept; newest is when the newest values were
-	// measured.
-	lost   bool
-	newest map[string]time.Time
-}
-
 // decide decides on twins and returns those that somebody else decided on
 // meanwhile.
 func (e *Engine) decide(ctx context.Context, scope registry.Scope, updates []registry.TwinUpdate) ([]registry.TwinUpdate, error) {
@@ -172,90 +159,6 @@ func (e *Engine) decide(ctx context.Context, scope registry.Scope, updates []reg
 		}
 	}
 	return again, nil
-}
-
-// run decides on every reading in the order of their times, or, without one, on
-// how things are now.
-func (s *subject) run(now int64) []registry.AlarmStep {
-	var out []registry.AlarmStep
-	decide := func(at int64, reading bool) {
-		for _, c := range s.rules {
-			n := s.memory.Rules[c.Name]
-			if n == nil {
-				n = &counter{}
-				s.memory.Rules[c.Name] = n
-			}
-			if step := c.step(n, s.update.TwinID, s.thing, at, reading); step != nil {
-				out = append(out, *step)
-			}
-		}
-	}
-	steps, first := s.steps()
-	for i := 0; i < len(steps); {
-		at := steps[i].MeasuredAt.UnixMilli()
-		for ; i < len(steps) && steps[i].MeasuredAt.UnixMilli() == at; i++ {
-			if at > s.memory.Last || first[steps[i].Measure] {
-				s.thing.Live[steps[i].Measure] = steps[i].Value
-				s.memory.Values[steps[i].Measure] = steps[i].Value
-			}
-		}
-		if at > s.memory.Last {
-			s.memory.Last = at
-			decide(at, true)
-		}
-	}
-	if len(s.update.Steps) == 0 {
-		decide(now, false)
-	}
-	for name, n := range s.memory.Rules { // the template has another version now
-		if !slices.ContainsFunc(s.rules, func(c condition) bool { return c.Name == name }) {
-			if n.Raised {
-				out = append(out, *clears(s.update.TwinID, registry.AlarmRule{Name: name}, now))
-			}
-			delete(s.memory.Rules, name)
-		}
-	}
-	return out
-}
-
-// steps are the readings to decide on, in the order of their times, and the
-// measures that nothing was known of before. The newest values of the measures
-// become what they were before the batch.
-func (s *subject) steps() (steps []registry.LiveValue, first map[string]bool) {
-	newest := map[string]time.Time{}
-	for _, value := range s.update.Steps {
-		if value.MeasuredAt.After(newest[value.Measure]) {
-			newest[value.Measure] = value.MeasuredAt
-		}
-	}
-	steps = slices.Clone(s.update.Steps)
-	if s.lost { // nobody remembers what was decided on: what is late is not decided on now
-		steps = slices.DeleteFunc(steps, func(v registry.LiveValue) bool { return s.newest[v.Measure].After(newest[v.Measure]) })
-	}
-	slices.SortStableFunc(steps, func(a, b registry.LiveValue) int { return a.MeasuredAt.Compare(b.MeasuredAt) })
-	first = map[string]bool{}
-	for _, value := range steps {
-		if known, ok := s.memory.Values[value.Measure]; ok {
-			s.thing.Live[value.Measure] = known
-		} else {
-			first[value.Measure] = true
-		}
-	}
-	for measure := range first {
-		delete(s.thing.Live, measure)
-	}
-	return steps, first
-}
-
-// due is when the twin has to be looked at without a reading, 0 for never.
-func (s *subject) due() int64 {
-	next := int64(0)
-	for _, c := range s.rules {
-		if at := c.due(s.memory.Rules[c.Name]); at > 0 && (next == 0 || at < next) {
-			next = at
-		}
-	}
-	return next
 }
 
 // subjects reads what there is to know of twins. Gone are those without alarms.

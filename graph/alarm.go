@@ -13,7 +13,7 @@ import (
 
 // alarmRest is what is looked at alarm by alarm.
 const alarmRest = ` AND ($severity IS NULL OR n.severity = $severity) AND ($from IS NULL OR n.raisedAt >= $from) AND ($to IS NULL OR n.raisedAt < $to)
-	AND ($open IS NULL OR $open = (n.open IS NOT NULL))`
+	AND ($active IS NULL OR $active = (n.open IS NOT NULL))`
 
 var (
 	alarmList = listing{
@@ -23,7 +23,7 @@ var (
 
 	alarmListOpen = listing{
 		name: "alarm.listOpen", key: "n.keyFold", prefix: "n.account, n.open, ", item: "properties(n)",
-		match: "MATCH (n:Alarm) WHERE n.account = $account AND n.open = true" + alarmRest,
+		match: "MATCH (n:Alarm) WHERE n.account = $account AND n.open = $open" + alarmRest,
 	}.registered()
 
 	alarmListOf = listing{
@@ -35,7 +35,7 @@ var (
 		UNWIND $ids AS id
 		CALL (id) {
 			MATCH (n:Alarm)
-			WHERE n.account = $account AND n.twin = id AND n.keyFold > '' AND ($open IS NULL OR $open = (n.open IS NOT NULL))
+			WHERE n.account = $account AND n.twin = id AND n.keyFold > '' AND ($active IS NULL OR $active = (n.open IS NOT NULL))
 			WITH n ORDER BY n.account DESC, n.twin DESC, n.keyFold DESC LIMIT $limit
 			RETURN collect(properties(n)) AS alarms
 		}
@@ -54,7 +54,7 @@ var (
 )
 
 func alarmParams(f registry.AlarmFilter) (listing, params) {
-	l, p := alarmList, params{"severity": nil, "from": nil, "to": nil, "open": nil}
+	l, p := alarmList, params{"severity": nil, "from": nil, "to": nil, "active": nil, "open": true}
 	if f.Severity != nil {
 		p["severity"] = string(*f.Severity)
 	}
@@ -65,7 +65,7 @@ func alarmParams(f registry.AlarmFilter) (listing, params) {
 		p["to"] = *f.To
 	}
 	if f.Active != nil {
-		if p["open"] = *f.Active; *f.Active {
+		if p["active"] = *f.Active; *f.Active {
 			l = alarmListOpen
 		}
 	}
@@ -176,9 +176,9 @@ const maxTwinAlarms = 100
 
 // AlarmsOf returns the newest alarms of twins, at most 100 each, one slot an id.
 func (s *Store) AlarmsOf(ctx context.Context, scope registry.Scope, ids []registry.ID, active *bool) ([][]*registry.Alarm, error) {
-	p := params{"ids": texts(ids), "open": nil, "limit": maxTwinAlarms}
+	p := params{"ids": texts(ids), "active": nil, "limit": maxTwinAlarms}
 	if active != nil {
-		p["open"] = *active
+		p["active"] = *active
 	}
 	known := make(map[registry.ID][]*registry.Alarm, len(ids))
 	_, _, err := one(ctx, s.reading(scope), alarmsOf, p, func(f fields) struct{} {

@@ -62,13 +62,13 @@ var objectBury = named("object.bury", `
 		DELETE r
 	}
 	CALL (n) {
-		MATCH (d:Desired {twin: n.id})
-		WHERE d.account = $account
+		MATCH (d:Desired) USING INDEX d:Desired(twin)
+		WHERE d.twin = n.id AND d.account = $account
 		DELETE d
 	}
 	CALL (n) {
-		MATCH (a:Alarm)
-		WHERE a.account = $account AND a.twin = n.id AND a.open
+		MATCH (a:Alarm) USING INDEX a:Alarm(account, twin, keyFold)
+		WHERE a.account = $account AND a.twin = n.id AND a.keyFold IS NOT NULL AND a.open
 		SET a.clearedAt = datetime({epochMillis: $until})
 		REMOVE a.open, a.active
 	}
