@@ -281,7 +281,7 @@ func (ec *executionContext) _BulkError(ctx context.Context, sel ast.SelectionSet
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -334,7 +334,7 @@ func (ec *executionContext) _BulkPayload(ctx context.Context, sel ast.SelectionS
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -387,7 +387,7 @@ func (ec *executionContext) _BulkResult(ctx context.Context, sel ast.SelectionSe
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -435,7 +435,7 @@ func (ec *executionContext) _Violation(ctx context.Context, sel ast.SelectionSet
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -462,7 +462,7 @@ func (ec *executionContext) marshalNBulkResult2githubᚗcomᚋholonᚑregistry�
 }
 
 func (ec *executionContext) marshalNBulkResult2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐBulkResultᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.BulkResult) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNBulkResult2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐBulkResult(ctx, sel, v[i])
@@ -482,7 +482,7 @@ func (ec *executionContext) marshalNViolation2githubᚗcomᚋholonᚑregistryᚋ
 }
 
 func (ec *executionContext) marshalNViolation2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐViolationᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.Violation) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNViolation2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐViolation(ctx, sel, v[i])

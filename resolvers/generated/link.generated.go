@@ -482,7 +482,7 @@ func (ec *executionContext) _Link(ctx context.Context, sel ast.SelectionSet, obj
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -520,7 +520,7 @@ func (ec *executionContext) _LinkDevicePayload(ctx context.Context, sel ast.Sele
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -563,7 +563,7 @@ func (ec *executionContext) _MeasureMapping(ctx context.Context, sel ast.Selecti
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -601,7 +601,7 @@ func (ec *executionContext) _UnlinkDevicePayload(ctx context.Context, sel ast.Se
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -614,7 +614,7 @@ func (ec *executionContext) _UnlinkDevicePayload(ctx context.Context, sel ast.Se
 // region    ***************************** type.gotpl *****************************
 
 func (ec *executionContext) marshalNLink2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐLinkᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Link) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNLink2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐLink(ctx, sel, v[i])
@@ -659,7 +659,7 @@ func (ec *executionContext) marshalNMeasureMapping2githubᚗcomᚋholonᚑregist
 }
 
 func (ec *executionContext) marshalNMeasureMapping2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureMappingᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.MeasureMapping) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasureMapping2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureMapping(ctx, sel, v[i])

@@ -473,7 +473,7 @@ func (ec *executionContext) _Rehearsal(ctx context.Context, sel ast.SelectionSet
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -554,7 +554,7 @@ func (ec *executionContext) _RehearsedEffect(ctx context.Context, sel ast.Select
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -607,7 +607,7 @@ func (ec *executionContext) _RehearsedEffectConnection(ctx context.Context, sel 
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -650,7 +650,7 @@ func (ec *executionContext) _RehearsedEffectEdge(ctx context.Context, sel ast.Se
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -663,7 +663,7 @@ func (ec *executionContext) _RehearsedEffectEdge(ctx context.Context, sel ast.Se
 // region    ***************************** type.gotpl *****************************
 
 func (ec *executionContext) marshalNRehearsedEffect2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRehearsedEffectᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.RehearsedEffect) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRehearsedEffect2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRehearsedEffect(ctx, sel, v[i])
@@ -699,7 +699,7 @@ func (ec *executionContext) marshalNRehearsedEffectConnection2ᚖgithubᚗcomᚋ
 }
 
 func (ec *executionContext) marshalNRehearsedEffectEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐRehearsedEffectEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*RehearsedEffectEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRehearsedEffectEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐRehearsedEffectEdge(ctx, sel, v[i])

@@ -841,7 +841,7 @@ func (ec *executionContext) _RelatePayload(ctx context.Context, sel ast.Selectio
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -894,7 +894,7 @@ func (ec *executionContext) _RelatedConnection(ctx context.Context, sel ast.Sele
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -952,7 +952,7 @@ func (ec *executionContext) _RelatedEdge(ctx context.Context, sel ast.SelectionS
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1038,7 +1038,7 @@ func (ec *executionContext) _Relation(ctx context.Context, sel ast.SelectionSet,
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1076,7 +1076,7 @@ func (ec *executionContext) _UnrelateAllPayload(ctx context.Context, sel ast.Sel
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1129,7 +1129,7 @@ func (ec *executionContext) _UnrelatePayload(ctx context.Context, sel ast.Select
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1167,7 +1167,7 @@ func (ec *executionContext) marshalNRelated2githubᚗcomᚋholonᚑregistryᚋho
 }
 
 func (ec *executionContext) marshalNRelated2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelatedᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.Related) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRelated2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelated(ctx, sel, v[i])
@@ -1193,7 +1193,7 @@ func (ec *executionContext) marshalNRelatedConnection2ᚖgithubᚗcomᚋholonᚑ
 }
 
 func (ec *executionContext) marshalNRelatedEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐRelatedEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*RelatedEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRelatedEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐRelatedEdge(ctx, sel, v[i])
@@ -1219,7 +1219,7 @@ func (ec *executionContext) marshalNRelatedEdge2ᚖgithubᚗcomᚋholonᚑregist
 }
 
 func (ec *executionContext) marshalNRelation2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelationᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Relation) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRelation2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelation(ctx, sel, v[i])

@@ -126,7 +126,7 @@ type ComplexityRoot struct {
 	}
 
 	Asset struct {
-		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool) int
+		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool, unit *string) int
 		Alarms            func(childComplexity int, active *bool) int
 		AttributesNamed   func(childComplexity int, names []string) int
 		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
@@ -139,8 +139,8 @@ type ComplexityRoot struct {
 		ID                func(childComplexity int) int
 		ImageURL          func(childComplexity int) int
 		Links             func(childComplexity int, open bool) int
-		Live              func(childComplexity int) int
-		Measurements      func(childComplexity int, measure string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) int
+		Live              func(childComplexity int, measures []string, unit *string) int
+		Measurements      func(childComplexity int, measure string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string, unit *string) int
 		PartOf            func(childComplexity int) int
 		Parts             func(childComplexity int) int
 		Policies          func(childComplexity int, typeArg *string) int
@@ -150,7 +150,7 @@ type ComplexityRoot struct {
 		Reference         func(childComplexity int) int
 		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) int
 		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
-		Samples           func(childComplexity int, measure string, from time.Time, to time.Time, limit int) int
+		Samples           func(childComplexity int, measure string, from time.Time, to time.Time, limit int, unit *string) int
 		Series            func(childComplexity int) int
 		State             func(childComplexity int) int
 		Template          func(childComplexity int) int
@@ -372,7 +372,7 @@ type ComplexityRoot struct {
 	}
 
 	Device struct {
-		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool) int
+		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool, unit *string) int
 		Alarms            func(childComplexity int, active *bool) int
 		AttributesNamed   func(childComplexity int, names []string) int
 		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
@@ -389,8 +389,8 @@ type ComplexityRoot struct {
 		ID                func(childComplexity int) int
 		ImageURL          func(childComplexity int) int
 		Links             func(childComplexity int, open bool) int
-		Live              func(childComplexity int) int
-		Measurements      func(childComplexity int, measure string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) int
+		Live              func(childComplexity int, measures []string, unit *string) int
+		Measurements      func(childComplexity int, measure string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string, unit *string) int
 		Policies          func(childComplexity int, typeArg *string) int
 		PolicyExplanation func(childComplexity int, policy string) int
 		PolicyReferences  func(childComplexity int, typeArg *string) int
@@ -398,7 +398,7 @@ type ComplexityRoot struct {
 		Reference         func(childComplexity int) int
 		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) int
 		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
-		Samples           func(childComplexity int, measure string, from time.Time, to time.Time, limit int) int
+		Samples           func(childComplexity int, measure string, from time.Time, to time.Time, limit int, unit *string) int
 		Series            func(childComplexity int) int
 		State             func(childComplexity int) int
 		Template          func(childComplexity int) int
@@ -432,7 +432,7 @@ type ComplexityRoot struct {
 	}
 
 	Group struct {
-		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, fill bool, kind *registry.Kind) int
+		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, fill bool, kind *registry.Kind, unit *string) int
 		Ancestors         func(childComplexity int) int
 		AttributesNamed   func(childComplexity int, names []string) int
 		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
@@ -488,16 +488,29 @@ type ComplexityRoot struct {
 	}
 
 	LiveValue struct {
-		Measure    func(childComplexity int) int
-		MeasuredAt func(childComplexity int) int
-		Value      func(childComplexity int) int
+		Measure       func(childComplexity int) int
+		MeasuredAt    func(childComplexity int) int
+		SuspectReason func(childComplexity int) int
+		UnitCode      func(childComplexity int) int
+		Value         func(childComplexity int) int
 	}
 
 	MeasureDeclaration struct {
-		Name      func(childComplexity int) int
-		Type      func(childComplexity int) int
-		UnitCode  func(childComplexity int) int
-		ValueType func(childComplexity int) int
+		Fields      func(childComplexity int) int
+		Maximum     func(childComplexity int) int
+		MaximumRate func(childComplexity int) int
+		Minimum     func(childComplexity int) int
+		Name        func(childComplexity int) int
+		Type        func(childComplexity int) int
+		UnitCode    func(childComplexity int) int
+		ValueType   func(childComplexity int) int
+		Values      func(childComplexity int) int
+	}
+
+	MeasureField struct {
+		Name     func(childComplexity int) int
+		Type     func(childComplexity int) int
+		UnitCode func(childComplexity int) int
 	}
 
 	MeasureMapping struct {
@@ -508,11 +521,13 @@ type ComplexityRoot struct {
 	MeasureType struct {
 		CreatedAt   func(childComplexity int) int
 		Description func(childComplexity int) int
+		Fields      func(childComplexity int) int
 		ID          func(childComplexity int) int
 		Name        func(childComplexity int) int
 		Unit        func(childComplexity int) int
 		UpdatedAt   func(childComplexity int) int
 		ValueType   func(childComplexity int) int
+		Values      func(childComplexity int) int
 		Version     func(childComplexity int) int
 	}
 
@@ -529,8 +544,10 @@ type ComplexityRoot struct {
 	}
 
 	Measurement struct {
-		At    func(childComplexity int) int
-		Value func(childComplexity int) int
+		At      func(childComplexity int) int
+		Suspect func(childComplexity int) int
+		Unit    func(childComplexity int) int
+		Value   func(childComplexity int) int
 	}
 
 	MeasurementConnection struct {
@@ -1275,7 +1292,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Asset.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["percentile"].(float64), args["fill"].(bool)), true
+		return e.ComplexityRoot.Asset.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["percentile"].(float64), args["fill"].(bool), args["unit"].(*string)), true
 	case "Asset.alarms":
 		if e.ComplexityRoot.Asset.Alarms == nil {
 			break
@@ -1378,7 +1395,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			break
 		}
 
-		return e.ComplexityRoot.Asset.Live(childComplexity), true
+		args, err := ec.field_Asset_live_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Asset.Live(childComplexity, args["measures"].([]string), args["unit"].(*string)), true
 	case "Asset.measurements":
 		if e.ComplexityRoot.Asset.Measurements == nil {
 			break
@@ -1389,7 +1411,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Asset.Measurements(childComplexity, args["measure"].(string), args["from"].(*time.Time), args["to"].(*time.Time), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Asset.Measurements(childComplexity, args["measure"].(string), args["from"].(*time.Time), args["to"].(*time.Time), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["unit"].(*string)), true
 	case "Asset.partOf":
 		if e.ComplexityRoot.Asset.PartOf == nil {
 			break
@@ -1479,7 +1501,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Asset.Samples(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["limit"].(int)), true
+		return e.ComplexityRoot.Asset.Samples(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["limit"].(int), args["unit"].(*string)), true
 	case "Asset.series":
 		if e.ComplexityRoot.Asset.Series == nil {
 			break
@@ -2204,7 +2226,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Device.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["percentile"].(float64), args["fill"].(bool)), true
+		return e.ComplexityRoot.Device.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["percentile"].(float64), args["fill"].(bool), args["unit"].(*string)), true
 	case "Device.alarms":
 		if e.ComplexityRoot.Device.Alarms == nil {
 			break
@@ -2336,7 +2358,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			break
 		}
 
-		return e.ComplexityRoot.Device.Live(childComplexity), true
+		args, err := ec.field_Device_live_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.Live(childComplexity, args["measures"].([]string), args["unit"].(*string)), true
 	case "Device.measurements":
 		if e.ComplexityRoot.Device.Measurements == nil {
 			break
@@ -2347,7 +2374,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Device.Measurements(childComplexity, args["measure"].(string), args["from"].(*time.Time), args["to"].(*time.Time), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Device.Measurements(childComplexity, args["measure"].(string), args["from"].(*time.Time), args["to"].(*time.Time), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["unit"].(*string)), true
 	case "Device.policies":
 		if e.ComplexityRoot.Device.Policies == nil {
 			break
@@ -2425,7 +2452,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Device.Samples(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["limit"].(int)), true
+		return e.ComplexityRoot.Device.Samples(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["limit"].(int), args["unit"].(*string)), true
 	case "Device.series":
 		if e.ComplexityRoot.Device.Series == nil {
 			break
@@ -2549,7 +2576,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Group.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["fill"].(bool), args["kind"].(*registry.Kind)), true
+		return e.ComplexityRoot.Group.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["fill"].(bool), args["kind"].(*registry.Kind), args["unit"].(*string)), true
 	case "Group.ancestors":
 		if e.ComplexityRoot.Group.Ancestors == nil {
 			break
@@ -2835,6 +2862,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.LiveValue.MeasuredAt(childComplexity), true
+	case "LiveValue.suspect":
+		if e.ComplexityRoot.LiveValue.SuspectReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveValue.SuspectReason(childComplexity), true
+	case "LiveValue.unit":
+		if e.ComplexityRoot.LiveValue.UnitCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveValue.UnitCode(childComplexity), true
 	case "LiveValue.value":
 		if e.ComplexityRoot.LiveValue.Value == nil {
 			break
@@ -2842,6 +2881,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LiveValue.Value(childComplexity), true
 
+	case "MeasureDeclaration.fields":
+		if e.ComplexityRoot.MeasureDeclaration.Fields == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureDeclaration.Fields(childComplexity), true
+	case "MeasureDeclaration.maximum":
+		if e.ComplexityRoot.MeasureDeclaration.Maximum == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureDeclaration.Maximum(childComplexity), true
+	case "MeasureDeclaration.maximumRate":
+		if e.ComplexityRoot.MeasureDeclaration.MaximumRate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureDeclaration.MaximumRate(childComplexity), true
+	case "MeasureDeclaration.minimum":
+		if e.ComplexityRoot.MeasureDeclaration.Minimum == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureDeclaration.Minimum(childComplexity), true
 	case "MeasureDeclaration.name":
 		if e.ComplexityRoot.MeasureDeclaration.Name == nil {
 			break
@@ -2866,6 +2929,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeasureDeclaration.ValueType(childComplexity), true
+	case "MeasureDeclaration.values":
+		if e.ComplexityRoot.MeasureDeclaration.Values == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureDeclaration.Values(childComplexity), true
+
+	case "MeasureField.name":
+		if e.ComplexityRoot.MeasureField.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureField.Name(childComplexity), true
+	case "MeasureField.type":
+		if e.ComplexityRoot.MeasureField.Type == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureField.Type(childComplexity), true
+	case "MeasureField.unit":
+		if e.ComplexityRoot.MeasureField.UnitCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureField.UnitCode(childComplexity), true
 
 	case "MeasureMapping.asset":
 		if e.ComplexityRoot.MeasureMapping.Asset == nil {
@@ -2892,6 +2980,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeasureType.Description(childComplexity), true
+	case "MeasureType.fields":
+		if e.ComplexityRoot.MeasureType.Fields == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureType.Fields(childComplexity), true
 	case "MeasureType.id":
 		if e.ComplexityRoot.MeasureType.ID == nil {
 			break
@@ -2922,6 +3016,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeasureType.ValueType(childComplexity), true
+	case "MeasureType.values":
+		if e.ComplexityRoot.MeasureType.Values == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureType.Values(childComplexity), true
 	case "MeasureType.version":
 		if e.ComplexityRoot.MeasureType.Version == nil {
 			break
@@ -2973,6 +3073,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Measurement.At(childComplexity), true
+	case "Measurement.suspect":
+		if e.ComplexityRoot.Measurement.Suspect == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Measurement.Suspect(childComplexity), true
+	case "Measurement.unit":
+		if e.ComplexityRoot.Measurement.Unit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Measurement.Unit(childComplexity), true
 	case "Measurement.value":
 		if e.ComplexityRoot.Measurement.Value == nil {
 			break
@@ -5073,6 +5185,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputLinkDeviceInput,
 		ec.unmarshalInputMatchingPatchInput,
 		ec.unmarshalInputMeasureDeclarationInput,
+		ec.unmarshalInputMeasureFieldInput,
 		ec.unmarshalInputMeasureMappingInput,
 		ec.unmarshalInputMigrateObjectsInput,
 		ec.unmarshalInputMoveGroupInput,
@@ -5564,7 +5677,12 @@ type Asset implements Node & Twin {
     policy: String!
   ): PolicyExplanation
   """The newest value of each measure."""
-  live: [LiveValue!]!
+  live(
+    """Only these measures."""
+    measures: [String!]
+    """Convert to this unit, a UCUM code. Measures that are named in ` + "`" + `measures` + "`" + ` must have one that can be converted; of others, those that have none stay as they are."""
+    unit: String
+  ): [LiveValue!]!
   """The series of each measure."""
   series: [Series!]!
   """Single measurements of a measure, oldest first; ` + "`" + `last` + "`" + ` without ` + "`" + `before` + "`" + ` gives the newest."""
@@ -5583,6 +5701,8 @@ type Asset implements Node & Twin {
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """Convert to this unit, a UCUM code; the one that the template declares if absent."""
+    unit: String
   ): MeasurementConnection!
   """Many measurements at once, as two lists: the fast way to read a series."""
   samples(
@@ -5594,6 +5714,8 @@ type Asset implements Node & Twin {
     to: DateTime!
     """How many at most: up to 100,000."""
     limit: Int! = 10000
+    """Convert to this unit, a UCUM code; the one that the template declares if absent."""
+    unit: String
   ): Samples!
   """A measure reduced to one value an interval. Intervals without a measurement are left out, unless ` + "`" + `fill` + "`" + ` asks for them."""
   aggregate(
@@ -5618,6 +5740,8 @@ type Asset implements Node & Twin {
     percentile: Float! = 50
     """Give intervals without a measurement too: without a value, so that a gap is no zero."""
     fill: Boolean! = false
+    """Convert to this unit, a UCUM code; the one that the template declares if absent."""
+    unit: String
   ): [AggregatePoint!]!
   """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
@@ -6458,7 +6582,12 @@ type Device implements Node & Twin {
     policy: String!
   ): PolicyExplanation
   """The newest value of each measure."""
-  live: [LiveValue!]!
+  live(
+    """Only these measures."""
+    measures: [String!]
+    """Convert to this unit, a UCUM code. Measures that are named in ` + "`" + `measures` + "`" + ` must have one that can be converted; of others, those that have none stay as they are."""
+    unit: String
+  ): [LiveValue!]!
   """The series of each measure."""
   series: [Series!]!
   """Single measurements of a measure, oldest first; ` + "`" + `last` + "`" + ` without ` + "`" + `before` + "`" + ` gives the newest."""
@@ -6477,6 +6606,8 @@ type Device implements Node & Twin {
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """Convert to this unit, a UCUM code; the one that the template declares if absent."""
+    unit: String
   ): MeasurementConnection!
   """Many measurements at once, as two lists: the fast way to read a series."""
   samples(
@@ -6488,6 +6619,8 @@ type Device implements Node & Twin {
     to: DateTime!
     """How many at most: up to 100,000."""
     limit: Int! = 10000
+    """Convert to this unit, a UCUM code; the one that the template declares if absent."""
+    unit: String
   ): Samples!
   """A measure reduced to one value an interval. Intervals without a measurement are left out, unless ` + "`" + `fill` + "`" + ` asks for them."""
   aggregate(
@@ -6512,6 +6645,8 @@ type Device implements Node & Twin {
     percentile: Float! = 50
     """Give intervals without a measurement too: without a value, so that a gap is no zero."""
     fill: Boolean! = false
+    """Convert to this unit, a UCUM code; the one that the template declares if absent."""
+    unit: String
   ): [AggregatePoint!]!
   """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
@@ -6856,6 +6991,8 @@ type Group implements Node {
     fill: Boolean! = false
     """Only of devices, or only of assets."""
     kind: Kind
+    """Convert to this unit, a UCUM code. It must be given if the members measure in several."""
+    unit: String
   ): GroupAggregate!
   """The policies that the group inherits, most specific first."""
   policies(
@@ -7731,7 +7868,10 @@ input ReadingInput {
   measuredAt: DateTime
   """Makes a repeat of a reading without ` + "`" + `measuredAt` + "`" + ` known."""
   messageId: String
-  """A number, a boolean or a text for each measure: ` + "`" + `{temperature: 21.4}` + "`" + `."""
+  """
+  A value for each measure: a number, a boolean, a text or an object, as in ` + "`" + `{temperature: 21.4, place: {latitude: 52.5, longitude: 13.4}}` + "`" + `.
+  A value can have its own unit and time: ` + "`" + `{temperature: {value: 70, unit: "[degF]", measuredAt: "2026-01-02T03:04:05Z"}}` + "`" + `.
+  """
   values: JSONObject!
 }
 
@@ -8031,7 +8171,7 @@ scalar JSONObject
 """A length of time as ISO 8601 has it, from days to seconds: ` + "`" + `PT15M` + "`" + `, ` + "`" + `PT1H` + "`" + `, ` + "`" + `P1D` + "`" + `."""
 scalar Duration
 
-"""The value of a measure: a number, a boolean or a text."""
+"""The value of a measure: a number, a boolean, a text or an object: see ValueType."""
 scalar MeasureValue
 `, BuiltIn: false},
 	{Name: "../../schema/search.graphqls", Input: `extend type Query {
@@ -8258,7 +8398,7 @@ enum SearchIndexState {
     """The measure type's name."""
     name: String!
   ): MeasureType
-  """The account's measure types, by name. The built-in ` + "`" + `number` + "`" + `, ` + "`" + `boolean` + "`" + ` and ` + "`" + `string` + "`" + ` are not among them."""
+  """The account's measure types, by name. The built-in ` + "`" + `number` + "`" + `, ` + "`" + `boolean` + "`" + `, ` + "`" + `string` + "`" + ` and ` + "`" + `location` + "`" + ` are not among them."""
   measureTypes(
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
@@ -8418,8 +8558,18 @@ type MeasureDeclaration {
   type: String!
   """What the values are."""
   valueType: ValueType!
+  """The values of an ENUM."""
+  values: [String!]!
+  """The fields of a COMPOSITE."""
+  fields: [MeasureField!]!
   """The UCUM code of the unit; null where there is none."""
   unit: String
+  """Numbers below this are marked as suspect."""
+  minimum: Float
+  """Numbers above this are marked as suspect."""
+  maximum: Float
+  """Numbers that differ from the one before by more than this a second are marked as suspect."""
+  maximumRate: Float
 }
 
 """What the values of a measure are."""
@@ -8430,6 +8580,32 @@ enum ValueType {
   BOOLEAN
   """A text."""
   STRING
+  """One of the texts that the measure type lists."""
+  ENUM
+  """A place on the Earth: ` + "`" + `{latitude, longitude, altitude}` + "`" + ` in degrees of WGS 84 and metres, the altitude if there is one. A GeoJSON point is taken as well."""
+  LOCATION
+  """An object of the fields that the measure type has."""
+  COMPOSITE
+}
+
+"""A field of a COMPOSITE."""
+type MeasureField {
+  """The field's name."""
+  name: String!
+  """What its values are: NUMBER, BOOLEAN or STRING."""
+  type: ValueType!
+  """The UCUM code of the unit; null where there is none."""
+  unit: String
+}
+
+"""A field of a COMPOSITE."""
+input MeasureFieldInput {
+  """The field's name: as an attribute's, and not one of Holon's own, such as ` + "`" + `at` + "`" + ` and ` + "`" + `value` + "`" + `."""
+  name: String!
+  """What its values are: NUMBER, BOOLEAN or STRING."""
+  type: ValueType!
+  """The UCUM code of the unit."""
+  unit: String
 }
 
 """A measure type: defined once, used under many names."""
@@ -8442,6 +8618,10 @@ type MeasureType implements Node {
   name: String!
   """What the values are."""
   valueType: ValueType!
+  """The values of an ENUM."""
+  values: [String!]!
+  """The fields of a COMPOSITE."""
+  fields: [MeasureField!]!
   """The UCUM code of the unit; null where there is none."""
   unit: String
   """What the measure type is for, in words."""
@@ -8494,11 +8674,15 @@ type MeasureTypeEdge {
 
 """What a measure type is made from."""
 input CreateMeasureTypeInput {
-  """The name, unique in the account; not one of the built-in ` + "`" + `number` + "`" + `, ` + "`" + `boolean` + "`" + ` and ` + "`" + `string` + "`" + `."""
+  """The name, unique in the account; not one of the built-in ` + "`" + `number` + "`" + `, ` + "`" + `boolean` + "`" + `, ` + "`" + `string` + "`" + ` and ` + "`" + `location` + "`" + `."""
   name: String!
   """What the values are."""
   valueType: ValueType!
-  """The UCUM code of the unit, such as ` + "`" + `Cel` + "`" + `."""
+  """The values of an ENUM: at most 256."""
+  values: [String!]
+  """The fields of a COMPOSITE: at most 32."""
+  fields: [MeasureFieldInput!]
+  """The UCUM code of the unit, such as ` + "`" + `Cel` + "`" + `; what is commonly written for it, such as ` + "`" + `°C` + "`" + `, is taken too."""
   unit: String
   """What it is for, in words."""
   description: String
@@ -8564,10 +8748,16 @@ input RelationRuleInput {
 input MeasureDeclarationInput {
   """The measure's name."""
   name: String!
-  """The name of a measure type of the account, or ` + "`" + `number` + "`" + `, ` + "`" + `boolean` + "`" + ` or ` + "`" + `string` + "`" + `."""
+  """The name of a measure type of the account, or ` + "`" + `number` + "`" + `, ` + "`" + `boolean` + "`" + `, ` + "`" + `string` + "`" + ` or ` + "`" + `location` + "`" + `."""
   type: String!
   """The UCUM code of the unit; the measure type's own if absent."""
   unit: String
+  """Mark numbers below this as suspect. Limits are in the measure's unit."""
+  minimum: Float
+  """Mark numbers above this as suspect."""
+  maximum: Float
+  """Mark numbers as suspect that differ from the one before by more than this a second."""
+  maximumRate: Float
 }
 
 """What ` + "`" + `createTemplate` + "`" + ` made."""
@@ -8840,7 +9030,12 @@ interface Twin implements Node {
     policy: String!
   ): PolicyExplanation
   """The newest value of each measure."""
-  live: [LiveValue!]!
+  live(
+    """Only these measures."""
+    measures: [String!]
+    """Convert to this unit, a UCUM code. Measures that are named in ` + "`" + `measures` + "`" + ` must have one that can be converted; of others, those that have none stay as they are."""
+    unit: String
+  ): [LiveValue!]!
   """The series of each measure."""
   series: [Series!]!
   """Single measurements of a measure, oldest first; ` + "`" + `last` + "`" + ` without ` + "`" + `before` + "`" + ` gives the newest."""
@@ -8859,6 +9054,8 @@ interface Twin implements Node {
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """Convert to this unit, a UCUM code; the one that the template declares if absent."""
+    unit: String
   ): MeasurementConnection!
   """Many measurements at once, as two lists: the fast way to read a series."""
   samples(
@@ -8870,6 +9067,8 @@ interface Twin implements Node {
     to: DateTime!
     """How many at most: up to 100,000."""
     limit: Int! = 10000
+    """Convert to this unit, a UCUM code; the one that the template declares if absent."""
+    unit: String
   ): Samples!
   """A measure reduced to one value an interval. Intervals without a measurement are left out, unless ` + "`" + `fill` + "`" + ` asks for them."""
   aggregate(
@@ -8894,6 +9093,8 @@ interface Twin implements Node {
     percentile: Float! = 50
     """Give intervals without a measurement too: without a value, so that a gap is no zero."""
     fill: Boolean! = false
+    """Convert to this unit, a UCUM code; the one that the template declares if absent."""
+    unit: String
   ): [AggregatePoint!]!
   """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
@@ -8967,6 +9168,20 @@ type LiveValue {
   value: MeasureValue!
   """When it was measured."""
   measuredAt: DateTime!
+  """The UCUM code of the unit that the value is in; null where there is none."""
+  unit: String
+  """Why the value should not be believed; null if it can be."""
+  suspect: SuspectReason
+}
+
+"""Why a value should not be believed. It is kept all the same."""
+enum SuspectReason {
+  """It lies below the minimum that the template declares."""
+  BELOW_MINIMUM
+  """It lies above the maximum that the template declares."""
+  ABOVE_MAXIMUM
+  """It differs from the one before by more than the template's maximum a second."""
+  RATE
 }
 
 """Everything that one measure of a twin was."""
@@ -8991,6 +9206,10 @@ type Measurement {
   at: DateTime!
   """The value."""
   value: MeasureValue!
+  """The unit that the value was sent in, where that is not the device's own. The value is in the unit that was asked for, or that the template declares."""
+  unit: String
+  """Why the value should not be believed; null if it can be."""
+  suspect: SuspectReason
 }
 
 """A page of measurements."""
@@ -9970,6 +10189,10 @@ func (ec *executionContext) childFields_LiveValue(ctx context.Context, field gra
 		return ec.fieldContext_LiveValue_value(ctx, field)
 	case "measuredAt":
 		return ec.fieldContext_LiveValue_measuredAt(ctx, field)
+	case "unit":
+		return ec.fieldContext_LiveValue_unit(ctx, field)
+	case "suspect":
+		return ec.fieldContext_LiveValue_suspect(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LiveValue", field.Name)
 }
@@ -9982,10 +10205,32 @@ func (ec *executionContext) childFields_MeasureDeclaration(ctx context.Context, 
 		return ec.fieldContext_MeasureDeclaration_type(ctx, field)
 	case "valueType":
 		return ec.fieldContext_MeasureDeclaration_valueType(ctx, field)
+	case "values":
+		return ec.fieldContext_MeasureDeclaration_values(ctx, field)
+	case "fields":
+		return ec.fieldContext_MeasureDeclaration_fields(ctx, field)
 	case "unit":
 		return ec.fieldContext_MeasureDeclaration_unit(ctx, field)
+	case "minimum":
+		return ec.fieldContext_MeasureDeclaration_minimum(ctx, field)
+	case "maximum":
+		return ec.fieldContext_MeasureDeclaration_maximum(ctx, field)
+	case "maximumRate":
+		return ec.fieldContext_MeasureDeclaration_maximumRate(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeasureDeclaration", field.Name)
+}
+
+func (ec *executionContext) childFields_MeasureField(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_MeasureField_name(ctx, field)
+	case "type":
+		return ec.fieldContext_MeasureField_type(ctx, field)
+	case "unit":
+		return ec.fieldContext_MeasureField_unit(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MeasureField", field.Name)
 }
 
 func (ec *executionContext) childFields_MeasureMapping(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10008,6 +10253,10 @@ func (ec *executionContext) childFields_MeasureType(ctx context.Context, field g
 		return ec.fieldContext_MeasureType_name(ctx, field)
 	case "valueType":
 		return ec.fieldContext_MeasureType_valueType(ctx, field)
+	case "values":
+		return ec.fieldContext_MeasureType_values(ctx, field)
+	case "fields":
+		return ec.fieldContext_MeasureType_fields(ctx, field)
 	case "unit":
 		return ec.fieldContext_MeasureType_unit(ctx, field)
 	case "description":
@@ -10050,6 +10299,10 @@ func (ec *executionContext) childFields_Measurement(ctx context.Context, field g
 		return ec.fieldContext_Measurement_at(ctx, field)
 	case "value":
 		return ec.fieldContext_Measurement_value(ctx, field)
+	case "unit":
+		return ec.fieldContext_Measurement_unit(ctx, field)
+	case "suspect":
+		return ec.fieldContext_Measurement_suspect(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Measurement", field.Name)
 }

@@ -2599,7 +2599,7 @@ func (ec *executionContext) _CreateMeasureTypePayload(ctx context.Context, sel a
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2637,7 +2637,7 @@ func (ec *executionContext) _CreateTemplatePayload(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2675,7 +2675,7 @@ func (ec *executionContext) _DeleteMeasureTypePayload(ctx context.Context, sel a
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2718,7 +2718,7 @@ func (ec *executionContext) _DeleteTemplatePayload(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2844,7 +2844,7 @@ func (ec *executionContext) _MeasureField(ctx context.Context, sel ast.Selection
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2927,7 +2927,7 @@ func (ec *executionContext) _MeasureType(ctx context.Context, sel ast.SelectionS
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -2980,7 +2980,7 @@ func (ec *executionContext) _MeasureTypeConnection(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3023,7 +3023,7 @@ func (ec *executionContext) _MeasureTypeEdge(ctx context.Context, sel ast.Select
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3066,7 +3066,7 @@ func (ec *executionContext) _MigrateObjectsPayload(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3109,7 +3109,7 @@ func (ec *executionContext) _PublishTemplatePayload(ctx context.Context, sel ast
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3167,7 +3167,7 @@ func (ec *executionContext) _RelationRule(ctx context.Context, sel ast.Selection
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3480,7 +3480,7 @@ func (ec *executionContext) _Template(ctx context.Context, sel ast.SelectionSet,
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3533,7 +3533,7 @@ func (ec *executionContext) _TemplateConnection(ctx context.Context, sel ast.Sel
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3576,7 +3576,7 @@ func (ec *executionContext) _TemplateEdge(ctx context.Context, sel ast.Selection
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3619,7 +3619,7 @@ func (ec *executionContext) _TemplateMisfit(ctx context.Context, sel ast.Selecti
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3672,7 +3672,7 @@ func (ec *executionContext) _TemplateMisfitConnection(ctx context.Context, sel a
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3715,7 +3715,7 @@ func (ec *executionContext) _TemplateMisfitEdge(ctx context.Context, sel ast.Sel
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3801,7 +3801,7 @@ func (ec *executionContext) _TemplateRehearsal(ctx context.Context, sel ast.Sele
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3839,7 +3839,7 @@ func (ec *executionContext) _UpdateTemplatePayload(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -3926,7 +3926,7 @@ func (ec *executionContext) marshalNMeasureDeclaration2githubᚗcomᚋholonᚑre
 }
 
 func (ec *executionContext) marshalNMeasureDeclaration2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureDeclarationᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.MeasureDeclaration) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasureDeclaration2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureDeclaration(ctx, sel, v[i])
@@ -3972,7 +3972,7 @@ func (ec *executionContext) unmarshalNMeasureFieldInput2ᚖgithubᚗcomᚋholon�
 }
 
 func (ec *executionContext) marshalNMeasureType2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.MeasureType) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasureType2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasureType(ctx, sel, v[i])
@@ -4008,7 +4008,7 @@ func (ec *executionContext) marshalNMeasureTypeConnection2ᚖgithubᚗcomᚋholo
 }
 
 func (ec *executionContext) marshalNMeasureTypeEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasureTypeEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*MeasureTypeEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasureTypeEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasureTypeEdge(ctx, sel, v[i])
@@ -4068,7 +4068,7 @@ func (ec *executionContext) marshalNRelationRule2githubᚗcomᚋholonᚑregistry
 }
 
 func (ec *executionContext) marshalNRelationRule2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelationRuleᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.RelationRule) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRelationRule2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelationRule(ctx, sel, v[i])
@@ -4089,7 +4089,7 @@ func (ec *executionContext) unmarshalNRelationRuleInput2ᚖgithubᚗcomᚋholon�
 }
 
 func (ec *executionContext) marshalNTemplate2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplateᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Template) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTemplate2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplate(ctx, sel, v[i])
@@ -4125,7 +4125,7 @@ func (ec *executionContext) marshalNTemplateConnection2ᚖgithubᚗcomᚋholon�
 }
 
 func (ec *executionContext) marshalNTemplateEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTemplateEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TemplateEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTemplateEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTemplateEdge(ctx, sel, v[i])
@@ -4151,7 +4151,7 @@ func (ec *executionContext) marshalNTemplateEdge2ᚖgithubᚗcomᚋholonᚑregis
 }
 
 func (ec *executionContext) marshalNTemplateMisfit2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplateMisfitᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.TemplateMisfit) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTemplateMisfit2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplateMisfit(ctx, sel, v[i])
@@ -4187,7 +4187,7 @@ func (ec *executionContext) marshalNTemplateMisfitConnection2ᚖgithubᚗcomᚋh
 }
 
 func (ec *executionContext) marshalNTemplateMisfitEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTemplateMisfitEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TemplateMisfitEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTemplateMisfitEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTemplateMisfitEdge(ctx, sel, v[i])

@@ -841,7 +841,7 @@ func (ec *executionContext) _AggregatePoint(ctx context.Context, sel ast.Selecti
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -899,7 +899,7 @@ func (ec *executionContext) _LiveValue(ctx context.Context, sel ast.SelectionSet
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -952,7 +952,7 @@ func (ec *executionContext) _Measurement(ctx context.Context, sel ast.SelectionS
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1000,7 +1000,7 @@ func (ec *executionContext) _MeasurementConnection(ctx context.Context, sel ast.
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1043,7 +1043,7 @@ func (ec *executionContext) _MeasurementEdge(ctx context.Context, sel ast.Select
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1091,7 +1091,7 @@ func (ec *executionContext) _Samples(ctx context.Context, sel ast.SelectionSet, 
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1154,7 +1154,7 @@ func (ec *executionContext) _Series(ctx context.Context, sel ast.SelectionSet, o
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1255,7 +1255,7 @@ func (ec *executionContext) _TwinChange(ctx context.Context, sel ast.SelectionSe
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1308,7 +1308,7 @@ func (ec *executionContext) _TwinConnection(ctx context.Context, sel ast.Selecti
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1351,7 +1351,7 @@ func (ec *executionContext) _TwinEdge(ctx context.Context, sel ast.SelectionSet,
 
 	ec.ProcessDeferredGroup(graphql.DeferredGroup{
 		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
+		Path:     pathOfDeferred(ctx, deferLabelToView),
 		FieldSet: deferredFieldSet,
 		Context:  ctx,
 	})
@@ -1374,7 +1374,7 @@ func (ec *executionContext) marshalNAggregateFunction2githubᚗcomᚋholonᚑreg
 }
 
 func (ec *executionContext) marshalNAggregatePoint2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐAggregatePointᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.AggregatePoint) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNAggregatePoint2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐAggregatePoint(ctx, sel, v[i])
@@ -1404,7 +1404,7 @@ func (ec *executionContext) marshalNLiveValue2githubᚗcomᚋholonᚑregistryᚋ
 }
 
 func (ec *executionContext) marshalNLiveValue2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐLiveValueᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.LiveValue) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNLiveValue2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐLiveValue(ctx, sel, v[i])
@@ -1420,7 +1420,7 @@ func (ec *executionContext) marshalNLiveValue2ᚕgithubᚗcomᚋholonᚑregistry
 }
 
 func (ec *executionContext) marshalNLiveValue2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐLiveValueᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.LiveValue) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNLiveValue2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐLiveValue(ctx, sel, v[i])
@@ -1446,7 +1446,7 @@ func (ec *executionContext) marshalNLiveValue2ᚖgithubᚗcomᚋholonᚑregistry
 }
 
 func (ec *executionContext) marshalNMeasurement2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasurementᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Measurement) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasurement2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐMeasurement(ctx, sel, v[i])
@@ -1482,7 +1482,7 @@ func (ec *executionContext) marshalNMeasurementConnection2ᚖgithubᚗcomᚋholo
 }
 
 func (ec *executionContext) marshalNMeasurementEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasurementEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*MeasurementEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNMeasurementEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasurementEdge(ctx, sel, v[i])
@@ -1518,7 +1518,7 @@ func (ec *executionContext) marshalNSamples2ᚖgithubᚗcomᚋholonᚑregistry�
 }
 
 func (ec *executionContext) marshalNSeries2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSeriesᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Series) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNSeries2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSeries(ctx, sel, v[i])
@@ -1564,7 +1564,7 @@ func (ec *executionContext) marshalNTwin2githubᚗcomᚋholonᚑregistryᚋholon
 }
 
 func (ec *executionContext) marshalNTwin2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.Twin) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTwin2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwin(ctx, sel, v[i])
@@ -1614,7 +1614,7 @@ func (ec *executionContext) unmarshalNTwinChangeKind2ᚕgithubᚗcomᚋholonᚑr
 }
 
 func (ec *executionContext) marshalNTwinChangeKind2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKindᚄ(ctx context.Context, sel ast.SelectionSet, v []registry.TwinChangeKind) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx, sel, v[i])
@@ -1640,7 +1640,7 @@ func (ec *executionContext) marshalNTwinConnection2ᚖgithubᚗcomᚋholonᚑreg
 }
 
 func (ec *executionContext) marshalNTwinEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTwinEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TwinEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTwinEdge2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐTwinEdge(ctx, sel, v[i])
@@ -1748,7 +1748,7 @@ func (ec *executionContext) marshalOTwinChangeKind2ᚕgithubᚗcomᚋholonᚑreg
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTwinChangeKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTwinChangeKind(ctx, sel, v[i])
