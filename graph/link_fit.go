@@ -107,6 +107,12 @@ func (ends *linkEnds) fitOne(path string, m registry.MeasureMapping) (fitted, *r
 // misfit says why values of one measure cannot be values of the other, nil if
 // they can.
 func misfit(from, to *registry.MeasureDeclaration) *registry.Violation {
+	if from.Computed != "" {
+		return &registry.Violation{Rule: "computed", Message: fmt.Sprintf("measure %s of the device is computed: link what it is computed from, and declare it for the asset", from.Name)}
+	}
+	if to.Computed != "" {
+		return &registry.Violation{Rule: "computed", Message: fmt.Sprintf("measure %s of the asset is computed: it has no source", to.Name)}
+	}
 	if from.ValueType == "" || to.ValueType == "" {
 		return nil
 	}

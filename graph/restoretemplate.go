@@ -12,6 +12,7 @@ import (
 
 	"github.com/holon-registry/holon/internal/jsonschema"
 	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/rule"
 )
 
 var restoreMeasureTypes = named("measureType.byNames", `
@@ -198,7 +199,7 @@ func templateFrom(r *registry.TemplateRecord, types map[string]*registry.Measure
 		}
 		t.Measures = append(t.Measures, declared)
 	}
-	return t, schema, ids, violations
+	return t, schema, ids, append(violations, rule.CheckComputed(t)...)
 }
 
 // templateVersion makes one version, or changes a draft.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/rule"
 	"github.com/holon-registry/holon/unit"
 )
 
@@ -84,7 +85,7 @@ func (s *Store) prepareTemplate(ctx context.Context, tx *transaction, n registry
 		}
 		t.Measures = append(t.Measures, declared)
 	}
-	if len(violations) > 0 {
+	if violations = append(violations, rule.CheckComputed(t)...); len(violations) > 0 {
 		return nil, nil, registry.Invalid(violations...)
 	}
 	ids := []registry.ID{}
@@ -106,8 +107,8 @@ func templatesNamed(n registry.NewTemplate) []any {
 			}
 		}
 	}
-	for _, rule := range n.Relations {
-		add(rule.Kind, rule.Templates)
+	for _, relation := range n.Relations {
+		add(relation.Kind, relation.Templates)
 	}
 	add(registry.KindDevice, n.Components)
 	return out
@@ -129,8 +130,8 @@ func resolve(t *registry.Template, known map[templateName]string) []registry.Vio
 		}
 		return out
 	}
-	for i, rule := range t.Relations {
-		t.Relations[i].Templates = written(fmt.Sprintf("relations[%d].templates", i), rule.Kind, rule.Templates)
+	for i, relation := range t.Relations {
+		t.Relations[i].Templates = written(fmt.Sprintf("relations[%d].templates", i), relation.Kind, relation.Templates)
 	}
 	t.Components = written("components", registry.KindDevice, t.Components)
 	return violations
@@ -163,8 +164,8 @@ func declare(path string, m registry.MeasureDeclaration, types map[string]*regis
 // database when it is published: names, and indexes for what is searched.
 func (s *Store) claimTemplate(ctx context.Context, tx runner, t *registry.Template) (committed func(), err error) {
 	relations := make([]string, len(t.Relations))
-	for i, rule := range t.Relations {
-		relations[i] = relationType(rule.Name)
+	for i, relation := range t.Relations {
+		relations[i] = relationType(relation.Name)
 	}
 	if err := claimSearched(ctx, tx, t); err != nil {
 		return nil, err

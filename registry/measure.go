@@ -28,6 +28,17 @@ type MeasureDeclaration struct {
 	Minimum     *float64 `json:"minimum,omitempty"`
 	Maximum     *float64 `json:"maximum,omitempty"`
 	MaximumRate *float64 `json:"maximumRate,omitempty"`
+	// Computed is an expression over other measures and attributes: the measure
+	// is worked out when it is read, and never stored. Empty for others.
+	Computed string `json:"computed,omitempty"`
+}
+
+// ComputedText is the expression, nil where there is none.
+func (m MeasureDeclaration) ComputedText() *string {
+	if m.Computed == "" {
+		return nil
+	}
+	return &m.Computed
 }
 
 // Limited says whether the measure has limits.
@@ -66,6 +77,8 @@ func (m *MeasureDeclaration) CheckNumeric(path string) *Violation {
 		return &Violation{path + ".unit", "type", "only numbers have units"}
 	case m.Limited():
 		return &Violation{path, "type", "only numbers have limits"}
+	case m.Computed != "":
+		return &Violation{path + ".computed", "type", "only numbers are computed"}
 	}
 	return nil
 }
@@ -288,6 +301,9 @@ func wrongValue(measure, rule, message string) *Refusal {
 // Accept returns a value of the measure as it is stored, and the code of the
 // unit that it was sent in if that is not the declared one.
 func (m *MeasureDeclaration) Accept(value any) (stored any, sent string, refusal *Refusal) {
+	if m.Computed != "" {
+		return nil, "", &Refusal{Reason: ReasonUndeclaredMeasure, Measure: m.Name, Rule: "computed", Message: "measure " + m.Name + " is computed from others: it cannot be sent"}
+	}
 	if f, ok := value.(float64); ok && m.ValueType == ValueNumber && finite(f) {
 		return value, "", nil
 	}

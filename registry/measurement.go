@@ -15,6 +15,8 @@ type Measurement struct {
 	Unit *string
 	// Suspect says why the value should not be believed, nil if it can be.
 	Suspect *SuspectReason
+	// Computed says that the value was worked out from others just now.
+	Computed bool
 }
 
 // SuspectReason says why a value should not be believed.
@@ -55,6 +57,9 @@ type Series struct {
 	Generation int
 	// Last is the newest measurement, nil before the first.
 	Last *Measurement
+	// Computed says that the measure is worked out from others: there is no such
+	// series in the store.
+	Computed bool
 }
 
 // Samples are many measurements at once: two lists of the same length.
@@ -74,6 +79,8 @@ type LiveValue struct {
 	// Unit is the UCUM code of the value's unit; empty where there is none.
 	Unit    string
 	Suspect SuspectReason
+	// Computed says that the value was worked out from others just now.
+	Computed bool
 }
 
 // UnitCode is the unit, nil where there is none.

@@ -70,7 +70,7 @@ func (r *assetResolver) Live(ctx context.Context, obj *registry.Asset, measures 
 
 // Series is the resolver for the series field.
 func (r *assetResolver) Series(ctx context.Context, obj *registry.Asset) ([]*registry.Series, error) {
-	return loadersFrom(ctx).series.Load(ctx, obj.ID)
+	return r.series(ctx, obj)
 }
 
 // Measurements is the resolver for the measurements field.

@@ -70,7 +70,7 @@ func (r *deviceResolver) Live(ctx context.Context, obj *registry.Device, measure
 
 // Series is the resolver for the series field.
 func (r *deviceResolver) Series(ctx context.Context, obj *registry.Device) ([]*registry.Series, error) {
-	return loadersFrom(ctx).series.Load(ctx, obj.ID)
+	return r.series(ctx, obj)
 }
 
 // Measurements is the resolver for the measurements field.

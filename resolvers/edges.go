@@ -232,7 +232,16 @@ func (r *Resolver) measurements(ctx context.Context, twin registry.Twin, measure
 	if err != nil {
 		return nil, err
 	}
-	page, err := r.Graph.Measurements(ctx, scope, twin.NodeID(), measure, from, to, request, in)
+	computed, err := computedMeasure(ctx, twin, measure)
+	if err != nil {
+		return nil, err
+	}
+	var page registry.Page[registry.Measurement]
+	if computed != nil {
+		page, err = r.Graph.ComputedMeasurements(ctx, scope, *computed, from, to, request, in)
+	} else {
+		page, err = r.Graph.Measurements(ctx, scope, twin.NodeID(), measure, from, to, request, in)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -257,6 +266,13 @@ func (r *Resolver) samples(ctx context.Context, twin registry.Twin, measure stri
 	if err != nil {
 		return nil, err
 	}
+	computed, err := computedMeasure(ctx, twin, measure)
+	if err != nil {
+		return nil, err
+	}
+	if computed != nil {
+		return r.Graph.ComputedSamples(ctx, scope, *computed, from, to, limit, in)
+	}
 	return r.Graph.Samples(ctx, scope, twin.NodeID(), measure, from, to, limit, in)
 }
 
@@ -271,6 +287,13 @@ func (r *Resolver) aggregate(ctx context.Context, twin registry.Twin, a registry
 	}
 	if a.Unit, err = unitOf(ctx, twin, a.Measure, unit); err != nil {
 		return nil, err
+	}
+	computed, err := computedMeasure(ctx, twin, a.Measure)
+	if err != nil {
+		return nil, err
+	}
+	if computed != nil {
+		return r.Graph.AggregateComputed(ctx, scope, *computed, a)
 	}
 	return r.Graph.Aggregate(ctx, scope, twin.NodeID(), a)
 }

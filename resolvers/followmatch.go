@@ -103,16 +103,16 @@ func (f *twinFollower) live(ctx context.Context, ids []registry.ID, changes []*p
 		out[string(id)] = of[i]
 	}
 	if where.NeedsMeasures() {
-		values, err := f.resolver.Live.LiveOf(ctx, f.scope, ids)
+		views, err := f.resolver.viewed(ctx, f.scope, ids)
 		if err != nil {
 			return nil, err
 		}
 		for i := range ids {
-			for _, value := range values[i] {
+			for _, value := range views[i].values {
 				of[i][value.Measure] = registry.PlainValue(value.Value)
 			}
 			if changes != nil {
-				refresh(changes[i].Values, values[i])
+				refresh(changes[i].Values, views[i].values)
 			}
 		}
 	}
@@ -207,6 +207,9 @@ func (f *twinFollower) tell(ctx context.Context, changes []*pendingChange, later
 	}
 	if len(changes) == 0 {
 		return true, nil
+	}
+	if err := f.view(ctx, changes); err != nil {
+		return false, err
 	}
 	if err := f.readTwins(ctx, changes); err != nil {
 		return false, err

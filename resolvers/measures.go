@@ -3,8 +3,11 @@ package resolvers
 import (
 	"context"
 	"slices"
+	"strings"
 
+	"github.com/holon-registry/holon/graph"
 	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/rule"
 	"github.com/holon-registry/holon/unit"
 )
 
@@ -68,19 +71,23 @@ func (r *Resolver) live(ctx context.Context, twin registry.Twin, measures []stri
 	if err != nil {
 		return nil, err
 	}
+	stored := make([]registry.LiveValue, len(values))
+	for i, v := range values {
+		stored[i] = *v
+	}
 	out := make([]*registry.LiveValue, 0, len(values))
-	for _, v := range values {
+	for _, v := range shown(t, attributesOf(twin), stored) {
 		if measures != nil && !slices.Contains(measures, v.Measure) {
 			continue
 		}
-		shown := declaredValue(t, *v)
 		if code != "" {
-			if err := convertLive(&shown, code, measures != nil); err != nil {
+			if err := convertLive(&v, code, measures != nil); err != nil {
 				return nil, err
 			}
 		}
-		out = append(out, &shown)
+		out = append(out, &v)
 	}
+	slices.SortFunc(out, func(x, y *registry.LiveValue) int { return strings.Compare(x.Measure, y.Measure) })
 	return out, nil
 }
 
@@ -126,4 +133,59 @@ func convertLive(v *registry.LiveValue, code string, must bool) error {
 		return registry.InvalidField("unit", "unit", "measure %s has no unit", v.Measure)
 	}
 	return nil
+}
+
+// computedMeasure is a measure of a twin that is computed, nil if it is not.
+func computedMeasure(ctx context.Context, twin registry.Twin, measure string) (*graph.Computed, error) {
+	t, err := twinTemplate(ctx, twin)
+	if err != nil || t == nil {
+		return nil, err
+	}
+	if declared := t.Declared(measure); declared == nil || declared.Computed == "" {
+		return nil, nil
+	}
+	return &graph.Computed{Twin: twin.NodeID(), Template: t, Measure: measure, Attributes: attributesOf(twin)}, nil
+}
+
+// series are the series of a twin, with those of computed measures, which the
+// store does not have.
+func (r *Resolver) series(ctx context.Context, twin registry.Twin) ([]*registry.Series, error) {
+	stored, err := loadersFrom(ctx).series.Load(ctx, twin.NodeID())
+	if err != nil {
+		return nil, err
+	}
+	t, err := twinTemplate(ctx, twin)
+	if err != nil || !rule.HasComputed(t) {
+		return stored, err
+	}
+	var out []*registry.Series
+	var live []registry.LiveValue
+	for _, s := range stored {
+		if declared := t.Declared(s.Measure); declared != nil && declared.Computed != "" {
+			continue
+		}
+		out = append(out, s)
+		if s.Last != nil {
+			live = append(live, declaredValue(t, registry.LiveValue{Measure: s.Measure, Value: s.Last.Value, MeasuredAt: s.Last.At, Unit: deref(s.Unit)}))
+		}
+	}
+	newest := map[string]registry.LiveValue{}
+	for _, v := range rule.ComputeLive(t, attributesOf(twin), live) {
+		newest[v.Measure] = v
+	}
+	for i := range t.Measures {
+		m := &t.Measures[i]
+		if m.Computed == "" {
+			continue
+		}
+		s := &registry.Series{
+			ID: twin.NodeID() + "/" + registry.ID(m.Name), TwinID: twin.NodeID(), Measure: m.Name, Type: m.ValueType, Unit: m.UnitCode(), Generation: 1, Computed: true,
+		}
+		if v, ok := newest[m.Name]; ok {
+			s.Last = &registry.Measurement{At: v.MeasuredAt, Value: v.Value, Suspect: v.SuspectReason(), Computed: true}
+		}
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(x, y *registry.Series) int { return strings.Compare(x.Measure, y.Measure) })
+	return out, nil
 }

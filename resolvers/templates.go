@@ -47,7 +47,7 @@ func measureDeclarations(in []*generated.MeasureDeclarationInput) []registry.Mea
 	out := make([]registry.MeasureDeclaration, len(in))
 	for i, m := range in {
 		out[i] = registry.MeasureDeclaration{
-			Name: m.Name, Type: m.Type, Unit: deref(m.Unit), Minimum: m.Minimum, Maximum: m.Maximum, MaximumRate: m.MaximumRate,
+			Name: m.Name, Type: m.Type, Unit: deref(m.Unit), Minimum: m.Minimum, Maximum: m.Maximum, MaximumRate: m.MaximumRate, Computed: deref(m.Computed),
 		}
 	}
 	return out

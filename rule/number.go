@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -158,16 +159,11 @@ const pathComputed = "computed"
 
 // atPath moves an error of this package to another path.
 func atPath(path string, err error) error {
-	if e, ok := err.(*registry.Error); ok { //nolint:errorlint // made by this package, and not wrapped
-		moved := *e
-		moved.Field = path
-		moved.Violations = slices.Clone(e.Violations)
-		for i := range moved.Violations {
-			moved.Violations[i].Path = path
-		}
-		return &moved
+	e, ok := errors.AsType[*registry.Error](err)
+	if !ok || len(e.Violations) == 0 {
+		return err
 	}
-	return err
+	return registry.InvalidField(path, e.Violations[0].Rule, "%s", e.Violations[0].Message)
 }
 
 // numberChecker turns a parsed expression into something that can be evaluated.

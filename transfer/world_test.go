@@ -141,6 +141,7 @@ func (w world) fill() {
 		Measures: []registry.MeasureDeclaration{
 			{Name: "inside", Type: "temperature", Minimum: new(-40.0), Maximum: new(30.0), MaximumRate: new(0.5)}, {Name: "note", Type: "string"},
 			{Name: "defrosting", Type: "defrosting"}, {Name: "compressor", Type: "compressor"}, {Name: "place", Type: "location"},
+			{Name: "above", Type: "number", Computed: "measures.inside + 40"},
 		},
 		Relations: []registry.RelationRule{{Name: "stands_in", Direction: registry.DirectionOut, Kind: registry.KindGroup, Templates: []string{"Room"}, Inherits: true}},
 	}))

@@ -697,6 +697,9 @@ type MeasureDeclarationInput struct {
 	Maximum *float64 `json:"maximum,omitempty"`
 	// Mark numbers as suspect that differ from the one before by more than this a second.
 	MaximumRate *float64 `json:"maximumRate,omitempty"`
+	// Work the measure out when it is read, from other measures and from attributes: `measures.level * attributes.area`. There are
+	// + - * / % and **, abs, min, max, round, floor, ceil, sqrt, pow, log and exp, and `measures.on ? measures.power : 0`.
+	Computed *string `json:"computed,omitempty"`
 }
 
 // A field of a COMPOSITE.

@@ -415,6 +415,29 @@ func (ec *executionContext) fieldContext_MeasureDeclaration_maximumRate(_ contex
 	return graphql.NewScalarFieldContext("MeasureDeclaration", field, false, false, errors.New("field of type Float does not have child fields"))
 }
 
+func (ec *executionContext) _MeasureDeclaration_computed(ctx context.Context, field graphql.CollectedField, obj *registry.MeasureDeclaration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MeasureDeclaration_computed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ComputedText(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MeasureDeclaration_computed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MeasureDeclaration", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _MeasureField_name(ctx context.Context, field graphql.CollectedField, obj *registry.MeasureField) (ret graphql.Marshaler) {
 	return ec.marshalNString2string(ctx, field.Selections, obj.Name)
 }
@@ -2123,7 +2146,7 @@ func (ec *executionContext) unmarshalInputMeasureDeclarationInput(ctx context.Co
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "type", "unit", "minimum", "maximum", "maximumRate"}
+	fieldsInOrder := [...]string{"name", "type", "unit", "minimum", "maximum", "maximumRate", "computed"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2172,6 +2195,13 @@ func (ec *executionContext) unmarshalInputMeasureDeclarationInput(ctx context.Co
 				return it, err
 			}
 			it.MaximumRate = data
+		case "computed":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("computed"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Computed = data
 		}
 	}
 	return it, nil
@@ -2780,6 +2810,11 @@ func (ec *executionContext) _MeasureDeclaration(ctx context.Context, sel ast.Sel
 			}
 		case "maximumRate":
 			out.Values[i] = ec._MeasureDeclaration_maximumRate(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "computed":
+			out.Values[i] = ec._MeasureDeclaration_computed(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

@@ -157,6 +157,13 @@ func (ec *executionContext) fieldContext_LiveValue_suspect(_ context.Context, fi
 	return graphql.NewScalarFieldContext("LiveValue", field, true, false, errors.New("field of type SuspectReason does not have child fields"))
 }
 
+func (ec *executionContext) _LiveValue_computed(ctx context.Context, field graphql.CollectedField, obj *registry.LiveValue) (ret graphql.Marshaler) {
+	return ec.marshalNBoolean2bool(ctx, field.Selections, obj.Computed)
+}
+func (ec *executionContext) fieldContext_LiveValue_computed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveValue", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _Measurement_at(ctx context.Context, field graphql.CollectedField, obj *registry.Measurement) (ret graphql.Marshaler) {
 	return ec.marshalNDateTime2timeᚐTime(ctx, field.Selections, obj.At)
 }
@@ -215,6 +222,13 @@ func (ec *executionContext) _Measurement_suspect(ctx context.Context, field grap
 }
 func (ec *executionContext) fieldContext_Measurement_suspect(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Measurement", field, false, false, errors.New("field of type SuspectReason does not have child fields"))
+}
+
+func (ec *executionContext) _Measurement_computed(ctx context.Context, field graphql.CollectedField, obj *registry.Measurement) (ret graphql.Marshaler) {
+	return ec.marshalNBoolean2bool(ctx, field.Selections, obj.Computed)
+}
+func (ec *executionContext) fieldContext_Measurement_computed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Measurement", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
 func (ec *executionContext) _MeasurementConnection_edges(ctx context.Context, field graphql.CollectedField, obj *MeasurementConnection) (ret graphql.Marshaler) {
@@ -486,6 +500,13 @@ func (ec *executionContext) fieldContext_Series_last(_ context.Context, field gr
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Series_computed(ctx context.Context, field graphql.CollectedField, obj *registry.Series) (ret graphql.Marshaler) {
+	return ec.marshalNBoolean2bool(ctx, field.Selections, obj.Computed)
+}
+func (ec *executionContext) fieldContext_Series_computed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Series", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
 func (ec *executionContext) _TwinChange_cursor(ctx context.Context, field graphql.CollectedField, obj *registry.TwinChange) (ret graphql.Marshaler) {
@@ -886,6 +907,11 @@ func (ec *executionContext) _LiveValue(ctx context.Context, sel ast.SelectionSet
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "computed":
+			out.Values[i] = ec._LiveValue_computed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -937,6 +963,11 @@ func (ec *executionContext) _Measurement(ctx context.Context, sel ast.SelectionS
 		case "suspect":
 			out.Values[i] = ec._Measurement_suspect(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "computed":
+			out.Values[i] = ec._Measurement_computed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -1139,6 +1170,11 @@ func (ec *executionContext) _Series(ctx context.Context, sel ast.SelectionSet, o
 		case "last":
 			out.Values[i] = ec._Series_last(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "computed":
+			out.Values[i] = ec._Series_computed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
