@@ -24,9 +24,12 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
 	APIKey() APIKeyResolver
+	Alarm() AlarmResolver
 	Asset() AssetResolver
 	Change() ChangeResolver
+	Command() CommandResolver
 	DeadLetter() DeadLetterResolver
+	DesiredState() DesiredStateResolver
 	Device() DeviceResolver
 	Group() GroupResolver
 	Link() LinkResolver
@@ -64,6 +67,10 @@ type ComplexityRoot struct {
 		Name      func(childComplexity int) int
 	}
 
+	AcknowledgeAlarmPayload struct {
+		Alarm func(childComplexity int) int
+	}
+
 	Actor struct {
 		ID   func(childComplexity int) int
 		Name func(childComplexity int) int
@@ -76,13 +83,57 @@ type ComplexityRoot struct {
 		Value func(childComplexity int) int
 	}
 
+	Alarm struct {
+		AcknowledgedAt func(childComplexity int) int
+		AcknowledgedBy func(childComplexity int) int
+		Active         func(childComplexity int) int
+		ClearedAt      func(childComplexity int) int
+		Comment        func(childComplexity int) int
+		ID             func(childComplexity int) int
+		LastAt         func(childComplexity int) int
+		Message        func(childComplexity int) int
+		Occurrences    func(childComplexity int) int
+		RaisedAt       func(childComplexity int) int
+		Reference      func(childComplexity int) int
+		Rule           func(childComplexity int) int
+		Severity       func(childComplexity int) int
+		Since          func(childComplexity int) int
+		Twin           func(childComplexity int) int
+		Version        func(childComplexity int) int
+	}
+
+	AlarmConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	AlarmEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	AlarmRule struct {
+		Clear    func(childComplexity int) int
+		Count    func(childComplexity int) int
+		For      func(childComplexity int) int
+		Message  func(childComplexity int) int
+		Name     func(childComplexity int) int
+		Severity func(childComplexity int) int
+		Trigger  func(childComplexity int) int
+		When     func(childComplexity int) int
+		Within   func(childComplexity int) int
+	}
+
 	Asset struct {
 		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool, unit *string) int
+		Alarms            func(childComplexity int, active *bool) int
 		AttributesNamed   func(childComplexity int, names []string) int
 		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		Connected         func(childComplexity int) int
 		CreatedAt         func(childComplexity int) int
 		Description       func(childComplexity int) int
+		Desired           func(childComplexity int) int
 		ExternalReference func(childComplexity int) int
 		Groups            func(childComplexity int, relation *string) int
 		ID                func(childComplexity int) int
@@ -95,6 +146,7 @@ type ComplexityRoot struct {
 		Policies          func(childComplexity int, typeArg *string) int
 		PolicyExplanation func(childComplexity int, policy string) int
 		PolicyReferences  func(childComplexity int, typeArg *string) int
+		Presence          func(childComplexity int) int
 		Reference         func(childComplexity int) int
 		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) int
 		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
@@ -138,6 +190,10 @@ type ComplexityRoot struct {
 		Object func(childComplexity int) int
 	}
 
+	CancelCommandPayload struct {
+		Command func(childComplexity int) int
+	}
+
 	Change struct {
 		Action      func(childComplexity int) int
 		Actor       func(childComplexity int) int
@@ -163,6 +219,42 @@ type ComplexityRoot struct {
 	}
 
 	ChangeEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	Command struct {
+		CreatedAt   func(childComplexity int) int
+		DeliveredAt func(childComplexity int) int
+		Device      func(childComplexity int) int
+		EndedAt     func(childComplexity int) int
+		Error       func(childComplexity int) int
+		ExpiresAt   func(childComplexity int) int
+		ID          func(childComplexity int) int
+		Name        func(childComplexity int) int
+		Parameters  func(childComplexity int) int
+		Reference   func(childComplexity int) int
+		Result      func(childComplexity int) int
+		SentAt      func(childComplexity int) int
+		State       func(childComplexity int) int
+		Version     func(childComplexity int) int
+	}
+
+	CommandConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	CommandDeclaration struct {
+		Description  func(childComplexity int) int
+		ExpiresAfter func(childComplexity int) int
+		Name         func(childComplexity int) int
+		Parameters   func(childComplexity int) int
+		Response     func(childComplexity int) int
+	}
+
+	CommandEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
 	}
@@ -272,16 +364,26 @@ type ComplexityRoot struct {
 		Relations func(childComplexity int) int
 	}
 
+	DesiredState struct {
+		Delta     func(childComplexity int) int
+		UpdatedAt func(childComplexity int) int
+		Values    func(childComplexity int) int
+		Version   func(childComplexity int) int
+	}
+
 	Device struct {
 		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool, unit *string) int
+		Alarms            func(childComplexity int, active *bool) int
 		AttributesNamed   func(childComplexity int, names []string) int
 		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
+		Commands          func(childComplexity int, state *registry.CommandState, first *int, after *string, last *int, before *string) int
 		ComponentName     func(childComplexity int) int
 		ComponentOf       func(childComplexity int) int
 		Components        func(childComplexity int) int
 		Connected         func(childComplexity int) int
 		CreatedAt         func(childComplexity int) int
 		Description       func(childComplexity int) int
+		Desired           func(childComplexity int) int
 		ExternalReference func(childComplexity int) int
 		Groups            func(childComplexity int, relation *string) int
 		ID                func(childComplexity int) int
@@ -292,6 +394,7 @@ type ComplexityRoot struct {
 		Policies          func(childComplexity int, typeArg *string) int
 		PolicyExplanation func(childComplexity int, policy string) int
 		PolicyReferences  func(childComplexity int, typeArg *string) int
+		Presence          func(childComplexity int) int
 		Reference         func(childComplexity int) int
 		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) int
 		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
@@ -473,6 +576,8 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
+		AcknowledgeAlarm  func(childComplexity int, input AcknowledgeAlarmInput) int
+		CancelCommand     func(childComplexity int, input CancelCommandInput) int
 		CreateAsset       func(childComplexity int, input CreateAssetInput) int
 		CreateAssets      func(childComplexity int, input CreateAssetsInput) int
 		CreateComponent   func(childComplexity int, input CreateComponentInput) int
@@ -501,6 +606,8 @@ type ComplexityRoot struct {
 		PublishTemplate   func(childComplexity int, input PublishTemplateInput) int
 		RecordReadings    func(childComplexity int, input RecordReadingsInput) int
 		Relate            func(childComplexity int, input RelateInput) int
+		SendCommand       func(childComplexity int, input SendCommandInput) int
+		SetDesired        func(childComplexity int, input SetDesiredInput) int
 		UnlinkDevice      func(childComplexity int, input UnlinkDeviceInput) int
 		Unrelate          func(childComplexity int, input UnrelateInput) int
 		UnrelateAll       func(childComplexity int, input UnrelateAllInput) int
@@ -560,6 +667,12 @@ type ComplexityRoot struct {
 		Via          func(childComplexity int) int
 	}
 
+	Presence struct {
+		Connected  func(childComplexity int) int
+		LastSeenAt func(childComplexity int) int
+		Since      func(childComplexity int) int
+	}
+
 	Profile struct {
 		Attributes  func(childComplexity int) int
 		Changes     func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
@@ -600,9 +713,11 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
+		Alarms            func(childComplexity int, active *bool, severity *registry.AlarmSeverity, under *string, where *string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) int
 		Asset             func(childComplexity int, reference string, asOf *time.Time) int
 		Assets            func(childComplexity int, references []string, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Changes           func(childComplexity int, kinds []registry.ObjectKind, object *registry.ID, key *string, actor *registry.ID, under *string, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
+		Command           func(childComplexity int, id registry.ID) int
 		DeadLetters       func(childComplexity int, reason *registry.DeadLetterReason, first *int, after *string, last *int, before *string) int
 		Device            func(childComplexity int, reference string, asOf *time.Time) int
 		Devices           func(childComplexity int, references []string, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
@@ -718,6 +833,10 @@ type ComplexityRoot struct {
 		State func(childComplexity int) int
 	}
 
+	SendCommandPayload struct {
+		Command func(childComplexity int) int
+	}
+
 	Series struct {
 		Computed   func(childComplexity int) int
 		Generation func(childComplexity int) int
@@ -728,13 +847,20 @@ type ComplexityRoot struct {
 		Unit       func(childComplexity int) int
 	}
 
+	SetDesiredPayload struct {
+		Desired func(childComplexity int) int
+		Twin    func(childComplexity int) int
+	}
+
 	Subscription struct {
 		ObjectChanged func(childComplexity int, under *string, kinds []registry.ObjectKind, where *string, after *string) int
 		TwinChanged   func(childComplexity int, ids []registry.ID, under *string, where *string, kinds []registry.TwinChangeKind, every *time.Duration, after *string) int
 	}
 
 	Template struct {
+		Alarms        func(childComplexity int) int
 		Changes       func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
+		Commands      func(childComplexity int) int
 		Components    func(childComplexity int) int
 		CreatedAt     func(childComplexity int) int
 		Current       func(childComplexity int) int
@@ -751,6 +877,7 @@ type ComplexityRoot struct {
 		Required      func(childComplexity int) int
 		SearchIndexes func(childComplexity int) int
 		Searched      func(childComplexity int) int
+		Silence       func(childComplexity int) int
 		Status        func(childComplexity int) int
 		Version       func(childComplexity int) int
 		Versions      func(childComplexity int) int
@@ -930,6 +1057,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Account.Name(childComplexity), true
 
+	case "AcknowledgeAlarmPayload.alarm":
+		if e.ComplexityRoot.AcknowledgeAlarmPayload.Alarm == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AcknowledgeAlarmPayload.Alarm(childComplexity), true
+
 	case "Actor.id":
 		if e.ComplexityRoot.Actor.ID == nil {
 			break
@@ -968,6 +1102,190 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.AggregatePoint.Value(childComplexity), true
 
+	case "Alarm.acknowledgedAt":
+		if e.ComplexityRoot.Alarm.AcknowledgedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.AcknowledgedAt(childComplexity), true
+	case "Alarm.acknowledgedBy":
+		if e.ComplexityRoot.Alarm.AcknowledgedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.AcknowledgedBy(childComplexity), true
+	case "Alarm.active":
+		if e.ComplexityRoot.Alarm.Active == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.Active(childComplexity), true
+	case "Alarm.clearedAt":
+		if e.ComplexityRoot.Alarm.ClearedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.ClearedAt(childComplexity), true
+	case "Alarm.comment":
+		if e.ComplexityRoot.Alarm.Comment == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.Comment(childComplexity), true
+	case "Alarm.id":
+		if e.ComplexityRoot.Alarm.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.ID(childComplexity), true
+	case "Alarm.lastAt":
+		if e.ComplexityRoot.Alarm.LastAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.LastAt(childComplexity), true
+	case "Alarm.message":
+		if e.ComplexityRoot.Alarm.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.Message(childComplexity), true
+	case "Alarm.occurrences":
+		if e.ComplexityRoot.Alarm.Occurrences == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.Occurrences(childComplexity), true
+	case "Alarm.raisedAt":
+		if e.ComplexityRoot.Alarm.RaisedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.RaisedAt(childComplexity), true
+	case "Alarm.reference":
+		if e.ComplexityRoot.Alarm.Reference == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.Reference(childComplexity), true
+	case "Alarm.rule":
+		if e.ComplexityRoot.Alarm.Rule == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.Rule(childComplexity), true
+	case "Alarm.severity":
+		if e.ComplexityRoot.Alarm.Severity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.Severity(childComplexity), true
+	case "Alarm.since":
+		if e.ComplexityRoot.Alarm.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.Since(childComplexity), true
+	case "Alarm.twin":
+		if e.ComplexityRoot.Alarm.Twin == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.Twin(childComplexity), true
+	case "Alarm.version":
+		if e.ComplexityRoot.Alarm.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alarm.Version(childComplexity), true
+
+	case "AlarmConnection.edges":
+		if e.ComplexityRoot.AlarmConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlarmConnection.Edges(childComplexity), true
+	case "AlarmConnection.nodes":
+		if e.ComplexityRoot.AlarmConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlarmConnection.Nodes(childComplexity), true
+	case "AlarmConnection.pageInfo":
+		if e.ComplexityRoot.AlarmConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlarmConnection.PageInfo(childComplexity), true
+
+	case "AlarmEdge.cursor":
+		if e.ComplexityRoot.AlarmEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlarmEdge.Cursor(childComplexity), true
+	case "AlarmEdge.node":
+		if e.ComplexityRoot.AlarmEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlarmEdge.Node(childComplexity), true
+
+	case "AlarmRule.clear":
+		if e.ComplexityRoot.AlarmRule.Clear == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlarmRule.Clear(childComplexity), true
+	case "AlarmRule.count":
+		if e.ComplexityRoot.AlarmRule.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlarmRule.Count(childComplexity), true
+	case "AlarmRule.for":
+		if e.ComplexityRoot.AlarmRule.For == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlarmRule.For(childComplexity), true
+	case "AlarmRule.message":
+		if e.ComplexityRoot.AlarmRule.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlarmRule.Message(childComplexity), true
+	case "AlarmRule.name":
+		if e.ComplexityRoot.AlarmRule.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlarmRule.Name(childComplexity), true
+	case "AlarmRule.severity":
+		if e.ComplexityRoot.AlarmRule.Severity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlarmRule.Severity(childComplexity), true
+	case "AlarmRule.trigger":
+		if e.ComplexityRoot.AlarmRule.Trigger == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlarmRule.Trigger(childComplexity), true
+	case "AlarmRule.when":
+		if e.ComplexityRoot.AlarmRule.When == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlarmRule.When(childComplexity), true
+	case "AlarmRule.within":
+		if e.ComplexityRoot.AlarmRule.Within == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlarmRule.Within(childComplexity), true
+
 	case "Asset.aggregate":
 		if e.ComplexityRoot.Asset.Aggregate == nil {
 			break
@@ -979,6 +1297,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Asset.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["percentile"].(float64), args["fill"].(bool), args["unit"].(*string)), true
+	case "Asset.alarms":
+		if e.ComplexityRoot.Asset.Alarms == nil {
+			break
+		}
+
+		args, err := ec.field_Asset_alarms_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Asset.Alarms(childComplexity, args["active"].(*bool)), true
 	case "Asset.attributes":
 		if e.ComplexityRoot.Asset.AttributesNamed == nil {
 			break
@@ -1019,6 +1348,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Asset.Description(childComplexity), true
+	case "Asset.desired":
+		if e.ComplexityRoot.Asset.Desired == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Asset.Desired(childComplexity), true
 	case "Asset.externalReference":
 		if e.ComplexityRoot.Asset.ExternalReference == nil {
 			break
@@ -1126,6 +1461,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Asset.PolicyReferences(childComplexity, args["type"].(*string)), true
+	case "Asset.presence":
+		if e.ComplexityRoot.Asset.Presence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Asset.Presence(childComplexity), true
 	case "Asset.reference":
 		if e.ComplexityRoot.Asset.Reference == nil {
 			break
@@ -1303,6 +1644,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.BulkResult.Object(childComplexity), true
 
+	case "CancelCommandPayload.command":
+		if e.ComplexityRoot.CancelCommandPayload.Command == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelCommandPayload.Command(childComplexity), true
+
 	case "Change.action":
 		if e.ComplexityRoot.Change.Action == nil {
 			break
@@ -1425,6 +1773,154 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ChangeEdge.Node(childComplexity), true
+
+	case "Command.createdAt":
+		if e.ComplexityRoot.Command.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.CreatedAt(childComplexity), true
+	case "Command.deliveredAt":
+		if e.ComplexityRoot.Command.DeliveredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.DeliveredAt(childComplexity), true
+	case "Command.device":
+		if e.ComplexityRoot.Command.Device == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Device(childComplexity), true
+	case "Command.endedAt":
+		if e.ComplexityRoot.Command.EndedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.EndedAt(childComplexity), true
+	case "Command.error":
+		if e.ComplexityRoot.Command.Error == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Error(childComplexity), true
+	case "Command.expiresAt":
+		if e.ComplexityRoot.Command.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.ExpiresAt(childComplexity), true
+	case "Command.id":
+		if e.ComplexityRoot.Command.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.ID(childComplexity), true
+	case "Command.name":
+		if e.ComplexityRoot.Command.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Name(childComplexity), true
+	case "Command.parameters":
+		if e.ComplexityRoot.Command.Parameters == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Parameters(childComplexity), true
+	case "Command.reference":
+		if e.ComplexityRoot.Command.Reference == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Reference(childComplexity), true
+	case "Command.result":
+		if e.ComplexityRoot.Command.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Result(childComplexity), true
+	case "Command.sentAt":
+		if e.ComplexityRoot.Command.SentAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.SentAt(childComplexity), true
+	case "Command.state":
+		if e.ComplexityRoot.Command.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.State(childComplexity), true
+	case "Command.version":
+		if e.ComplexityRoot.Command.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Version(childComplexity), true
+
+	case "CommandConnection.edges":
+		if e.ComplexityRoot.CommandConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandConnection.Edges(childComplexity), true
+	case "CommandConnection.nodes":
+		if e.ComplexityRoot.CommandConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandConnection.Nodes(childComplexity), true
+	case "CommandConnection.pageInfo":
+		if e.ComplexityRoot.CommandConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandConnection.PageInfo(childComplexity), true
+
+	case "CommandDeclaration.description":
+		if e.ComplexityRoot.CommandDeclaration.Description == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandDeclaration.Description(childComplexity), true
+	case "CommandDeclaration.expiresAfter":
+		if e.ComplexityRoot.CommandDeclaration.ExpiresAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandDeclaration.ExpiresAfter(childComplexity), true
+	case "CommandDeclaration.name":
+		if e.ComplexityRoot.CommandDeclaration.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandDeclaration.Name(childComplexity), true
+	case "CommandDeclaration.parameters":
+		if e.ComplexityRoot.CommandDeclaration.Parameters == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandDeclaration.Parameters(childComplexity), true
+	case "CommandDeclaration.response":
+		if e.ComplexityRoot.CommandDeclaration.Response == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandDeclaration.Response(childComplexity), true
+
+	case "CommandEdge.cursor":
+		if e.ComplexityRoot.CommandEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandEdge.Cursor(childComplexity), true
+	case "CommandEdge.node":
+		if e.ComplexityRoot.CommandEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandEdge.Node(childComplexity), true
 
 	case "CreateAssetPayload.asset":
 		if e.ComplexityRoot.CreateAssetPayload.Asset == nil {
@@ -1699,6 +2195,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeletedGroups.Relations(childComplexity), true
 
+	case "DesiredState.delta":
+		if e.ComplexityRoot.DesiredState.Delta == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DesiredState.Delta(childComplexity), true
+	case "DesiredState.updatedAt":
+		if e.ComplexityRoot.DesiredState.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DesiredState.UpdatedAt(childComplexity), true
+	case "DesiredState.values":
+		if e.ComplexityRoot.DesiredState.Values == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DesiredState.Values(childComplexity), true
+	case "DesiredState.version":
+		if e.ComplexityRoot.DesiredState.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DesiredState.Version(childComplexity), true
+
 	case "Device.aggregate":
 		if e.ComplexityRoot.Device.Aggregate == nil {
 			break
@@ -1710,6 +2231,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["percentile"].(float64), args["fill"].(bool), args["unit"].(*string)), true
+	case "Device.alarms":
+		if e.ComplexityRoot.Device.Alarms == nil {
+			break
+		}
+
+		args, err := ec.field_Device_alarms_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.Alarms(childComplexity, args["active"].(*bool)), true
 	case "Device.attributes":
 		if e.ComplexityRoot.Device.AttributesNamed == nil {
 			break
@@ -1732,6 +2264,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Device.commands":
+		if e.ComplexityRoot.Device.Commands == nil {
+			break
+		}
+
+		args, err := ec.field_Device_commands_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.Commands(childComplexity, args["state"].(*registry.CommandState), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Device.componentName":
 		if e.ComplexityRoot.Device.ComponentName == nil {
 			break
@@ -1768,6 +2311,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Description(childComplexity), true
+	case "Device.desired":
+		if e.ComplexityRoot.Device.Desired == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.Desired(childComplexity), true
 	case "Device.externalReference":
 		if e.ComplexityRoot.Device.ExternalReference == nil {
 			break
@@ -1863,6 +2412,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.PolicyReferences(childComplexity, args["type"].(*string)), true
+	case "Device.presence":
+		if e.ComplexityRoot.Device.Presence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.Presence(childComplexity), true
 	case "Device.reference":
 		if e.ComplexityRoot.Device.Reference == nil {
 			break
@@ -2623,6 +3178,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MoveGroupPayload.Rehearsal(childComplexity), true
 
+	case "Mutation.acknowledgeAlarm":
+		if e.ComplexityRoot.Mutation.AcknowledgeAlarm == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_acknowledgeAlarm_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AcknowledgeAlarm(childComplexity, args["input"].(AcknowledgeAlarmInput)), true
+	case "Mutation.cancelCommand":
+		if e.ComplexityRoot.Mutation.CancelCommand == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelCommand_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelCommand(childComplexity, args["input"].(CancelCommandInput)), true
 	case "Mutation.createAsset":
 		if e.ComplexityRoot.Mutation.CreateAsset == nil {
 			break
@@ -2931,6 +3508,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Relate(childComplexity, args["input"].(RelateInput)), true
+	case "Mutation.sendCommand":
+		if e.ComplexityRoot.Mutation.SendCommand == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_sendCommand_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SendCommand(childComplexity, args["input"].(SendCommandInput)), true
+	case "Mutation.setDesired":
+		if e.ComplexityRoot.Mutation.SetDesired == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setDesired_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetDesired(childComplexity, args["input"].(SetDesiredInput)), true
 	case "Mutation.unlinkDevice":
 		if e.ComplexityRoot.Mutation.UnlinkDevice == nil {
 			break
@@ -3237,6 +3836,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PolicyReach.Via(childComplexity), true
 
+	case "Presence.connected":
+		if e.ComplexityRoot.Presence.Connected == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Presence.Connected(childComplexity), true
+	case "Presence.lastSeenAt":
+		if e.ComplexityRoot.Presence.LastSeenAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Presence.LastSeenAt(childComplexity), true
+	case "Presence.since":
+		if e.ComplexityRoot.Presence.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Presence.Since(childComplexity), true
+
 	case "Profile.attributes":
 		if e.ComplexityRoot.Profile.Attributes == nil {
 			break
@@ -3391,6 +4009,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PublishTemplatePayload.Template(childComplexity), true
 
+	case "Query.alarms":
+		if e.ComplexityRoot.Query.Alarms == nil {
+			break
+		}
+
+		args, err := ec.field_Query_alarms_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Alarms(childComplexity, args["active"].(*bool), args["severity"].(*registry.AlarmSeverity), args["under"].(*string), args["where"].(*string), args["from"].(*time.Time), args["to"].(*time.Time), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.asset":
 		if e.ComplexityRoot.Query.Asset == nil {
 			break
@@ -3424,6 +4053,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Changes(childComplexity, args["kinds"].([]registry.ObjectKind), args["object"].(*registry.ID), args["key"].(*string), args["actor"].(*registry.ID), args["under"].(*string), args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.command":
+		if e.ComplexityRoot.Query.Command == nil {
+			break
+		}
+
+		args, err := ec.field_Query_command_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Command(childComplexity, args["id"].(registry.ID)), true
 	case "Query.deadLetters":
 		if e.ComplexityRoot.Query.DeadLetters == nil {
 			break
@@ -3966,6 +4606,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SearchIndex.State(childComplexity), true
 
+	case "SendCommandPayload.command":
+		if e.ComplexityRoot.SendCommandPayload.Command == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SendCommandPayload.Command(childComplexity), true
+
 	case "Series.computed":
 		if e.ComplexityRoot.Series.Computed == nil {
 			break
@@ -4009,6 +4656,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Series.Unit(childComplexity), true
 
+	case "SetDesiredPayload.desired":
+		if e.ComplexityRoot.SetDesiredPayload.Desired == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetDesiredPayload.Desired(childComplexity), true
+	case "SetDesiredPayload.twin":
+		if e.ComplexityRoot.SetDesiredPayload.Twin == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetDesiredPayload.Twin(childComplexity), true
+
 	case "Subscription.objectChanged":
 		if e.ComplexityRoot.Subscription.ObjectChanged == nil {
 			break
@@ -4032,6 +4692,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Subscription.TwinChanged(childComplexity, args["ids"].([]registry.ID), args["under"].(*string), args["where"].(*string), args["kinds"].([]registry.TwinChangeKind), args["every"].(*time.Duration), args["after"].(*string)), true
 
+	case "Template.alarms":
+		if e.ComplexityRoot.Template.Alarms == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Alarms(childComplexity), true
 	case "Template.changes":
 		if e.ComplexityRoot.Template.Changes == nil {
 			break
@@ -4043,6 +4709,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Changes(childComplexity, args["operation"].(*registry.ChangeOperation), args["from"].(*time.Time), args["to"].(*time.Time), args["direction"].(registry.SortDirection), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Template.commands":
+		if e.ComplexityRoot.Template.Commands == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Commands(childComplexity), true
 	case "Template.components":
 		if e.ComplexityRoot.Template.Components == nil {
 			break
@@ -4139,6 +4811,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Searched(childComplexity), true
+	case "Template.silence":
+		if e.ComplexityRoot.Template.Silence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Silence(childComplexity), true
 	case "Template.status":
 		if e.ComplexityRoot.Template.Status == nil {
 			break
@@ -4504,6 +5182,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
+		ec.unmarshalInputAcknowledgeAlarmInput,
+		ec.unmarshalInputAlarmRuleInput,
+		ec.unmarshalInputCancelCommandInput,
+		ec.unmarshalInputCommandDeclarationInput,
 		ec.unmarshalInputComponentInput,
 		ec.unmarshalInputCreateAssetInput,
 		ec.unmarshalInputCreateAssetsInput,
@@ -4545,6 +5227,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRelationRuleInput,
 		ec.unmarshalInputRelationSetInput,
 		ec.unmarshalInputRelationsInput,
+		ec.unmarshalInputSendCommandInput,
+		ec.unmarshalInputSetDesiredInput,
 		ec.unmarshalInputUnlinkDeviceInput,
 		ec.unmarshalInputUnrelateAllInput,
 		ec.unmarshalInputUnrelateInput,
@@ -4649,6 +5333,220 @@ func newExecutionContext(
 }
 
 var sources = []*ast.Source{
+	{Name: "../../schema/alarm.graphqls", Input: `extend type Query {
+  """
+  Alarms, newest first. Under a group or by a rule about the twins a page looks at up to 20,000 alarms and may then hold fewer than asked
+  for, although there are more.
+  """
+  alarms(
+    """Only alarms that are not cleared, or only those that are."""
+    active: Boolean
+    """Only alarms of this severity."""
+    severity: AlarmSeverity
+    """Only alarms of devices and assets in the sub-tree of this group."""
+    under: String
+    """Only alarms of devices and assets that this rule is true of now."""
+    where: String
+    """Only alarms that were raised at or after this moment."""
+    from: DateTime
+    """Only alarms that were raised before this moment."""
+    to: DateTime
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): AlarmConnection!
+}
+
+extend type Mutation {
+  """Says that somebody takes care of an alarm. The first one who does is remembered."""
+  acknowledgeAlarm(
+    """Which alarm."""
+    input: AcknowledgeAlarmInput!
+  ): AcknowledgeAlarmPayload!
+}
+
+extend interface Twin {
+  """The newest alarms of the twin, at most 100."""
+  alarms(
+    """Only alarms that are not cleared, or only those that are."""
+    active: Boolean
+  ): [Alarm!]!
+}
+
+extend type Device {
+  """The newest alarms of the device, at most 100."""
+  alarms(
+    """Only alarms that are not cleared, or only those that are."""
+    active: Boolean
+  ): [Alarm!]!
+}
+
+extend type Asset {
+  """The newest alarms of the asset, at most 100."""
+  alarms(
+    """Only alarms that are not cleared, or only those that are."""
+    active: Boolean
+  ): [Alarm!]!
+}
+
+extend type Template {
+  """When devices or assets raise alarms."""
+  alarms: [AlarmRule!]!
+}
+
+extend input CreateTemplateInput {
+  """When devices or assets raise alarms: at most 32 rules."""
+  alarms: [AlarmRuleInput!]
+}
+
+extend input UpdateTemplateInput {
+  """When devices or assets raise alarms: at most 32 rules."""
+  alarms: [AlarmRuleInput!]
+}
+
+"""When a device or an asset raises an alarm."""
+type AlarmRule {
+  """The alarm's name."""
+  name: String!
+  """The condition: a rule about the twin itself, its newest values included, as in ` + "`" + `measures.temperature > attributes.limit` + "`" + `."""
+  when: String!
+  """When the condition raises the alarm."""
+  trigger: AlarmTrigger!
+  """How long the condition has to hold, for PERSISTS."""
+  for: Duration
+  """How often readings have to fulfil the condition, for COUNT."""
+  count: Int
+  """Within which time, for COUNT."""
+  within: Duration
+  """How bad it is."""
+  severity: AlarmSeverity!
+  """What to tell people."""
+  message: String!
+  """The condition that clears the alarm; empty when ` + "`" + `when` + "`" + ` holds no more."""
+  clear: String!
+}
+
+"""When a device or an asset raises an alarm."""
+input AlarmRuleInput {
+  """The alarm's name, unique in the template."""
+  name: String!
+  """The condition: a rule about the twin itself, its newest values included, as in ` + "`" + `measures.temperature > attributes.limit` + "`" + `."""
+  when: String!
+  """When the condition raises the alarm."""
+  trigger: AlarmTrigger! = BECOMES_TRUE
+  """How long the condition has to hold: for PERSISTS, one second to 366 days."""
+  for: Duration
+  """How often readings have to fulfil the condition: for COUNT, 2 to 1,000."""
+  count: Int
+  """Within which time: for COUNT, one second to 366 days."""
+  within: Duration
+  """How bad it is."""
+  severity: AlarmSeverity!
+  """What to tell people."""
+  message: String! = ""
+  """A condition that clears the alarm; by default it is cleared when ` + "`" + `when` + "`" + ` holds no more."""
+  clear: String
+}
+
+"""When a condition that holds raises an alarm."""
+enum AlarmTrigger {
+  """With every reading for which it holds: the alarm that is active counts them."""
+  EVERY_TIME
+  """When it comes to hold."""
+  BECOMES_TRUE
+  """When it has held for some time."""
+  PERSISTS
+  """When readings fulfilled it some times within some time."""
+  COUNT
+}
+
+"""How bad an alarm is."""
+enum AlarmSeverity {
+  """Good to know."""
+  INFO
+  """May become bad."""
+  WARNING
+  """Bad for few."""
+  MINOR
+  """Bad for many."""
+  MAJOR
+  """Bad at once."""
+  CRITICAL
+}
+
+"""One time that an alarm was raised, until it is cleared."""
+type Alarm implements Node {
+  """The global, opaque id."""
+  id: ID!
+  """The device or asset; null if it was deleted."""
+  twin: Twin
+  """The reference of the device or asset when the alarm was raised."""
+  reference: String!
+  """The name of the rule of its template."""
+  rule: String!
+  """How bad it is."""
+  severity: AlarmSeverity!
+  """What to tell people."""
+  message: String!
+  """Whether it is not cleared."""
+  active: Boolean!
+  """Grows by one with every change."""
+  version: Int!
+  """When the condition came to hold, by the time of measurement."""
+  since: DateTime!
+  """When the alarm was raised."""
+  raisedAt: DateTime!
+  """The newest time of measurement for which it was raised."""
+  lastAt: DateTime!
+  """How often it was raised: more than once with EVERY_TIME only."""
+  occurrences: Int!
+  """When it was cleared; null while it is active."""
+  clearedAt: DateTime
+  """When somebody said that he takes care; null if nobody did."""
+  acknowledgedAt: DateTime
+  """Who did."""
+  acknowledgedBy: Actor
+  """What was said with it."""
+  comment: String
+}
+
+"""Which alarm somebody takes care of."""
+input AcknowledgeAlarmInput {
+  """Its id."""
+  id: ID!
+  """What there is to say."""
+  comment: String
+}
+
+"""What ` + "`" + `acknowledgeAlarm` + "`" + ` did."""
+type AcknowledgeAlarmPayload {
+  """The alarm."""
+  alarm: Alarm!
+}
+
+"""A page of alarms."""
+type AlarmConnection {
+  """The alarms with their cursors."""
+  edges: [AlarmEdge!]!
+  """The alarms."""
+  nodes: [Alarm!]!
+  """Where the page lies."""
+  pageInfo: PageInfo!
+}
+
+"""One alarm in a page."""
+type AlarmEdge {
+  """Where the alarm lies in the list."""
+  cursor: String!
+  """The alarm."""
+  node: Alarm!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/asset.graphqls", Input: `extend type Query {
   """An asset by its reference."""
   asset(
@@ -5186,6 +6084,10 @@ enum ObjectKind {
   PROFILE
   """A measure type."""
   MEASURE_TYPE
+  """A command."""
+  COMMAND
+  """An alarm."""
+  ALARM
 }
 
 """Which end of a list comes first."""
@@ -5231,6 +6133,187 @@ extend type Subscription {
     """Go on after this cursor of a change; from now on if absent."""
     after: String
   ): Change!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/command.graphqls", Input: `extend type Query {
+  """A command by its id."""
+  command(
+    """The id."""
+    id: ID!
+  ): Command
+}
+
+extend type Mutation {
+  """
+  Tells a device to do something that its template declares. The command waits until the device subscribes over MQTT to
+  ` + "`" + `holon/{account}/commands/{reference}` + "`" + `, and is then sent once. The device answers to ` + "`" + `holon/{account}/commands/{reference}/replies` + "`" + `.
+  """
+  sendCommand(
+    """What the device is to do."""
+    input: SendCommandInput!
+  ): SendCommandPayload!
+  """Takes a command back that was not sent yet."""
+  cancelCommand(
+    """Which command."""
+    input: CancelCommandInput!
+  ): CancelCommandPayload!
+}
+
+extend type Device {
+  """What the device was told to do, newest first."""
+  commands(
+    """Only commands in this state."""
+    state: CommandState
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): CommandConnection!
+}
+
+extend type Template {
+  """The commands that devices take."""
+  commands: [CommandDeclaration!]!
+}
+
+extend input CreateTemplateInput {
+  """The commands that devices take; for devices only."""
+  commands: [CommandDeclarationInput!]
+}
+
+extend input UpdateTemplateInput {
+  """The commands that devices take; for devices only."""
+  commands: [CommandDeclarationInput!]
+}
+
+"""A command that devices of a template take."""
+type CommandDeclaration {
+  """The command's name, such as ` + "`" + `reboot` + "`" + `."""
+  name: String!
+  """What it does, in words."""
+  description: String
+  """The JSON Schema (2020-12) of its parameters, an object; null lets any through."""
+  parameters: JSONObject
+  """The JSON Schema of the result that comes back; null lets any through."""
+  response: JSONObject
+  """How long a command waits for its answer."""
+  expiresAfter: Duration!
+}
+
+"""A command that devices of a template take."""
+input CommandDeclarationInput {
+  """The command's name: letters, digits and underscores."""
+  name: String!
+  """What it does, in words."""
+  description: String
+  """The JSON Schema (2020-12) of its parameters, an object."""
+  parameters: JSONObject
+  """The JSON Schema of the result that comes back."""
+  response: JSONObject
+  """How long a command waits for its answer: one second to 90 days, an hour if absent."""
+  expiresAfter: Duration
+}
+
+"""Something that a device was told to do."""
+type Command implements Node {
+  """The global, opaque id; the device gets it and answers with it."""
+  id: ID!
+  """The device; null if it was deleted."""
+  device: Device
+  """The device's reference when it was told."""
+  reference: String!
+  """The command's name."""
+  name: String!
+  """Its parameters."""
+  parameters: JSONObject!
+  """How far it is."""
+  state: CommandState!
+  """Grows by one with every change."""
+  version: Int!
+  """When it was given to Holon."""
+  createdAt: DateTime!
+  """When it is given up."""
+  expiresAt: DateTime!
+  """When it was given to a connection of the device. It is never given to another one."""
+  sentAt: DateTime
+  """When the device's end of the connection confirmed it, or the device answered."""
+  deliveredAt: DateTime
+  """When it came to its last state."""
+  endedAt: DateTime
+  """What the device answered."""
+  result: JSON
+  """Why it failed."""
+  error: String
+}
+
+"""How far a command is."""
+enum CommandState {
+  """It waits for the device."""
+  QUEUED
+  """It was given to a connection of the device, once. Without ` + "`" + `deliveredAt` + "`" + ` it is not known whether it arrived."""
+  SENT
+  """The device did it."""
+  ACKNOWLEDGED
+  """The device could not do it, or its answer is not what the template declares."""
+  FAILED
+  """There was no answer in time."""
+  EXPIRED
+  """It was taken back before it was sent."""
+  CANCELLED
+}
+
+"""What a device is to do. Name it by ` + "`" + `device` + "`" + ` or ` + "`" + `deviceId` + "`" + `."""
+input SendCommandInput {
+  """The device's reference."""
+  device: String
+  """The device's id."""
+  deviceId: ID
+  """The name of the command."""
+  name: String!
+  """The parameters, as the template declares them."""
+  parameters: JSONObject
+  """How long it waits for its answer; what the template says if absent."""
+  expiresAfter: Duration
+}
+
+"""What ` + "`" + `sendCommand` + "`" + ` did."""
+type SendCommandPayload {
+  """The command, which waits for the device."""
+  command: Command!
+}
+
+"""Which command to take back."""
+input CancelCommandInput {
+  """Its id."""
+  id: ID!
+}
+
+"""What ` + "`" + `cancelCommand` + "`" + ` did."""
+type CancelCommandPayload {
+  """The command."""
+  command: Command!
+}
+
+"""A page of commands."""
+type CommandConnection {
+  """The commands with their cursors."""
+  edges: [CommandEdge!]!
+  """The commands."""
+  nodes: [Command!]!
+  """Where the page lies."""
+  pageInfo: PageInfo!
+}
+
+"""One command in a page."""
+type CommandEdge {
+  """Where the command lies in the list."""
+  cursor: String!
+  """The command."""
+  node: Command!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/component.graphqls", Input: `extend type Mutation {
@@ -5305,6 +6388,66 @@ type DeleteComponentPayload {
   deletedId: ID!
   """How many components went with the component."""
   deletedComponents: Int!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/desired.graphqls", Input: `extend type Mutation {
+  """
+  Changes what a twin is to become: a value for some of its measures. The device is sent all of it over MQTT, topic
+  ` + "`" + `holon/{account}/desired/{reference}` + "`" + `, at once or when it comes. What it then measures tells whether it became so.
+  """
+  setDesired(
+    """What is desired."""
+    input: SetDesiredInput!
+  ): SetDesiredPayload!
+}
+
+extend interface Twin {
+  """What the twin is to become; null if nothing was ever desired."""
+  desired: DesiredState
+}
+
+extend type Device {
+  """What the device is to become; null if nothing was ever desired."""
+  desired: DesiredState
+}
+
+extend type Asset {
+  """What the asset is to become; null if nothing was ever desired."""
+  desired: DesiredState
+}
+
+"""What a twin is to become."""
+type DesiredState {
+  """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
+  version: Int!
+  """The desired values by measure."""
+  values: JSONObject!
+  """Those that differ from the newest values of the twin."""
+  delta: JSONObject!
+  """When it was last changed."""
+  updatedAt: DateTime!
+}
+
+"""What a twin is to become. Name the twin by ` + "`" + `id` + "`" + `, ` + "`" + `device` + "`" + ` or ` + "`" + `asset` + "`" + `."""
+input SetDesiredInput {
+  """The twin's id."""
+  id: ID
+  """The device's reference."""
+  device: String
+  """The asset's reference."""
+  asset: String
+  """Values by measure, of the measure's type; they are merged with those that are desired already, null takes one back."""
+  values: JSONObject!
+  """Refuse with CONFLICT unless the desired state has this version; 0 if nothing was ever desired."""
+  ifVersion: Int
+}
+
+"""What ` + "`" + `setDesired` + "`" + ` did."""
+type SetDesiredPayload {
+  """The twin."""
+  twin: Twin!
+  """What it is to become now."""
+  desired: DesiredState!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/device.graphqls", Input: `extend type Query {
@@ -6464,6 +7607,49 @@ type DeletePolicyPayload {
   deletedId: ID
   """What the change would do; null unless it was only rehearsed."""
   rehearsal: Rehearsal
+}
+`, BuiltIn: false},
+	{Name: "../../schema/presence.graphqls", Input: `extend interface Twin {
+  """Whether the device is there: by its sessions, and by the silence that its template gives it. Null for an asset."""
+  presence: Presence
+}
+
+extend type Device {
+  """Whether the device is there: by its sessions, and by the silence that its template gives it."""
+  presence: Presence
+}
+
+extend type Asset {
+  """Null: only devices are there or not."""
+  presence: Presence
+}
+
+"""Whether a device is there."""
+type Presence {
+  """
+  Whether it is connected: while an MQTT session with a key of its own is open, or as long as readings come more often than its template's
+  ` + "`" + `silence` + "`" + `. Null where neither tells.
+  """
+  connected: Boolean
+  """When Holon last received something of it; null if it never did."""
+  lastSeenAt: DateTime
+  """When it connected, or fell silent."""
+  since: DateTime
+}
+
+extend type Template {
+  """After which time without a reading a device is not connected; null for never."""
+  silence: Duration
+}
+
+extend input CreateTemplateInput {
+  """After which time without a reading a device is not connected: one second to 366 days; for devices only."""
+  silence: Duration
+}
+
+extend input UpdateTemplateInput {
+  """After which time without a reading a device is not connected; ` + "`" + `PT0S` + "`" + ` for never."""
+  silence: Duration
 }
 `, BuiltIn: false},
 	{Name: "../../schema/profile.graphqls", Input: `extend type Query {
@@ -8196,6 +9382,14 @@ func (ec *executionContext) childFields_Account(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
 }
 
+func (ec *executionContext) childFields_AcknowledgeAlarmPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "alarm":
+		return ec.fieldContext_AcknowledgeAlarmPayload_alarm(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AcknowledgeAlarmPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Actor(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -8218,6 +9412,90 @@ func (ec *executionContext) childFields_AggregatePoint(ctx context.Context, fiel
 		return ec.fieldContext_AggregatePoint_value(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AggregatePoint", field.Name)
+}
+
+func (ec *executionContext) childFields_Alarm(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Alarm_id(ctx, field)
+	case "twin":
+		return ec.fieldContext_Alarm_twin(ctx, field)
+	case "reference":
+		return ec.fieldContext_Alarm_reference(ctx, field)
+	case "rule":
+		return ec.fieldContext_Alarm_rule(ctx, field)
+	case "severity":
+		return ec.fieldContext_Alarm_severity(ctx, field)
+	case "message":
+		return ec.fieldContext_Alarm_message(ctx, field)
+	case "active":
+		return ec.fieldContext_Alarm_active(ctx, field)
+	case "version":
+		return ec.fieldContext_Alarm_version(ctx, field)
+	case "since":
+		return ec.fieldContext_Alarm_since(ctx, field)
+	case "raisedAt":
+		return ec.fieldContext_Alarm_raisedAt(ctx, field)
+	case "lastAt":
+		return ec.fieldContext_Alarm_lastAt(ctx, field)
+	case "occurrences":
+		return ec.fieldContext_Alarm_occurrences(ctx, field)
+	case "clearedAt":
+		return ec.fieldContext_Alarm_clearedAt(ctx, field)
+	case "acknowledgedAt":
+		return ec.fieldContext_Alarm_acknowledgedAt(ctx, field)
+	case "acknowledgedBy":
+		return ec.fieldContext_Alarm_acknowledgedBy(ctx, field)
+	case "comment":
+		return ec.fieldContext_Alarm_comment(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Alarm", field.Name)
+}
+
+func (ec *executionContext) childFields_AlarmConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_AlarmConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_AlarmConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AlarmConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AlarmConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AlarmEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AlarmEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_AlarmEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AlarmEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_AlarmRule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_AlarmRule_name(ctx, field)
+	case "when":
+		return ec.fieldContext_AlarmRule_when(ctx, field)
+	case "trigger":
+		return ec.fieldContext_AlarmRule_trigger(ctx, field)
+	case "for":
+		return ec.fieldContext_AlarmRule_for(ctx, field)
+	case "count":
+		return ec.fieldContext_AlarmRule_count(ctx, field)
+	case "within":
+		return ec.fieldContext_AlarmRule_within(ctx, field)
+	case "severity":
+		return ec.fieldContext_AlarmRule_severity(ctx, field)
+	case "message":
+		return ec.fieldContext_AlarmRule_message(ctx, field)
+	case "clear":
+		return ec.fieldContext_AlarmRule_clear(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AlarmRule", field.Name)
 }
 
 func (ec *executionContext) childFields_Asset(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8276,6 +9554,12 @@ func (ec *executionContext) childFields_Asset(ctx context.Context, field graphql
 		return ec.fieldContext_Asset_updatedAt(ctx, field)
 	case "changes":
 		return ec.fieldContext_Asset_changes(ctx, field)
+	case "alarms":
+		return ec.fieldContext_Asset_alarms(ctx, field)
+	case "desired":
+		return ec.fieldContext_Asset_desired(ctx, field)
+	case "presence":
+		return ec.fieldContext_Asset_presence(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Asset", field.Name)
 }
@@ -8344,6 +9628,14 @@ func (ec *executionContext) childFields_BulkResult(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type BulkResult", field.Name)
 }
 
+func (ec *executionContext) childFields_CancelCommandPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "command":
+		return ec.fieldContext_CancelCommandPayload_command(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelCommandPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Change(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -8400,6 +9692,78 @@ func (ec *executionContext) childFields_ChangeEdge(ctx context.Context, field gr
 		return ec.fieldContext_ChangeEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ChangeEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Command(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Command_id(ctx, field)
+	case "device":
+		return ec.fieldContext_Command_device(ctx, field)
+	case "reference":
+		return ec.fieldContext_Command_reference(ctx, field)
+	case "name":
+		return ec.fieldContext_Command_name(ctx, field)
+	case "parameters":
+		return ec.fieldContext_Command_parameters(ctx, field)
+	case "state":
+		return ec.fieldContext_Command_state(ctx, field)
+	case "version":
+		return ec.fieldContext_Command_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Command_createdAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Command_expiresAt(ctx, field)
+	case "sentAt":
+		return ec.fieldContext_Command_sentAt(ctx, field)
+	case "deliveredAt":
+		return ec.fieldContext_Command_deliveredAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_Command_endedAt(ctx, field)
+	case "result":
+		return ec.fieldContext_Command_result(ctx, field)
+	case "error":
+		return ec.fieldContext_Command_error(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Command", field.Name)
+}
+
+func (ec *executionContext) childFields_CommandConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_CommandConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_CommandConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_CommandConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CommandConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_CommandDeclaration(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_CommandDeclaration_name(ctx, field)
+	case "description":
+		return ec.fieldContext_CommandDeclaration_description(ctx, field)
+	case "parameters":
+		return ec.fieldContext_CommandDeclaration_parameters(ctx, field)
+	case "response":
+		return ec.fieldContext_CommandDeclaration_response(ctx, field)
+	case "expiresAfter":
+		return ec.fieldContext_CommandDeclaration_expiresAfter(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CommandDeclaration", field.Name)
+}
+
+func (ec *executionContext) childFields_CommandEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_CommandEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_CommandEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CommandEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateAssetPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8612,6 +9976,20 @@ func (ec *executionContext) childFields_DeletedGroups(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type DeletedGroups", field.Name)
 }
 
+func (ec *executionContext) childFields_DesiredState(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "version":
+		return ec.fieldContext_DesiredState_version(ctx, field)
+	case "values":
+		return ec.fieldContext_DesiredState_values(ctx, field)
+	case "delta":
+		return ec.fieldContext_DesiredState_delta(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_DesiredState_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DesiredState", field.Name)
+}
+
 func (ec *executionContext) childFields_Device(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -8670,6 +10048,14 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_updatedAt(ctx, field)
 	case "changes":
 		return ec.fieldContext_Device_changes(ctx, field)
+	case "alarms":
+		return ec.fieldContext_Device_alarms(ctx, field)
+	case "commands":
+		return ec.fieldContext_Device_commands(ctx, field)
+	case "desired":
+		return ec.fieldContext_Device_desired(ctx, field)
+	case "presence":
+		return ec.fieldContext_Device_presence(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Device", field.Name)
 }
@@ -9102,6 +10488,18 @@ func (ec *executionContext) childFields_PolicyReach(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type PolicyReach", field.Name)
 }
 
+func (ec *executionContext) childFields_Presence(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "connected":
+		return ec.fieldContext_Presence_connected(ctx, field)
+	case "lastSeenAt":
+		return ec.fieldContext_Presence_lastSeenAt(ctx, field)
+	case "since":
+		return ec.fieldContext_Presence_since(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Presence", field.Name)
+}
+
 func (ec *executionContext) childFields_Profile(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -9368,6 +10766,14 @@ func (ec *executionContext) childFields_SearchIndex(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type SearchIndex", field.Name)
 }
 
+func (ec *executionContext) childFields_SendCommandPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "command":
+		return ec.fieldContext_SendCommandPayload_command(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SendCommandPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Series(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -9386,6 +10792,16 @@ func (ec *executionContext) childFields_Series(ctx context.Context, field graphq
 		return ec.fieldContext_Series_computed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Series", field.Name)
+}
+
+func (ec *executionContext) childFields_SetDesiredPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "twin":
+		return ec.fieldContext_SetDesiredPayload_twin(ctx, field)
+	case "desired":
+		return ec.fieldContext_SetDesiredPayload_desired(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetDesiredPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Template(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9430,6 +10846,12 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_publishedAt(ctx, field)
 	case "changes":
 		return ec.fieldContext_Template_changes(ctx, field)
+	case "alarms":
+		return ec.fieldContext_Template_alarms(ctx, field)
+	case "commands":
+		return ec.fieldContext_Template_commands(ctx, field)
+	case "silence":
+		return ec.fieldContext_Template_silence(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Template", field.Name)
 }
