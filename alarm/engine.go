@@ -231,7 +231,7 @@ func (e *Engine) recall(ctx context.Context, scope registry.Scope, subjects []*s
 	for i, s := range subjects {
 		s.raw, s.thing.Connected = raw[i], presences[i].Connected
 		for _, value := range live[i] {
-			s.thing.Live[value.Measure] = value.Value
+			s.thing.Live[value.Measure] = registry.PlainValue(value.Value)
 			s.newest[value.Measure] = value.MeasuredAt
 		}
 		if raw[i] == "" || json.Unmarshal([]byte(raw[i]), &s.memory) != nil {

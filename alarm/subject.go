@@ -42,8 +42,8 @@ func (s *subject) run(now int64) []registry.AlarmStep {
 		at := steps[i].MeasuredAt.UnixMilli()
 		for ; i < len(steps) && steps[i].MeasuredAt.UnixMilli() == at; i++ {
 			if at > s.memory.Last || first[steps[i].Measure] {
-				s.thing.Live[steps[i].Measure] = steps[i].Value
-				s.memory.Values[steps[i].Measure] = steps[i].Value
+				value := registry.PlainValue(steps[i].Value)
+				s.thing.Live[steps[i].Measure], s.memory.Values[steps[i].Measure] = value, value
 			}
 		}
 		if at > s.memory.Last {

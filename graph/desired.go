@@ -112,14 +112,17 @@ func desiredAfter(template *registry.Template, before, given map[string]any) (ma
 			delete(after, name)
 			continue
 		}
-		if whole, ok := value.(int64); ok {
-			value = float64(whole)
+		decoded, wrong := registry.DecodeValue(value)
+		if wrong != "" {
+			violations = append(violations, registry.Violation{Path: "values." + name, Rule: "type", Message: wrong})
+			continue
 		}
-		if refusal := template.CheckValue(name, value); refusal != nil {
+		stored, _, refusal := template.Accept(name, decoded)
+		if refusal != nil {
 			violations = append(violations, registry.Violation{Path: "values." + name, Rule: string(refusal.Reason), Message: refusal.Message})
 			continue
 		}
-		after[name] = value
+		after[name] = registry.PlainValue(stored)
 	}
 	return after, violations
 }

@@ -1,6 +1,9 @@
 package registry
 
-import "time"
+import (
+	"reflect"
+	"time"
+)
 
 // Desired is what a twin is to become: a value for each of some measures.
 type Desired struct {
@@ -27,7 +30,7 @@ func (d *Desired) Delta(live []LiveValue) map[string]any {
 		out[name] = value
 	}
 	for _, is := range live {
-		if want, ok := out[is.Measure]; ok && want == is.Value {
+		if want, ok := out[is.Measure]; ok && reflect.DeepEqual(want, PlainValue(is.Value)) {
 			delete(out, is.Measure)
 		}
 	}
