@@ -170,6 +170,6 @@ func historyValues(ids map[string][]string) map[string]any {
 	return map[string]any{
 		"wanted": []map[string]any{{"object": ids["policy"][0], "position": int64(1 << 50)}}, "at": time.Now().UTC(), "by": nil, "operation": nil, "keyFold": nil,
 		"kinds": []string{"DEVICE", "POLICY"}, "changes": []map[string]any{{"object": ids["policy"][0], "position": int64(1), "at": time.Now().UnixMilli()}},
-		"when": time.Now().UnixMilli(), "deep": true, "relation": nil, "names": []string{},
+		"when": time.Now().UnixMilli(), "deep": true, "relation": nil, "earliest": time.UnixMilli(0), "latest": time.Now().UTC(), "moments": []time.Time{time.Now().UTC()}, "rows": []any{}, "names": []string{},
 	}
 }

@@ -88,6 +88,16 @@ func (r *assetResolver) Aggregate(ctx context.Context, obj *registry.Asset, meas
 	return r.aggregate(ctx, obj, aggregation(measure, from, to, every, calendar, function, percentile, fill), timeZone, unit)
 }
 
+// StateHistory is the resolver for the stateHistory field.
+func (r *assetResolver) StateHistory(ctx context.Context, obj *registry.Asset, from *time.Time, to *time.Time, causes []registry.StateCause, first *int, after *string, last *int, before *string) (*generated.StateConnection, error) {
+	return r.stateHistory(ctx, obj.ID, from, to, causes, first, after, last, before)
+}
+
+// StateAt is the resolver for the stateAt field.
+func (r *assetResolver) StateAt(ctx context.Context, obj *registry.Asset, time time.Time) (*registry.PastState, error) {
+	return r.stateAt(ctx, obj.ID, time)
+}
+
 // Changes is the resolver for the changes field.
 func (r *assetResolver) Changes(ctx context.Context, obj *registry.Asset, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) (*generated.ChangeConnection, error) {
 	return r.objectChanges(ctx, obj.ID, operation, from, to, direction, first, after, last, before)

@@ -90,6 +90,8 @@ func complexity() generated.ComplexityRoot {
 		return page(child, first, last)
 	}
 	root.Template.Commands, root.Template.Alarms = list, list
+	d.StateHistory, a.StateHistory = stateCost, stateCost
+
 	root.Policy.AppliesTo = list
 	root.Rehearsal.Effects = func(child int, first *int, _ *string) int { return page(child, first, nil) }
 	root.RehearsedEffect.Gained, root.RehearsedEffect.Lost = list, list
@@ -134,6 +136,10 @@ func linkCost(child int, _ bool) int { return list(child) }
 func liveCost(child int, _ []string, _ *string) int { return list(child) }
 
 func measurementCost(child int, _ string, _, _ *time.Time, first *int, _ *string, last *int, _, _ *string) int {
+	return page(child, first, last)
+}
+
+func stateCost(child int, _, _ *time.Time, _ []registry.StateCause, first *int, _ *string, last *int, _ *string) int {
 	return page(child, first, last)
 }
 

@@ -88,6 +88,16 @@ func (r *deviceResolver) Aggregate(ctx context.Context, obj *registry.Device, me
 	return r.aggregate(ctx, obj, aggregation(measure, from, to, every, calendar, function, percentile, fill), timeZone, unit)
 }
 
+// StateHistory is the resolver for the stateHistory field.
+func (r *deviceResolver) StateHistory(ctx context.Context, obj *registry.Device, from *time.Time, to *time.Time, causes []registry.StateCause, first *int, after *string, last *int, before *string) (*generated.StateConnection, error) {
+	return r.stateHistory(ctx, obj.ID, from, to, causes, first, after, last, before)
+}
+
+// StateAt is the resolver for the stateAt field.
+func (r *deviceResolver) StateAt(ctx context.Context, obj *registry.Device, time time.Time) (*registry.PastState, error) {
+	return r.stateAt(ctx, obj.ID, time)
+}
+
 // Changes is the resolver for the changes field.
 func (r *deviceResolver) Changes(ctx context.Context, obj *registry.Device, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) (*generated.ChangeConnection, error) {
 	return r.objectChanges(ctx, obj.ID, operation, from, to, direction, first, after, last, before)

@@ -1015,6 +1015,13 @@ func (ec *executionContext) marshalOActor2ᚖgithubᚗcomᚋholonᚑregistryᚋh
 	return ec._Actor(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOChange2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐChange(ctx context.Context, sel ast.SelectionSet, v *registry.Change) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Change(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOChangeOperation2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐChangeOperation(ctx context.Context, v any) (*registry.ChangeOperation, error) {
 	if v == nil {
 		return nil, nil

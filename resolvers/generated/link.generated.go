@@ -694,6 +694,13 @@ func (ec *executionContext) marshalNUnlinkDevicePayload2ᚖgithubᚗcomᚋholon�
 	return ec._UnlinkDevicePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOLink2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐLink(ctx context.Context, sel ast.SelectionSet, v *registry.Link) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Link(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOMeasureMappingInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasureMappingInputᚄ(ctx context.Context, v any) ([]*MeasureMappingInput, error) {
 	if v == nil {
 		return nil, nil

@@ -1123,6 +1123,24 @@ type SetDesiredPayload struct {
 	Desired *registry.Desired `json:"desired"`
 }
 
+// A page of a state history.
+type StateConnection struct {
+	// The entries with their cursors.
+	Edges []*StateEdge `json:"edges"`
+	// The entries.
+	Nodes []*registry.StateEntry `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// An entry in a page.
+type StateEdge struct {
+	// Where the entry lies in the history.
+	Cursor string `json:"cursor"`
+	// The entry.
+	Node *registry.StateEntry `json:"node"`
+}
+
 // What can be followed as it happens.
 type Subscription struct {
 }

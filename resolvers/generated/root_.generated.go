@@ -43,10 +43,12 @@ type ResolverRoot interface {
 	RehearsedEffect() RehearsedEffectResolver
 	Relation() RelationResolver
 	SearchConnection() SearchConnectionResolver
+	StateEntry() StateEntryResolver
 	Subscription() SubscriptionResolver
 	Template() TemplateResolver
 	TemplateRehearsal() TemplateRehearsalResolver
 	TwinChange() TwinChangeResolver
+	TwinState() TwinStateResolver
 	Viewer() ViewerResolver
 }
 
@@ -153,6 +155,8 @@ type ComplexityRoot struct {
 		Samples           func(childComplexity int, measure string, from time.Time, to time.Time, limit int, unit *string) int
 		Series            func(childComplexity int) int
 		State             func(childComplexity int) int
+		StateAt           func(childComplexity int, time time.Time) int
+		StateHistory      func(childComplexity int, from *time.Time, to *time.Time, causes []registry.StateCause, first *int, after *string, last *int, before *string) int
 		Template          func(childComplexity int) int
 		UpdatedAt         func(childComplexity int) int
 		Version           func(childComplexity int) int
@@ -401,6 +405,8 @@ type ComplexityRoot struct {
 		Samples           func(childComplexity int, measure string, from time.Time, to time.Time, limit int, unit *string) int
 		Series            func(childComplexity int) int
 		State             func(childComplexity int) int
+		StateAt           func(childComplexity int, time time.Time) int
+		StateHistory      func(childComplexity int, from *time.Time, to *time.Time, causes []registry.StateCause, first *int, after *string, last *int, before *string) int
 		Template          func(childComplexity int) int
 		UpdatedAt         func(childComplexity int) int
 		Version           func(childComplexity int) int
@@ -852,6 +858,30 @@ type ComplexityRoot struct {
 		Twin    func(childComplexity int) int
 	}
 
+	StateConnection struct {
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	StateEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	StateEntry struct {
+		At         func(childComplexity int) int
+		Attributes func(childComplexity int) int
+		Cause      func(childComplexity int) int
+		Change     func(childComplexity int) int
+		Link       func(childComplexity int) int
+		Measures   func(childComplexity int) int
+		Names      func(childComplexity int) int
+		Reference  func(childComplexity int) int
+		State      func(childComplexity int) int
+		Template   func(childComplexity int) int
+	}
+
 	Subscription struct {
 		ObjectChanged func(childComplexity int, under *string, kinds []registry.ObjectKind, where *string, after *string) int
 		TwinChanged   func(childComplexity int, ids []registry.ID, under *string, where *string, kinds []registry.TwinChangeKind, every *time.Duration, after *string) int
@@ -939,6 +969,15 @@ type ComplexityRoot struct {
 	TwinEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	TwinState struct {
+		At         func(childComplexity int) int
+		Attributes func(childComplexity int) int
+		Measures   func(childComplexity int) int
+		Reference  func(childComplexity int) int
+		State      func(childComplexity int) int
+		Template   func(childComplexity int) int
 	}
 
 	UnlinkDevicePayload struct {
@@ -1518,6 +1557,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Asset.State(childComplexity), true
+	case "Asset.stateAt":
+		if e.ComplexityRoot.Asset.StateAt == nil {
+			break
+		}
+
+		args, err := ec.field_Asset_stateAt_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Asset.StateAt(childComplexity, args["time"].(time.Time)), true
+	case "Asset.stateHistory":
+		if e.ComplexityRoot.Asset.StateHistory == nil {
+			break
+		}
+
+		args, err := ec.field_Asset_stateHistory_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Asset.StateHistory(childComplexity, args["from"].(*time.Time), args["to"].(*time.Time), args["causes"].([]registry.StateCause), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Asset.template":
 		if e.ComplexityRoot.Asset.Template == nil {
 			break
@@ -2469,6 +2530,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.State(childComplexity), true
+	case "Device.stateAt":
+		if e.ComplexityRoot.Device.StateAt == nil {
+			break
+		}
+
+		args, err := ec.field_Device_stateAt_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.StateAt(childComplexity, args["time"].(time.Time)), true
+	case "Device.stateHistory":
+		if e.ComplexityRoot.Device.StateHistory == nil {
+			break
+		}
+
+		args, err := ec.field_Device_stateHistory_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.StateHistory(childComplexity, args["from"].(*time.Time), args["to"].(*time.Time), args["causes"].([]registry.StateCause), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Device.template":
 		if e.ComplexityRoot.Device.Template == nil {
 			break
@@ -4669,6 +4752,99 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SetDesiredPayload.Twin(childComplexity), true
 
+	case "StateConnection.edges":
+		if e.ComplexityRoot.StateConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StateConnection.Edges(childComplexity), true
+	case "StateConnection.nodes":
+		if e.ComplexityRoot.StateConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StateConnection.Nodes(childComplexity), true
+	case "StateConnection.pageInfo":
+		if e.ComplexityRoot.StateConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StateConnection.PageInfo(childComplexity), true
+
+	case "StateEdge.cursor":
+		if e.ComplexityRoot.StateEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StateEdge.Cursor(childComplexity), true
+	case "StateEdge.node":
+		if e.ComplexityRoot.StateEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StateEdge.Node(childComplexity), true
+
+	case "StateEntry.at":
+		if e.ComplexityRoot.StateEntry.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StateEntry.At(childComplexity), true
+	case "StateEntry.attributes":
+		if e.ComplexityRoot.StateEntry.Attributes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StateEntry.Attributes(childComplexity), true
+	case "StateEntry.cause":
+		if e.ComplexityRoot.StateEntry.Cause == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StateEntry.Cause(childComplexity), true
+	case "StateEntry.change":
+		if e.ComplexityRoot.StateEntry.Change == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StateEntry.Change(childComplexity), true
+	case "StateEntry.link":
+		if e.ComplexityRoot.StateEntry.Link == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StateEntry.Link(childComplexity), true
+	case "StateEntry.measures":
+		if e.ComplexityRoot.StateEntry.Measures == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StateEntry.Measures(childComplexity), true
+	case "StateEntry.names":
+		if e.ComplexityRoot.StateEntry.Names == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StateEntry.Names(childComplexity), true
+	case "StateEntry.reference":
+		if e.ComplexityRoot.StateEntry.Reference == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StateEntry.Reference(childComplexity), true
+	case "StateEntry.state":
+		if e.ComplexityRoot.StateEntry.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StateEntry.State(childComplexity), true
+	case "StateEntry.template":
+		if e.ComplexityRoot.StateEntry.Template == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StateEntry.Template(childComplexity), true
+
 	case "Subscription.objectChanged":
 		if e.ComplexityRoot.Subscription.ObjectChanged == nil {
 			break
@@ -5035,6 +5211,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TwinEdge.Node(childComplexity), true
+
+	case "TwinState.at":
+		if e.ComplexityRoot.TwinState.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwinState.At(childComplexity), true
+	case "TwinState.attributes":
+		if e.ComplexityRoot.TwinState.Attributes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwinState.Attributes(childComplexity), true
+	case "TwinState.measures":
+		if e.ComplexityRoot.TwinState.Measures == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwinState.Measures(childComplexity), true
+	case "TwinState.reference":
+		if e.ComplexityRoot.TwinState.Reference == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwinState.Reference(childComplexity), true
+	case "TwinState.state":
+		if e.ComplexityRoot.TwinState.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwinState.State(childComplexity), true
+	case "TwinState.template":
+		if e.ComplexityRoot.TwinState.Template == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TwinState.Template(childComplexity), true
 
 	case "UnlinkDevicePayload.link":
 		if e.ComplexityRoot.UnlinkDevicePayload.Link == nil {
@@ -5771,6 +5984,32 @@ type Asset implements Node & Twin {
     """Convert to this unit, a UCUM code; the one that the template declares if absent."""
     unit: String
   ): [AggregatePoint!]!
+  """
+  All that the asset was, one time line, oldest first: an entry for each moment at which it measured something, for each change of its
+  attributes, its state or its template, and for each link that began or ended, with everything as it then was. It is derived from the
+  measurements and the journal, so what comes late stands where it belongs. ` + "`" + `last` + "`" + ` without ` + "`" + `before` + "`" + ` gives the newest.
+  """
+  stateHistory(
+    """Only entries at this moment or later."""
+    from: DateTime
+    """Only entries before this moment."""
+    to: DateTime
+    """Only entries with these causes; without MEASUREMENT a page has at most 100."""
+    causes: [StateCause!]
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): StateConnection!
+  """What the asset was at a moment; null if there was no trace of it yet."""
+  stateAt(
+    """The moment; it cannot lie in the future."""
+    time: DateTime!
+  ): TwinState
   """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
   """When the asset was made."""
@@ -6676,6 +6915,32 @@ type Device implements Node & Twin {
     """Convert to this unit, a UCUM code; the one that the template declares if absent."""
     unit: String
   ): [AggregatePoint!]!
+  """
+  All that the device was, one time line, oldest first: an entry for each moment at which it measured something, for each change of its
+  attributes, its state or its template, and for each link that began or ended, with everything as it then was. It is derived from the
+  measurements and the journal, so what comes late stands where it belongs. ` + "`" + `last` + "`" + ` without ` + "`" + `before` + "`" + ` gives the newest.
+  """
+  stateHistory(
+    """Only entries at this moment or later."""
+    from: DateTime
+    """Only entries before this moment."""
+    to: DateTime
+    """Only entries with these causes; without MEASUREMENT a page has at most 100."""
+    causes: [StateCause!]
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): StateConnection!
+  """What the device was at a moment; null if there was no trace of it yet."""
+  stateAt(
+    """The moment; it cannot lie in the future."""
+    time: DateTime!
+  ): TwinState
   """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
   """When the device was made."""
@@ -8394,6 +8659,78 @@ enum SearchIndexState {
   ONLINE
 }
 `, BuiltIn: false},
+	{Name: "../../schema/statehistory.graphqls", Input: `"""What a device or an asset was at a moment."""
+type TwinState {
+  """The moment."""
+  at: DateTime!
+  """The reference that it had."""
+  reference: String!
+  """The version of its template that it was an instance of."""
+  template: Template!
+  """Where it was in its life cycle."""
+  state: State!
+  """Its attributes."""
+  attributes: JSONObject!
+  """The newest value of each measure until then."""
+  measures: [LiveValue!]!
+}
+
+"""A moment at which a device or an asset became another, and what it was then. Before it was made, it is told as it was made."""
+type StateEntry {
+  """The moment: of a measurement when it was measured, else when the change was made."""
+  at: DateTime!
+  """Why there is an entry."""
+  cause: StateCause!
+  """What changed: the names of measures, of attributes, or of other properties; of a link the measures that it maps."""
+  names: [String!]!
+  """The reference that it had."""
+  reference: String!
+  """The version of its template that it was an instance of."""
+  template: Template!
+  """Where it was in its life cycle."""
+  state: State!
+  """Its attributes."""
+  attributes: JSONObject!
+  """The newest value of each measure until then."""
+  measures: [LiveValue!]!
+  """The change in the journal; null for a measurement."""
+  change: Change
+  """The link that began or ended, as it is now; null for other causes."""
+  link: Link
+}
+
+"""Why a twin's state became another."""
+enum StateCause {
+  """It measured something: all that it measured at one moment."""
+  MEASUREMENT
+  """Attributes were set or cleared."""
+  ATTRIBUTES
+  """A link between a device and an asset was made."""
+  LINKED
+  """A link between a device and an asset was ended."""
+  UNLINKED
+  """It was made, or its state, its template, its reference or another of its properties was changed."""
+  STATE
+}
+
+"""A page of a state history."""
+type StateConnection {
+  """The entries with their cursors."""
+  edges: [StateEdge!]!
+  """The entries."""
+  nodes: [StateEntry!]!
+  """Where the page lies."""
+  pageInfo: PageInfo!
+}
+
+"""An entry in a page."""
+type StateEdge {
+  """Where the entry lies in the history."""
+  cursor: String!
+  """The entry."""
+  node: StateEntry!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/template.graphqls", Input: `extend type Query {
   """A template by kind and name; the newest published version unless another is asked for."""
   template(
@@ -9131,6 +9468,32 @@ interface Twin implements Node {
     """Convert to this unit, a UCUM code; the one that the template declares if absent."""
     unit: String
   ): [AggregatePoint!]!
+  """
+  All that the twin was, one time line, oldest first: an entry for each moment at which it measured something, for each change of its
+  attributes, its state or its template, and for each link that began or ended, with everything as it then was. It is derived from the
+  measurements and the journal, so what comes late stands where it belongs. ` + "`" + `last` + "`" + ` without ` + "`" + `before` + "`" + ` gives the newest.
+  """
+  stateHistory(
+    """Only entries at this moment or later."""
+    from: DateTime
+    """Only entries before this moment."""
+    to: DateTime
+    """Only entries with these causes; without MEASUREMENT a page has at most 100."""
+    causes: [StateCause!]
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): StateConnection!
+  """What the twin was at a moment; null if there was no trace of it yet."""
+  stateAt(
+    """The moment; it cannot lie in the future."""
+    time: DateTime!
+  ): TwinState
   """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
   """When the twin was made."""
@@ -9546,6 +9909,10 @@ func (ec *executionContext) childFields_Asset(ctx context.Context, field graphql
 		return ec.fieldContext_Asset_samples(ctx, field)
 	case "aggregate":
 		return ec.fieldContext_Asset_aggregate(ctx, field)
+	case "stateHistory":
+		return ec.fieldContext_Asset_stateHistory(ctx, field)
+	case "stateAt":
+		return ec.fieldContext_Asset_stateAt(ctx, field)
 	case "version":
 		return ec.fieldContext_Asset_version(ctx, field)
 	case "createdAt":
@@ -10040,6 +10407,10 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_samples(ctx, field)
 	case "aggregate":
 		return ec.fieldContext_Device_aggregate(ctx, field)
+	case "stateHistory":
+		return ec.fieldContext_Device_stateHistory(ctx, field)
+	case "stateAt":
+		return ec.fieldContext_Device_stateAt(ctx, field)
 	case "version":
 		return ec.fieldContext_Device_version(ctx, field)
 	case "createdAt":
@@ -10804,6 +11175,54 @@ func (ec *executionContext) childFields_SetDesiredPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type SetDesiredPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_StateConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_StateConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_StateConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_StateConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StateConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_StateEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_StateEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_StateEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StateEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_StateEntry(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_StateEntry_at(ctx, field)
+	case "cause":
+		return ec.fieldContext_StateEntry_cause(ctx, field)
+	case "names":
+		return ec.fieldContext_StateEntry_names(ctx, field)
+	case "reference":
+		return ec.fieldContext_StateEntry_reference(ctx, field)
+	case "template":
+		return ec.fieldContext_StateEntry_template(ctx, field)
+	case "state":
+		return ec.fieldContext_StateEntry_state(ctx, field)
+	case "attributes":
+		return ec.fieldContext_StateEntry_attributes(ctx, field)
+	case "measures":
+		return ec.fieldContext_StateEntry_measures(ctx, field)
+	case "change":
+		return ec.fieldContext_StateEntry_change(ctx, field)
+	case "link":
+		return ec.fieldContext_StateEntry_link(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StateEntry", field.Name)
+}
+
 func (ec *executionContext) childFields_Template(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -10970,6 +11389,24 @@ func (ec *executionContext) childFields_TwinEdge(ctx context.Context, field grap
 		return ec.fieldContext_TwinEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TwinEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_TwinState(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_TwinState_at(ctx, field)
+	case "reference":
+		return ec.fieldContext_TwinState_reference(ctx, field)
+	case "template":
+		return ec.fieldContext_TwinState_template(ctx, field)
+	case "state":
+		return ec.fieldContext_TwinState_state(ctx, field)
+	case "attributes":
+		return ec.fieldContext_TwinState_attributes(ctx, field)
+	case "measures":
+		return ec.fieldContext_TwinState_measures(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TwinState", field.Name)
 }
 
 func (ec *executionContext) childFields_UnlinkDevicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
