@@ -194,7 +194,7 @@ func (e *Engine) subjects(ctx context.Context, scope registry.Scope, updates []r
 		}
 		template := templates[twin.TwinTemplate()]
 		subjects = append(subjects, &subject{
-			update: updates[i], rules: e.rulesOf(template), newest: map[string]time.Time{},
+			update: updates[i], template: template, rules: e.rulesOf(template), newest: map[string]time.Time{},
 			thing: rule.Thing{Of: twin.(registry.Related), Template: template.Name, Live: map[string]any{}},
 		})
 	}

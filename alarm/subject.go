@@ -10,11 +10,12 @@ import (
 
 // subject is a twin that is decided on.
 type subject struct {
-	update registry.TwinUpdate
-	thing  rule.Thing
-	rules  []condition
-	memory memory
-	raw    string
+	update   registry.TwinUpdate
+	thing    rule.Thing
+	template *registry.Template
+	rules    []condition
+	memory   memory
+	raw      string
 	// lost says that nothing was kept; newest is when the newest values were
 	// measured.
 	lost   bool
@@ -26,6 +27,7 @@ type subject struct {
 func (s *subject) run(now int64) []registry.AlarmStep {
 	var out []registry.AlarmStep
 	decide := func(at int64, reading bool) {
+		s.compute()
 		for _, c := range s.rules {
 			n := s.memory.Rules[c.Name]
 			if n == nil {
@@ -63,6 +65,22 @@ func (s *subject) run(now int64) []registry.AlarmStep {
 		}
 	}
 	return out
+}
+
+// compute works out the computed measures of the twin from its newest values, so
+// that rules can ask for them.
+func (s *subject) compute() {
+	for i := range s.template.Measures {
+		name := s.template.Measures[i].Name
+		if s.template.Measures[i].Computed == "" {
+			continue
+		}
+		delete(s.thing.Live, name)
+		value, ok := rule.Compute(s.template, name, s.thing.Attributes(), func(input string) any { return s.thing.Live[input] })
+		if ok {
+			s.thing.Live[name] = value
+		}
+	}
 }
 
 // steps are the readings to decide on, in the order of their times, and the

@@ -133,3 +133,23 @@ func refusedMeasures(t *testing.T, c apiClient) {
 	}
 	refused(t, c, "LIMIT_EXCEEDED", `{ asset(reference: "tank-1") { samples(measure: "volume", from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z", limit: 20000) { at } } }`, nil)
 }
+
+// TestComputedAlarm raises and clears an alarm by what a computed measure comes
+// to.
+func TestComputedAlarm(t *testing.T) {
+	t.Parallel()
+	c, _ := newAccount(t)
+	ask[any](t, c, `mutation {
+		createTemplate(input: {kind: DEVICE, name: "vat", publish: true, properties: {area: {type: "number"}},
+			measures: [{name: "level", type: "number", unit: "m"}, {name: "volume", type: "number", unit: "m3", computed: "measures.level * attributes.area"}],
+			alarms: [{name: "full", when: "measures.volume > 10", severity: MAJOR}]}) { template { id } }
+		createDevice(input: {reference: "probe-1", template: "vat", attributes: {area: 4}}) { device { id } }
+	}`, nil)
+	time.Sleep(2500 * time.Millisecond) // accounts with alarms are found within two seconds
+	began := time.Now().UTC()
+	sendProbe(t, c, began, 0, "level", 1)
+	sendProbe(t, c, began, 1, "level", 3)
+	awaitAlarms(t, c, "full")
+	sendProbe(t, c, began, 2, "level", 2)
+	awaitAlarms(t, c, "-full")
+}
