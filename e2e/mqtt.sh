@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sends readings with Mosquitto's client: straight to Holon's own listener, and
-# through a real Mosquitto as an outside broker. Run by run.sh, which sets
+# Sends readings with Mosquitto's client, and hears of changes with it: straight at
+# Holon's own listener, and through a real Mosquitto as an outside broker. Run by run.sh, which sets
 # HOLON_URL, HOLON_KEY, HOLON_ACCOUNT, MQTT_URL, the stores' addresses, and WORK,
 # a directory for what is left over.
 set -euo pipefail
@@ -70,6 +70,37 @@ publish mqttv311 "$broker_port" anybody anything mqtt-broker "{\"measuredAt\": $
 node e2e/measured.mjs mqtt-broker temperature 30 31 32 33
 node e2e/deadletters.mjs MALFORMED 'this is no JSON'
 bin/holon health --url "http://$host:$metrics_port/readyz" >/dev/null || fail "the gateway is not ready"
+
+# hears WHO SUBSCRIBER: says whether it is told of a device that is made. Devices
+# are made until it is: a gateway publishes what happens from when it begins on.
+hears() {
+  local try topic
+  for try in $(seq 60); do
+    node e2e/devices.mjs "mqtt-$1-$try" >/dev/null
+    sleep 0.5
+    if ! kill -0 "$2" 2>/dev/null; then
+      wait "$2" || fail "the subscriber $1 ended: $(cat "$WORK/heard-$1")"
+      topic="$(head -1 "$WORK/heard-$1")"
+      [[ "$topic" =~ ^holon/$HOLON_ACCOUNT/changes/device/mqtt-$1-[0-9]+/create' '.*'"operation":"CREATE"' ]] || fail "$1 was told: $topic"
+      return
+    fi
+  done
+  fail "$1 is told of no change: $(tail -20 "$WORK/gateway.log")"
+}
+for version in mqttv311 mqttv5; do
+  timeout 90 mosquitto_sub -V "$version" -h "$host" -p "$port" -q 1 -u any -P "$HOLON_KEY" -v -C 1 \
+    -t "holon/$HOLON_ACCOUNT/changes/device/+/create" >"$WORK/heard-own-$version" 2>&1 &
+  hears "own-$version" $!
+done
+timeout 90 mosquitto_sub -V mqttv5 -h "$host" -p "$broker_port" -q 1 -v -C 1 \
+  -t "holon/$HOLON_ACCOUNT/changes/device/+/create" >"$WORK/heard-broker" 2>&1 &
+hears broker $!
+if timeout 20 mosquitto_sub -V mqttv5 -h "$host" -p "$port" -q 1 -u any -P "$HOLON_KEY" -C 1 -t '#' >"$WORK/heard-all" 2>&1; then
+  fail "somebody subscribes to everything"
+fi
+grep -qi 'denied\|not authori[sz]ed' "$WORK/heard-all" || fail "a subscription to everything is refused, but not for that: $(cat "$WORK/heard-all")"
+echo "changes are told at the listener and through the broker"
+
 kill "$gateway"
 wait "$gateway" || fail "the gateway did not end well: $(tail -20 "$WORK/gateway.log")"
 echo "MQTT: own listener and outside broker are well"

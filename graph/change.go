@@ -26,8 +26,9 @@ var changeWays = map[string]changesBy{
 	"":       {"change.list", "account, position", "c.account = $account", "c.account"},
 }
 
-// changeRest is what is looked at change by change.
-const changeRest = ` AND c.position >= $low AND c.position <= $high
+// changeRest is what is looked at change by change. What is kept as a base of
+// the past only is no news.
+const changeRest = ` AND c.position >= $low AND c.position <= $high AND c.base IS NULL
 		AND ($keyFold IS NULL OR c.keyFold = $keyFold)
 		AND ($kinds IS NULL OR c.kind IN $kinds) AND ($by IS NULL OR c.actor = $by) AND ($operation IS NULL OR c.operation = $operation)`
 

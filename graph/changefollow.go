@@ -64,7 +64,7 @@ type ChangeSubscription struct {
 // any more.
 func (s *Store) FollowChanges(ctx context.Context, scope registry.Scope, after string) (*ChangeSubscription, error) {
 	scope.AsOf = nil
-	last, err := s.journalEnd(ctx, scope)
+	last, err := s.JournalEnd(ctx, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (s *Store) FollowChanges(ctx context.Context, scope registry.Scope, after s
 			return nil, registry.InvalidField("after", "format", "this is no cursor of this account's changes: use one that a query or a change returned")
 		}
 		if at < last {
-			if _, err := s.changesAfter(ctx, scope, at, 1); err != nil {
+			if _, err := s.changesMissed(ctx, scope, at, 1); err != nil {
 				return nil, err
 			}
 		}
@@ -102,10 +102,6 @@ func positionOf(cursor string) (int64, error) {
 
 // JournalEnd is the position of the newest change of an account.
 func (s *Store) JournalEnd(ctx context.Context, scope registry.Scope) (int64, error) {
-	return s.journalEnd(ctx, scope)
-}
-
-func (s *Store) journalEnd(ctx context.Context, scope registry.Scope) (int64, error) {
 	last, ok, err := one(ctx, s.reading(scope), journalEnd, nil, func(f fields) int64 { return required[int64](f, "n") })
 	if err != nil {
 		return 0, fmt.Errorf("position of the journal: %w", err)
@@ -127,11 +123,23 @@ func (s *Store) changesAfter(ctx context.Context, scope registry.Scope, position
 	}
 	for i, c := range found.Items {
 		if c.Position != position+int64(i)+1 {
-			return nil, &registry.Error{Code: registry.CodeCursorExpired, Field: "after",
-				Message: "the journal no longer reaches back to this cursor: read the state again and subscribe without a cursor"}
+			return nil, errSwept
 		}
 	}
 	return found.Items, nil
+}
+
+var errSwept = &registry.Error{Code: registry.CodeCursorExpired, Field: "after",
+	Message: "the journal no longer reaches back to this cursor: read the state again and subscribe without a cursor"}
+
+// changesMissed is changesAfter for a position that changes are known to follow:
+// if there are none any more, they were swept.
+func (s *Store) changesMissed(ctx context.Context, scope registry.Scope, position int64, most int) ([]*registry.Change, error) {
+	found, err := s.changesAfter(ctx, scope, position, most)
+	if err == nil && len(found) == 0 {
+		err = errSwept
+	}
+	return found, err
 }
 
 // openFeed joins the reader of an account, and starts it if there is none.
@@ -232,7 +240,7 @@ func (sub *ChangeSubscription) Next(ctx context.Context) ([]*registry.Change, er
 		changes, known, news := sub.feed.newer(sub.at)
 		if !known {
 			var err error
-			if changes, err = sub.store.changesAfter(ctx, sub.feed.scope, sub.at, feedPage); err != nil {
+			if changes, err = sub.store.changesMissed(ctx, sub.feed.scope, sub.at, feedPage); err != nil {
 				return nil, err
 			}
 		}

@@ -253,31 +253,40 @@ func (h *history) used(id registry.ID) bool {
 	return false
 }
 
+// instant is what an account was at a moment.
+type instant struct {
+	at    time.Time
+	model model
+}
+
+// randomHistory makes a history of some changes.
+func randomHistory(w world, seed uint64, changes int) (*history, []instant) {
+	w.Helper()
+	w.template(registry.NewTemplate{Kind: registry.KindDevice, Name: "tagged", Components: []string{"tagged"}, Properties: map[string]any{"floor": map[string]any{"type": "integer"}}, Relations: []registry.RelationRule{
+		{Name: "located_at", Direction: registry.DirectionOut, Kind: registry.KindGroup, Inherits: true},
+		{Name: "tag", Direction: registry.DirectionOut, Kind: registry.KindGroup},
+	}})
+	root := must(w.GroupByPath(w.Context(), w.scope, "/"))
+	h := &history{world: w, random: rand.New(rand.NewPCG(seed, 1)), model: model{map[registry.ID]modelGroup{root.ID: {}}, map[registry.ID]modelTwin{}, map[string]modelPolicy{}}}
+	var instants []instant
+	for range changes {
+		h.step()
+		newest := must(w.ListChanges(w.Context(), w.scope, registry.ChangeFilter{}, registry.PageRequest{Size: 1})).Items[0].At
+		if n := len(instants); n > 0 && instants[n-1].at.Equal(newest) {
+			instants = instants[:n-1]
+		}
+		instants = append(instants, instant{newest, h.model.clone()})
+	}
+	return h, instants
+}
+
 // TestPastEqualsModel makes a random history and asks as of random moments of
 // it. A failure names its seed.
 func TestPastEqualsModel(t *testing.T) {
 	w := newWorld(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	w.template(registry.NewTemplate{Kind: registry.KindDevice, Name: "tagged", Components: []string{"tagged"}, Properties: map[string]any{"floor": map[string]any{"type": "integer"}}, Relations: []registry.RelationRule{
-		{Name: "located_at", Direction: registry.DirectionOut, Kind: registry.KindGroup, Inherits: true},
-		{Name: "tag", Direction: registry.DirectionOut, Kind: registry.KindGroup},
-	}})
-	root := must(w.GroupByPath(t.Context(), w.scope, "/"))
-	h := &history{world: w, random: rand.New(rand.NewPCG(seed, 1)), model: model{map[registry.ID]modelGroup{root.ID: {}}, map[registry.ID]modelTwin{}, map[string]modelPolicy{}}}
-	type instant struct {
-		at    time.Time
-		model model
-	}
-	var instants []instant
-	for range 150 {
-		h.step()
-		newest := must(w.ListChanges(t.Context(), w.scope, registry.ChangeFilter{}, registry.PageRequest{Size: 1})).Items[0].At
-		if n := len(instants); n > 0 && instants[n-1].at.Equal(newest) {
-			instants = instants[:n-1]
-		}
-		instants = append(instants, instant{newest, h.model.clone()})
-	}
+	h, instants := randomHistory(w, seed, 150)
 	for i, now := range instants {
 		if i != len(instants)-1 && h.random.IntN(len(instants)) > 6 {
 			continue

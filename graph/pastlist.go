@@ -34,11 +34,12 @@ var pastLists = func() map[string]query {
 	return out
 }()
 
-// What was made until a moment, less what was deleted.
+// What was made until a moment, or was there where history begins, less what was
+// deleted.
 var pastCount = named("past.count", `
 	MATCH (c:Change) USING INDEX c:Change(account, kind, position)
-	WHERE c.account = $account AND c.kind = $kind AND c.position > 0 AND c.operation IN ['CREATE', 'DELETE'] AND c.at <= $at
-	RETURN sum(CASE c.operation WHEN 'CREATE' THEN 1 ELSE -1 END) AS n`)
+	WHERE c.account = $account AND c.kind = $kind AND c.position > 0 AND (c.base OR c.operation IN ['CREATE', 'DELETE']) AND c.at <= $at
+	RETURN sum(CASE c.operation WHEN 'DELETE' THEN -1 ELSE 1 END) AS n`)
 
 // source reads a list of the past on from a key, at most n objects; fewer are
 // the end.

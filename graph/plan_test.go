@@ -25,12 +25,15 @@ const maxSorted = 1000
 
 // mayScan lists queries that may scan, with the reason.
 var mayScan = map[string]string{
-	"partition.make":  "partitions are few, and made once",
-	"partition.count": "partitions are few, and counted once a process",
-	"seen.templates":  "templates that say when devices are silent have an index of their own",
-	"alarm.templates": "templates with alarms have an index of their own",
-	"index.wanted":    "templates that declare something searched have an index of their own",
-	"migration.done":  "migrations are few, and counted at the start of a process",
+	"partition.make":   "partitions are few, and made once",
+	"partition.count":  "partitions are few, and counted once a process",
+	"seen.templates":   "templates that say when devices are silent have an index of their own",
+	"alarm.templates":  "templates with alarms have an index of their own",
+	"index.wanted":     "templates that declare something searched have an index of their own",
+	"migration.done":   "migrations are few, and counted at the start of a process",
+	"outbox.begin":     "accounts are looked at once, when something is published first of all",
+	"outbox.backlogs":  "accounts are few, and only their journals are looked at",
+	"history.accounts": "accounts are few, and looked at every ten minutes",
 }
 
 // mayNameNoAccount lists queries that are about no account, with the reason.
@@ -55,6 +58,16 @@ var mayNameNoAccount = map[string]string{
 	"seal.due":                "is about the whole database",
 	"seal.read":               "buckets are found by seal.due",
 	"seal.write":              "buckets are found by seal.due",
+	"outbox.begin":            "one process publishes for all accounts",
+	"outbox.backlogs":         "one process publishes for all accounts",
+	"subscriber.expire":       "time goes on for all accounts",
+	"history.accounts":        "finds the accounts",
+	"history.ended0":          "the horizon is the same for all accounts",
+	"history.ended1":          "the horizon is the same for all accounts",
+	"history.ended2":          "the horizon is the same for all accounts",
+	"history.ended3":          "the horizon is the same for all accounts",
+	"history.ended4":          "the horizon is the same for all accounts",
+	"history.gone":            "the horizon is the same for all accounts",
 	"statistics.refresh":      "is about the whole database",
 }
 

@@ -89,6 +89,36 @@ func newWorkerMetrics(r prometheus.Registerer) (*workerMetrics, error) {
 	return m, registerAll(r, m.batch, m.append, m.outcomes, m.deadLetters, m.partitions)
 }
 
+// eventMetrics count what subscribers were told.
+type eventMetrics struct {
+	told prometheus.Counter
+}
+
+func newEventMetrics(r prometheus.Registerer) (*eventMetrics, error) {
+	m := &eventMetrics{told: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "holon_events_told_total", Help: "Changes that this gateway sent to its subscribers; repeats count again."})}
+	return m, registerAll(r, m.told)
+}
+
+// outboxMetrics count what was published to an outside broker.
+type outboxMetrics struct {
+	published prometheus.Counter
+	lag       prometheus.Gauge
+	leader    prometheus.Gauge
+}
+
+func newOutboxMetrics(r prometheus.Registerer) (*outboxMetrics, error) {
+	m := &outboxMetrics{
+		published: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "holon_events_published_total", Help: "Changes that the outside broker has acknowledged; repeats count again."}),
+		lag: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "holon_events_lag", Help: "Changes that the outside broker does not have yet; 0 where another gateway publishes."}),
+		leader: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "holon_events_leader", Help: "1 if this gateway is the one that publishes."}),
+	}
+	return m, registerAll(r, m.published, m.lag, m.leader)
+}
+
 // registerAll registers collectors; nowhere, if there is no registerer.
 func registerAll(r prometheus.Registerer, all ...prometheus.Collector) error {
 	if r == nil {

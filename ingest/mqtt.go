@@ -13,6 +13,7 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"github.com/holon-registry/holon/registry"
@@ -36,13 +37,18 @@ type MQTTConfig struct {
 	Downlink Downlink
 	// Presence is told of sessions of devices; it may be nil.
 	Presence Presence
-	Logger   zerolog.Logger
+	// Journal has the changes that clients may subscribe to; if it is nil they may
+	// not.
+	Journal ChangeJournal
+	// Metrics may be nil.
+	Metrics prometheus.Registerer
+	Logger  zerolog.Logger
 }
 
 const sourceMQTT = "mqtt"
 
 // MQTTListener is a listener of Holon's own for MQTT 3.1.1 and 5: it is no
-// broker, it only takes readings. The password is an API key, the user name is
+// broker, it takes readings and tells of changes. The password is an API key, the user name is
 // free. Readings go to holon/{account}/readings/{reference}; the payload is
 // one reading or an array, without "device". A PUBACK means "in the queue".
 //
@@ -57,7 +63,12 @@ const sourceMQTT = "mqtt"
 // cannot be queued is lost. QoS 2 is refused. Retained messages are taken as
 // any other, wills are ignored. A device can subscribe to its commands,
 // holon/{account}/commands/{reference}, and to what it is to become,
-// holon/{account}/desired/{reference}, and to nothing else.
+// holon/{account}/desired/{reference}.
+//
+// Clients may subscribe to holon/{account}/changes/...: the changes of their own
+// account's objects, from the journal. A client that asks for a session is
+// remembered with what it has acknowledged, and told of what it missed when it
+// comes back, here or at another gateway.
 type MQTTListener struct {
 	server  *mqtt.Server
 	address string
@@ -84,7 +95,7 @@ func NewMQTTListener(receiver *Receiver, auth Authenticator, c MQTTConfig) (*MQT
 	can.MaximumSessionExpiryInterval = 0
 	can.MaximumClientWritesPending = 8
 	can.TopicAliasMaximum = 0
-	can.RetainAvailable, can.SharedSubAvailable, can.WildcardSubAvailable, can.SubIDAvailable = 0, 0, 0, 0
+	can.RetainAvailable, can.SharedSubAvailable, can.SubIDAvailable = 0, 0, 0
 	can.Compatibilities.NoInheritedPropertiesOnAck = true
 	server := mqtt.New(&mqtt.Options{
 		Capabilities: can,
@@ -92,7 +103,11 @@ func NewMQTTListener(receiver *Receiver, auth Authenticator, c MQTTConfig) (*MQT
 		Logger:                 slog.New(slog.DiscardHandler),
 		SysTopicResendInterval: 3600,
 	})
-	hook := &mqttHook{receiver: receiver, auth: auth, c: c, server: server}
+	events, err := newEventMetrics(c.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("MQTT listener: %w", err)
+	}
+	hook := &mqttHook{receiver: receiver, auth: auth, c: c, server: server, events: events}
 	if err := server.AddHook(hook, nil); err != nil {
 		return nil, fmt.Errorf("MQTT listener: %w", err)
 	}
@@ -144,9 +159,14 @@ func (m *MQTTListener) Run(ctx context.Context) error {
 	if err := m.server.Serve(); err != nil {
 		return fmt.Errorf("MQTT listener: %w", err)
 	}
+	var remembering sync.WaitGroup
+	if m.hook.c.Journal != nil {
+		remembering.Go(func() { m.hook.keepRemembering(ctx) })
+	}
 	<-ctx.Done()
 	err := m.server.Close()
 	m.hook.sessions.Wait()
+	remembering.Wait()
 	if err != nil {
 		return fmt.Errorf("close the MQTT listener: %w", err)
 	}
@@ -160,6 +180,7 @@ type mqttHook struct {
 	auth     Authenticator
 	c        MQTTConfig
 	server   *mqtt.Server
+	events   *eventMetrics
 	clients  sync.Map // *mqtt.Client -> *mqttSession
 	sessions sync.WaitGroup
 	// downlinks are the sessions that follow devices.
@@ -172,8 +193,8 @@ func (*mqttHook) ID() string { return "holon" }
 // Provides implements mqtt.Hook.
 func (*mqttHook) Provides(b byte) bool {
 	switch b {
-	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnSessionEstablished, mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnDisconnect,
-		mqtt.OnSubscribed, mqtt.OnUnsubscribed:
+	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnSessionEstablished, mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnPublish,
+		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribed, mqtt.OnDisconnect:
 		return true
 	}
 	return false
@@ -197,13 +218,15 @@ func (h *mqttHook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	}
 	// The library knows clients by id alone: without this, one account could cut
 	// off another's clients by using their ids.
+	name := cl.ID
 	cl.ID = string(principal.Account) + "/" + cl.ID
-	// Sessions hold nothing, so none is kept.
+	s := &mqttSession{hook: h, client: cl, secret: secret,
+		messages: make(chan mqttMessage, h.c.Inflight), ended: make(chan struct{})}
+	s.greet(ctx, principal, name, pk)
+	// The library's own sessions hold nothing, so none is kept.
 	cl.Properties.Clean = true
 	cl.Properties.Props.SessionExpiryInterval = 0
 	cl.Properties.Will = mqtt.Will{}
-	s := &mqttSession{hook: h, client: cl, secret: secret,
-		messages: make(chan mqttMessage, h.c.Inflight), ended: make(chan struct{})}
 	s.down = &downlink{session: s, wake: make(chan struct{}, 1), subs: map[registry.ID]*downSub{}, acks: map[uint16]chan byte{}}
 	s.present(principal)
 	h.clients.Store(cl, s)
@@ -222,24 +245,21 @@ func (h *mqttHook) OnConnectAuthenticate(cl *mqtt.Client, _ packets.Packet) bool
 	return ok
 }
 
-// OnACLCheck lets clients subscribe to what their devices are told. What may be
-// published depends on more than the topic and is checked with the message.
+// OnACLCheck says whether a subscription was taken: of changes, or of what the
+// client's devices are told. What may be published depends on more than the topic
+// and is checked with the message.
 func (h *mqttHook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
-	return write || h.mayFollow(cl, topic)
-}
-
-// OnSubscribed begins to send what a client has subscribed to.
-func (h *mqttHook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
-	if s, ok := h.session(cl); ok {
-		s.subscribed(pk, codes)
+	if write {
+		return true
 	}
-}
-
-// OnUnsubscribed ends that.
-func (h *mqttHook) OnUnsubscribed(cl *mqtt.Client, pk packets.Packet) {
-	if s, ok := h.session(cl); ok {
-		s.unsubscribed(pk)
+	s, ok := h.session(cl)
+	if !ok {
+		return false
 	}
+	if code, decided := s.filters[topic]; decided {
+		return code == packets.CodeSuccess
+	}
+	return h.mayFollow(cl, topic)
 }
 
 // OnSessionEstablished starts the goroutine that takes a client's messages.
@@ -253,6 +273,14 @@ func (h *mqttHook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 		if s.device != nil {
 			h.sessions.Go(s.tellPresence)
 		}
+		if f := s.follower.Load(); f != nil {
+			for _, filter := range f.filters { // so that UNSUBSCRIBE is answered rightly
+				subscription := packets.Subscription{Filter: filter.Filter}
+				h.server.Topics.Subscribe(cl.ID, subscription)
+				cl.State.Subscriptions.Add(filter.Filter, subscription)
+			}
+			s.startFollower(f)
+		}
 	}
 }
 
@@ -261,6 +289,11 @@ func (h *mqttHook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) {
 	if s, ok := h.session(cl); ok {
 		h.clients.Delete(cl)
 		close(s.ended)
+		if !cl.IsTakenOver() {
+			s.leave(s.forgotten.Load())
+		} else if f := s.follower.Load(); f != nil && f.stop != nil {
+			f.stop()
+		}
 	}
 }
 
@@ -273,12 +306,22 @@ func (h *mqttHook) session(cl *mqtt.Client) (*mqttSession, bool) {
 }
 
 // OnPacketRead refuses QoS 2, which the library would quietly answer as QoS 1,
-// and takes the acknowledgements of what a client was sent: the library mixes
-// them up with messages of the client that have the same number.
+// and notes what a client acknowledges: the library mixes that up with messages
+// of the client that have the same number.
 func (h *mqttHook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
-	if pk.FixedHeader.Type == packets.Puback {
+	switch pk.FixedHeader.Type {
+	case packets.Puback:
 		if s, ok := h.session(cl); ok {
 			s.down.acked(pk)
+			if f := s.follower.Load(); f != nil {
+				f.acknowledge(pk.PacketID)
+			}
+		}
+	case packets.Disconnect:
+		if s, ok := h.session(cl); ok && pk.Properties.SessionExpiryIntervalFlag {
+			// The library, which knows of no sessions, would take it for an error.
+			s.forgotten.Store(pk.Properties.SessionExpiryInterval == 0)
+			pk.Properties.SessionExpiryIntervalFlag = false
 		}
 	}
 	if pk.FixedHeader.Type == packets.Publish && pk.FixedHeader.Qos > 1 {

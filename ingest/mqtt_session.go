@@ -40,6 +40,19 @@ type mqttSession struct {
 	// gone means that the client was disconnected: the rest is dropped, and the
 	// client sends it again.
 	gone bool
+
+	// name is the client's own name, clean whether it began anew, lasts how long it
+	// is remembered when it has gone, resumed whether it was when it came, and
+	// forgotten whether it no longer wants to be.
+	name      string
+	clean     bool
+	lasts     time.Duration
+	resumed   bool
+	forgotten atomic.Bool
+	// follower tells the client of changes; nil if it has not subscribed.
+	follower atomic.Pointer[mqttFollower]
+	// filters are those of the SUBSCRIBE at hand, with what becomes of them.
+	filters map[string]packets.Code
 }
 
 func (s *mqttSession) run() {
@@ -200,7 +213,7 @@ func (s *mqttSession) answer(batch []mqttMessage, verdicts []verdict) {
 		}
 	}
 	if out.Len() > 0 {
-		s.write(out.Bytes())
+		s.write(out.Bytes()) // a client that is gone sends again
 	}
 	if end.Code != 0 {
 		s.disconnect(end)
@@ -219,17 +232,24 @@ func (s *mqttSession) refuse(out *bytes.Buffer, id uint16, v verdict) {
 	_ = pk.PubackEncode(out) // writes to memory
 }
 
-// write sends bytes between packets of the library, under its lock.
-func (s *mqttSession) write(b []byte) {
+// write sends bytes between packets of the library, under its lock, and says
+// whether they were.
+func (s *mqttSession) write(b []byte) bool {
 	s.client.Lock()
 	defer s.client.Unlock()
 	// Somebody who does not read must not hold the lock for ever.
 	_ = s.client.Net.Conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
-	_, _ = s.client.Net.Conn.Write(b) // a client that is gone sends again
+	_, err := s.client.Net.Conn.Write(b)
+	return err == nil
 }
 
 func (s *mqttSession) disconnect(code packets.Code) {
 	s.gone = true
+	s.hangUp(code)
+}
+
+// hangUp ends the connection, with the reason if the client understands it.
+func (s *mqttSession) hangUp(code packets.Code) {
 	if s.client.Properties.ProtocolVersion == 5 {
 		_ = s.hook.server.DisconnectClient(s.client, code) // returns what it was given
 	}

@@ -3,47 +3,15 @@ package ingest
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/eclipse/paho.golang/paho"
-	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
-	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/holon-registry/holon/internal/testkit"
 	"github.com/holon-registry/holon/registry"
 )
-
-// everybody may do everything.
-type everybody struct{ mqtt.HookBase }
-
-func (everybody) ID() string { return "everybody" }
-func (everybody) Provides(b byte) bool {
-	return b == mqtt.OnConnectAuthenticate || b == mqtt.OnACLCheck
-}
-func (everybody) OnConnectAuthenticate(*mqtt.Client, packets.Packet) bool { return true }
-func (everybody) OnACLCheck(*mqtt.Client, string, bool) bool              { return true }
-
-// broker runs an MQTT broker that lets everybody do everything.
-func broker(t *testing.T) string {
-	t.Helper()
-	server := mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})
-	if err := server.AddHook(new(everybody), nil); err != nil {
-		t.Fatal(err)
-	}
-	listener := listeners.NewTCP(listeners.Config{ID: "t", Address: "127.0.0.1:0"})
-	if err := server.AddListener(listener); err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Serve(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Close() })
-	return listener.Address()
-}
 
 // accounts knows one account.
 type accounts struct{ one registry.Scope }
@@ -89,7 +57,7 @@ func send(t *testing.T, c *paho.Client, topic, payload string) {
 }
 
 func TestSubscriber(t *testing.T) {
-	address, who := broker(t), newPrincipal()
+	address, who := testkit.Broker(t), newPrincipal()
 	door := testkit.NewDoor(t)
 	q := openQueue(t, nil)
 	behind := openQueue(t, func(c *QueueConfig) {

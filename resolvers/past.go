@@ -12,13 +12,17 @@ import (
 
 type momentKey struct{}
 
-// beforeField sets the moment of a field with the argument asOf. Changes are
-// told as they are known now.
-func beforeField(ctx context.Context, arguments map[string]any) context.Context {
-	if at, ok := arguments["asOf"].(*time.Time); ok && at != nil {
-		return context.WithValue(ctx, momentKey{}, at)
+// beforeField sets the moment of a field with the argument asOf, if history
+// reaches back to it. Changes are told as they are known now.
+func (r *Resolver) beforeField(ctx context.Context, arguments map[string]any) (context.Context, error) {
+	at, ok := arguments["asOf"].(*time.Time)
+	if !ok || at == nil {
+		return ctx, nil
 	}
-	return ctx
+	if err := r.Graph.CheckMoment(ctx, scopeFrom(ctx), *at); err != nil {
+		return ctx, err
+	}
+	return context.WithValue(ctx, momentKey{}, at), nil
 }
 
 // momentFrom returns the moment that a field is asked as of, nil for now.

@@ -50,7 +50,7 @@ func NewServer(c ServerConfig) (*gqlhttp.Server, error) {
 		},
 		Authorize:       authorize,
 		BeforeOperation: r.WithLoaders,
-		BeforeField:     beforeField,
+		BeforeField:     r.beforeField,
 		Limits:          c.Limits,
 		AllowedOrigins:  c.AllowedOrigins,
 		Introspection:   c.Introspection,

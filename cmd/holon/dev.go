@@ -15,18 +15,20 @@ import (
 )
 
 type devCmd struct {
-	Data      string `help:"Where data lives." default:".holon" env:"HOLON_DATA" type:"path"`
-	Reset     bool   `help:"Start anew: remove the data first."`
-	EnvFile   string `help:"Write the addresses and the key to this file when all is ready." placeholder:"FILE" type:"path"`
-	Addr      string `help:"Where to serve the API; port 0 is a free one." default:"127.0.0.1:0"`
-	MQTTAddr  string `name:"mqtt-addr" help:"Where to listen for MQTT; port 0 is a free one." default:"127.0.0.1:0"`
-	Neo4jPort int    `name:"neo4j-port" help:"Neo4j's port; 0 is a free one." default:"0"`
-	RedisPort int    `help:"Redis's port; 0 is a free one." default:"0"`
-	Heap      int    `help:"Neo4j's heap in MB." default:"512"`
-	PageCache int    `help:"Neo4j's page cache in MB." default:"256"`
-	Metrics   string `name:"metrics-addr" help:"Where Prometheus finds the metrics; port 0 is a free one." default:"127.0.0.1:0"`
-	Demo      bool   `help:"Load a demonstration fleet and drive readings."`
-	Once      bool   `help:"With --demo: check everything that was shown, and end."`
+	Data        string `help:"Where data lives." default:".holon" env:"HOLON_DATA" type:"path"`
+	Reset       bool   `help:"Start anew: remove the data first."`
+	EnvFile     string `help:"Write the addresses and the key to this file when all is ready." placeholder:"FILE" type:"path"`
+	Addr        string `help:"Where to serve the API; port 0 is a free one." default:"127.0.0.1:0"`
+	MQTTAddr    string `name:"mqtt-addr" help:"Where to listen for MQTT; port 0 is a free one." default:"127.0.0.1:0"`
+	Neo4jPort   int    `name:"neo4j-port" help:"Neo4j's port; 0 is a free one." default:"0"`
+	RedisPort   int    `help:"Redis's port; 0 is a free one." default:"0"`
+	Heap        int    `help:"Neo4j's heap in MB." default:"512"`
+	PageCache   int    `help:"Neo4j's page cache in MB." default:"256"`
+	Metrics     string `name:"metrics-addr" help:"Where Prometheus finds the metrics; port 0 is a free one." default:"127.0.0.1:0"`
+	Demo        bool   `help:"Load a demonstration fleet and drive readings."`
+	Once        bool   `help:"With --demo: check everything that was shown, and end."`
+	HistoryDays int    `help:"For how many days history is kept; 0 for ever." default:"0" env:"HOLON_HISTORY_DAYS"`
+	eventSettings
 }
 
 // Run starts the stores, migrates, and serves everything until the context
@@ -55,7 +57,7 @@ func (c *devCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	if err != nil {
 		return err
 	}
-	mqtt, err := s.listenMQTT(c.MQTTAddr)
+	mqtt, err := s.listenMQTT(c.MQTTAddr, c.eventSettings)
 	if err != nil {
 		return err
 	}
@@ -68,10 +70,12 @@ func (c *devCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	group, running := errgroup.WithContext(running)
-	group.Go(func() error { return s.serveAPI(running, api, serverSettings{Introspection: true}) })
+	group.Go(func() error {
+		return s.serveAPI(running, api, serverSettings{Introspection: true, HistoryDays: c.HistoryDays})
+	})
 	group.Go(func() error { return s.runWorker(running) })
 	group.Go(func() error { return s.graph.SealBuckets(running) })
-	group.Go(func() error { return s.runGateway(running, mqtt, brokerSettings{}) })
+	group.Go(func() error { return s.runGateway(running, mqtt, brokerSettings{}, c.eventSettings) })
 	group.Go(func() error { return s.serveMetrics(running, metrics) })
 
 	at := devAddresses{url: "http://" + api.Addr().String(), mqtt: "mqtt://" + mqtt.Address(), metrics: "http://" + metrics.Addr().String() + "/metrics", key: secret}

@@ -19,6 +19,12 @@ type gatewayCmd struct {
 	metricsSettings
 	MQTTAddr string `name:"mqtt-addr" help:"Where to listen for MQTT 3.1.1 and 5; empty for nowhere." default:"127.0.0.1:1883" env:"HOLON_MQTT_ADDR"`
 	brokerSettings
+	eventSettings
+}
+
+// eventSettings say whether changes of objects are told over MQTT.
+type eventSettings struct {
+	Events bool `help:"Tell changes of objects over MQTT: to subscribers of this gateway, and to the outside broker if there is one." default:"true" negatable:"" env:"HOLON_EVENTS"`
 }
 
 // brokerSettings say where an outside broker is. User and password stand in
@@ -40,7 +46,7 @@ func (c *gatewayCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	defer s.close()
 	var listener *ingest.MQTTListener
 	if c.MQTTAddr != "" {
-		if listener, err = s.listenMQTT(c.MQTTAddr); err != nil {
+		if listener, err = s.listenMQTT(c.MQTTAddr, c.eventSettings); err != nil {
 			return err
 		}
 	}
@@ -49,13 +55,17 @@ func (c *gatewayCmd) Run(ctx context.Context, log zerolog.Logger) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.runGateway(ctx, listener, c.brokerSettings) })
+	group.Go(func() error { return s.runGateway(ctx, listener, c.brokerSettings, c.eventSettings) })
 	group.Go(func() error { return s.serveMetrics(ctx, metrics) })
 	return group.Wait()
 }
 
-func (s *stores) listenMQTT(addr string) (*ingest.MQTTListener, error) {
-	listener, err := ingest.NewMQTTListener(s.receiver, s.keys, ingest.MQTTConfig{Address: addr, Downlink: s.graph, Presence: s.twin, Logger: s.log})
+func (s *stores) listenMQTT(addr string, events eventSettings) (*ingest.MQTTListener, error) {
+	c := ingest.MQTTConfig{Address: addr, Downlink: s.graph, Presence: s.twin, Metrics: s.metrics, Logger: s.log}
+	if events.Events {
+		c.Journal = changeJournal{s.graph}
+	}
+	listener, err := ingest.NewMQTTListener(s.receiver, s.keys, c)
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +73,9 @@ func (s *stores) listenMQTT(addr string) (*ingest.MQTTListener, error) {
 	return listener, nil
 }
 
-// runGateway serves a listener, unless it is nil, and subscribes to an outside
-// broker, unless its URL is empty.
-func (s *stores) runGateway(ctx context.Context, listener *ingest.MQTTListener, broker brokerSettings) error {
+// runGateway serves a listener, unless it is nil, and subscribes and publishes
+// to an outside broker, unless its URL is empty.
+func (s *stores) runGateway(ctx context.Context, listener *ingest.MQTTListener, broker brokerSettings, events eventSettings) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if listener != nil {
 		group.Go(func() error { return listener.Run(ctx) })
@@ -80,25 +90,56 @@ func (s *stores) runGateway(ctx context.Context, listener *ingest.MQTTListener, 
 			return err
 		}
 		group.Go(func() error { return subscriber.Run(ctx) })
+		if events.Events {
+			publisher, err := broker.publisher(s)
+			if err != nil {
+				return err
+			}
+			group.Go(func() error { return publisher.Run(ctx) })
+		}
+	}
+	if events.Events {
+		group.Go(func() error {
+			s.twin.Announced(ctx, s.graph.Wake)
+			return nil
+		})
 	}
 	return group.Wait()
 }
 
-func (b brokerSettings) subscriber(s *stores) (*ingest.MQTTSubscriber, error) {
-	at, err := url.Parse(b.BrokerURL)
+func (b brokerSettings) publisher(s *stores) (*ingest.MQTTPublisher, error) {
+	at, user, password, id, err := b.parse()
 	if err != nil {
-		return nil, errors.New("--broker-url is no URL: write mqtt://user:password@host:1883")
+		return nil, err
 	}
-	password, _ := at.User.Password()
-	id := b.BrokerClientID
-	if id == "" {
-		if id, err = os.Hostname(); err != nil {
-			return nil, fmt.Errorf("give --broker-client-id: %w", err)
-		}
-		id = "holon-" + id
+	return ingest.NewMQTTPublisher(s.graph, ingest.PublisherConfig{
+		URL: at, Username: user, Password: password, ClientID: id + "-changes", Metrics: s.metrics, Logger: s.log,
+	})
+}
+
+func (b brokerSettings) subscriber(s *stores) (*ingest.MQTTSubscriber, error) {
+	at, user, password, id, err := b.parse()
+	if err != nil {
+		return nil, err
 	}
 	return ingest.NewMQTTSubscriber(s.receiver, s.graph, ingest.SubscriberConfig{
-		URL: (&url.URL{Scheme: at.Scheme, Host: at.Host}).String(), Username: at.User.Username(), Password: password,
-		ClientID: id, Logger: s.log,
+		URL: at, Username: user, Password: password, ClientID: id, Logger: s.log,
 	})
+}
+
+// parse takes the URL apart, and finds out how this gateway is known.
+func (b brokerSettings) parse() (address, user, password, id string, err error) {
+	at, err := url.Parse(b.BrokerURL)
+	if err != nil {
+		return "", "", "", "", errors.New("--broker-url is no URL: write mqtt://user:password@host:1883")
+	}
+	password, _ = at.User.Password()
+	if id = b.BrokerClientID; id == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return "", "", "", "", fmt.Errorf("give --broker-client-id: %w", err)
+		}
+		id = "holon-" + host
+	}
+	return (&url.URL{Scheme: at.Scheme, Host: at.Host}).String(), at.User.Username(), password, id, nil
 }

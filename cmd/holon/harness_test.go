@@ -24,7 +24,14 @@ type running struct {
 
 var holon *running
 
+// asProgram is set where this program is to be holon itself, not its tests.
+const asProgram = "HOLON_TEST_AS_PROGRAM"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
 	os.Exit(func() int {
 		ctx, stop := context.WithCancel(context.Background())
 		ended, err := start(ctx)
@@ -61,7 +68,7 @@ func start(ctx context.Context) (ended func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	mqtt, err := s.listenMQTT("127.0.0.1:0")
+	mqtt, err := s.listenMQTT("127.0.0.1:0", eventSettings{Events: true})
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +76,7 @@ func start(ctx context.Context) (ended func() error, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.serveAPI(ctx, api, serverSettings{Introspection: true}) })
 	group.Go(func() error { return s.runWorker(ctx) })
-	group.Go(func() error { return s.runGateway(ctx, mqtt, brokerSettings{}) })
+	group.Go(func() error { return s.runGateway(ctx, mqtt, brokerSettings{}, eventSettings{Events: true}) })
 	return func() error {
 		defer s.close()
 		return group.Wait()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"github.com/holon-registry/holon/graph"
 	"github.com/holon-registry/holon/ingest"
@@ -45,6 +46,18 @@ func (g workerGraph) OpenPartition(ctx context.Context, number int, generation s
 		return nil, err
 	}
 	return workerPartition{partition}, nil
+}
+
+// changeJournal lets the gateway tell its subscribers of changes.
+type changeJournal struct{ *graph.Store }
+
+// Follow implements ingest.ChangeJournal.
+func (j changeJournal) Follow(ctx context.Context, scope registry.Scope, after int64) (ingest.Changes, error) {
+	changes, err := j.FollowChanges(ctx, scope, registry.Cursor(strconv.FormatInt(after, 10)))
+	if err != nil {
+		return nil, err
+	}
+	return changes, nil
 }
 
 type workerPartition struct{ partition *graph.Partition }

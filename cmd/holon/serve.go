@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"time"
@@ -28,11 +29,15 @@ type serveCmd struct {
 type serverSettings struct {
 	AllowedOrigins []string `help:"Origins of pages, besides this host's own, that may open a WebSocket." env:"HOLON_ALLOWED_ORIGINS" placeholder:"ORIGIN"`
 	Introspection  bool     `help:"Let holders of a key ask for the schema." default:"true" negatable:"" env:"HOLON_INTROSPECTION"`
+	HistoryDays    int      `help:"For how many days history is kept: changes, and how things were; 0 for ever. The same for all processes." default:"0" env:"HOLON_HISTORY_DAYS"`
 	InsecureNoAuth string   `help:"Let everybody in, as this account, without a key. For loopback only." placeholder:"ACCOUNT" env:"HOLON_INSECURE_NO_AUTH"`
 }
 
 // Run serves the API until the context ends.
 func (c *serveCmd) Run(ctx context.Context, log zerolog.Logger) error {
+	if c.HistoryDays < 0 {
+		return errors.New("--history-days is a number of days, or 0 for ever")
+	}
 	if c.InsecureNoAuth != "" {
 		if err := onlyLoopback(c.Addr); err != nil {
 			return err
@@ -113,6 +118,9 @@ func (s *stores) serveAPI(ctx context.Context, l net.Listener, settings serverSe
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.graph.MakeIndexes(ctx) })
 	group.Go(func() error { return s.graph.FillWords(ctx) })
+	if settings.HistoryDays > 0 {
+		group.Go(func() error { return s.graph.KeepHistory(ctx, time.Duration(settings.HistoryDays)*24*time.Hour) })
+	}
 	group.Go(func() error {
 		s.twin.Announced(ctx, s.graph.Wake)
 		return nil

@@ -40,8 +40,9 @@ type Config struct {
 	// what was loaded for an earlier one. It may be nil.
 	BeforeOperation func(context.Context) context.Context
 	// BeforeField may change the context of a field that has arguments, for its
-	// resolver and for everything below it. It may be nil.
-	BeforeField func(ctx context.Context, arguments map[string]any) context.Context
+	// resolver and for everything below it; with an error it is not resolved. It
+	// may be nil.
+	BeforeField func(ctx context.Context, arguments map[string]any) (context.Context, error)
 	// Limits are the bounds; those left at zero are the defaults.
 	Limits Limits
 	// AllowedOrigins are the origins besides the server's own host whose pages may
@@ -95,7 +96,10 @@ func New(config Config) *Server {
 	if config.BeforeField != nil {
 		h.AroundFields(func(ctx context.Context, next graphql.Resolver) (any, error) {
 			if field := graphql.GetFieldContext(ctx); len(field.Args) > 0 {
-				ctx = config.BeforeField(ctx, field.Args)
+				var err error
+				if ctx, err = config.BeforeField(ctx, field.Args); err != nil {
+					return nil, err
+				}
 			}
 			return next(ctx)
 		})
