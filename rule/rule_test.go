@@ -63,6 +63,25 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// A rule knows all of a twin's own fields.
+func TestMatchDetails(t *testing.T) {
+	device := registry.Device{Reference: "hub/eye", ComponentName: new("eye"), Details: registry.Details{
+		ExternalReference: new("urn:x:1"), ImageURL: new("https://images.test/1"), Connected: new(false)}}
+	asset := registry.Asset{Reference: "room", Details: registry.Details{Connected: new(true)}}
+	for text, want := range map[string][2]bool{
+		`component`: {true, false}, `connected == false`: {true, false}, `connected`: {false, true}, `externalReference == 'urn:x:1'`: {true, false},
+		`externalReference == nil`: {false, true}, `imageUrl startsWith 'https://'`: {true, false},
+	} {
+		r, err := rule.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]bool{r.Match(rule.Thing{Of: &device}), r.Match(rule.Thing{Of: &asset})}; got != want {
+			t.Errorf("%s is %v of the device and the asset, want %v", text, got, want)
+		}
+	}
+}
+
 // What is wrong is said with its place, and what to do about it.
 func TestParseErrors(t *testing.T) {
 	for text, want := range map[string]string{
