@@ -20,7 +20,7 @@ func TestFollowThrottled(t *testing.T) {
 	for i, id := range []registry.ID{"other", "often", "seldom", "often"} {
 		before := f.mark
 		f.mark.feed = string(rune('a' + i))
-		f.note(id, before, at.Add(time.Duration(i)), registry.TwinValues, []registry.LiveValue{{Measure: "t", Value: float64(i), MeasuredAt: at.Add(time.Duration(i))}}, false)
+		f.note(id, before, at.Add(time.Duration(i)), registry.TwinPresence, nil, false)
 	}
 	var got []*registry.TwinChange
 	if _, err := f.flush(context.Background(), func(c *registry.TwinChange) bool { got = append(got, c); return true }); err != nil {
@@ -42,7 +42,7 @@ func TestFollowThrottled(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := got[len(got)-1]
-	if m, _ := parseMark(last.Cursor); last.TwinID != "often" || len(last.Values) != 1 || last.Values[0].Value != 3.0 || m.feed != "d" {
+	if m, _ := parseMark(last.Cursor); last.TwinID != "often" || !last.At.Equal(at.Add(3)) || m.feed != "d" {
 		t.Errorf("told last: %+v", last)
 	}
 }
