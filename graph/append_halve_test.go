@@ -40,7 +40,7 @@ func TestAppendHalvesWhatTheDatabaseRefuses(t *testing.T) {
 	if n := len(f.samples(d.ID, "x")); n != 11 {
 		t.Errorf("%d measurements, want 11", n)
 	}
-	letters, err := f.store.ListDeadLetters(t.Context(), f.scope, nil, registry.PageRequest{Size: 10})
+	letters, err := f.store.ListDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{}, registry.PageRequest{Size: 10})
 	if err != nil || len(letters.Items) != 2 || letters.Items[0].DeviceReference != "9" || letters.Items[0].Reason != registry.ReasonMalformed {
 		t.Errorf("dead letters = %+v, %v", letters, err)
 	}

@@ -70,7 +70,7 @@ func TestAppendDuplicatesInABatch(t *testing.T) {
 		f.reading(d, start.Add(time.Second), v(3)),
 	), 2, 1, 1, 2)
 	f.expectSamples(d.ID, "x", at(start, 1.0), at(start.Add(time.Second), 3.0))
-	letters, err := f.store.ListDeadLetters(t.Context(), f.scope, nil, registry.PageRequest{Size: 10})
+	letters, err := f.store.ListDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{}, registry.PageRequest{Size: 10})
 	if err != nil || len(letters.Items) != 1 || letters.Items[0].Reason != registry.ReasonConflictingValue || letters.Items[0].DeviceID != d.ID {
 		t.Errorf("dead letters = %v, %v", letters, err)
 	}

@@ -14,75 +14,22 @@ import (
 )
 
 // maxRaw bounds what a dead letter keeps of the reading, in bytes.
-const maxRaw = 64 << 10
+const maxRaw = 256 << 10
 
 var (
 	appendDeadLetters = named("append.deadLetters", `
 		UNWIND $rows AS r
 		MERGE (n:Entity {id: r[0]})
 		ON CREATE SET n:DeadLetter, n += r[1]`)
-
-	deadLetterList = listing{
-		name: "deadLetter.list", key: "n.keyFold", prefix: "n.account, ", item: "properties(n)",
-		match: "MATCH (n:DeadLetter) WHERE n.account = $account",
-	}.registered()
-
-	deadLetterListOf = listing{
-		name: "deadLetter.listOf", key: "n.keyFold", prefix: "n.account, n.reason, ", item: "properties(n)",
-		match: "MATCH (n:DeadLetter) WHERE n.account = $account AND n.reason = $reason",
-	}.registered()
-
-	deadLetterCount = named("deadLetter.count", `
-		MATCH (n:DeadLetter) WHERE n.account = $account AND n.keyFold IS NOT NULL
-		RETURN count(n) AS n`)
-
-	deadLetterCountOf = named("deadLetter.countOf", `
-		MATCH (n:DeadLetter) WHERE n.account = $account AND n.reason = $reason AND n.keyFold IS NOT NULL
-		RETURN count(n) AS n`)
 )
-
-// ListDeadLetters returns readings that could not be used, newest first,
-// optionally only those of one reason. The key of a cursor is a dead letter's
-// id, whose order is that of time.
-func (s *Store) ListDeadLetters(ctx context.Context, scope registry.Scope, reason *registry.DeadLetterReason, page registry.PageRequest) (registry.Page[*registry.DeadLetter], error) {
-	l, p := deadLetterList, params{}
-	if reason != nil {
-		l, p = deadLetterListOf, params{"reason": string(*reason)}
-	}
-	// The list runs against the order of the keys.
-	against := page
-	against.Backward = !page.Backward
-	found, err := readPage(ctx, s.reading(scope), l, against, p, deadLetterOf)
-	if err != nil {
-		return found, fmt.Errorf("list dead letters: %w", err)
-	}
-	slices.Reverse(found.Items)
-	found.HasNext, found.HasPrevious = found.HasPrevious, found.HasNext
-	return found, nil
-}
-
-// CountDeadLetters says how many there are.
-func (s *Store) CountDeadLetters(ctx context.Context, scope registry.Scope, reason *registry.DeadLetterReason) (int, error) {
-	q, p := deadLetterCount, params{}
-	if reason != nil {
-		q, p = deadLetterCountOf, params{"reason": string(*reason)}
-	}
-	n, _, err := one(ctx, s.reading(scope), q, p, counted)
-	if err != nil {
-		return 0, fmt.Errorf("count dead letters: %w", err)
-	}
-	return n, nil
-}
-
-// DeadLetterKey is the key of a dead letter in its list, for cursors.
-func DeadLetterKey(d *registry.DeadLetter) string { return string(d.ID) }
 
 // deadLetterOf reads the properties of a DeadLetter node.
 func deadLetterOf(f fields) *registry.DeadLetter {
+	truncated, _ := f.optional("truncated").(bool)
 	return &registry.DeadLetter{
 		ID: f.id("id"), DeviceReference: f.text("reference"), DeviceID: registry.ID(f.text("device")),
 		Reason: registry.DeadLetterReason(f.text("reason")), Message: f.text("message"), Source: f.text("source"),
-		ReceivedAt: f.time("receivedAt"), Raw: f.text("raw"),
+		ReceivedAt: f.time("receivedAt"), Raw: f.text("raw"), Truncated: truncated,
 	}
 }
 
@@ -114,11 +61,16 @@ func (p *Partition) deadLetter(it *item) []any {
 		device = string(it.device.id)
 	}
 	id := p.deadLetterID(it)
-	return []any{id, map[string]any{
+	raw, whole := rawText(r)
+	properties := map[string]any{
 		"account": string(r.Account), "keyFold": id, "reference": plainText(r.Reference), "device": device,
 		"reason": string(it.refusals[0].Reason), "message": plainText(strings.Join(messages, "; ")), "source": r.Source,
-		"receivedAt": r.ReceivedAt.UTC(), "raw": rawText(r),
-	}}
+		"receivedAt": r.ReceivedAt.UTC(), "raw": raw,
+	}
+	if !whole {
+		properties["truncated"] = true
+	}
+	return []any{id, properties}
 }
 
 // deadLetterID is a UUIDv7 whose random part is a hash of the reading's place
@@ -136,17 +88,20 @@ func (p *Partition) deadLetterID(it *item) string {
 	return id.String()
 }
 
-// rawText is a reading as text: as it was received, or as JSON.
-func rawText(r *registry.AcceptedReading) string {
+// rawText is a reading as text: as it was received, or as JSON. Whole says that
+// nothing of it is missing or changed, so that it can be replayed.
+func rawText(r *registry.AcceptedReading) (text string, whole bool) {
 	if len(r.Raw) > 0 {
-		return plainText(string(r.Raw))
+		text = plainText(string(r.Raw))
+		return text, text == string(r.Raw)
 	}
-	text, err := json.Marshal(map[string]any{"device": r.Reference, "measuredAt": r.MeasuredAt.UTC(), "messageId": r.MessageID, "values": r.Values})
+	encoded, err := json.Marshal(map[string]any{"device": r.Reference, "measuredAt": r.MeasuredAt.UTC(), "messageId": r.MessageID, "values": r.Values})
 	if err != nil {
 		// JSON knows no infinities.
-		return plainText(fmt.Sprint(r.Values))
+		return plainText(fmt.Sprint(r.Values)), false
 	}
-	return plainText(string(text))
+	text = plainText(string(encoded))
+	return text, text == string(encoded)
 }
 
 // plainText makes a bounded text of whatever came in.

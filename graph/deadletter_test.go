@@ -36,7 +36,7 @@ func TestAppendRefuses(t *testing.T) {
 	f.expect(f.write(entry), 1, 0, 6, 2)
 	f.expect(f.write(entry), 0, 0, 0, 0)
 	f.expectSamples(d.ID, "temperature", at(start, 20.0), at(start.Add(2*time.Second), 21.0))
-	letters, err := f.store.ListDeadLetters(t.Context(), f.scope, nil, registry.PageRequest{Size: 10})
+	letters, err := f.store.ListDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{}, registry.PageRequest{Size: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,11 +51,11 @@ func TestAppendRefuses(t *testing.T) {
 		t.Errorf("dead letters (-want +got):\n%s", diff)
 	}
 	reason := registry.ReasonWrongType
-	one, err := f.store.ListDeadLetters(t.Context(), f.scope, &reason, registry.PageRequest{Size: 10})
+	one, err := f.store.ListDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{Reason: &reason}, registry.PageRequest{Size: 10})
 	if err != nil || len(one.Items) != 1 || one.Items[0].DeviceReference != "s1" || one.Items[0].Source != "test" {
 		t.Errorf("wrong types = %v, %v", one, err)
 	}
-	n, err := f.store.CountDeadLetters(t.Context(), f.scope, nil)
+	n, err := f.store.CountDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{})
 	if err != nil || n != 5 {
 		t.Errorf("%d dead letters, %v, want 5: one is another account's", n, err)
 	}
@@ -72,7 +72,7 @@ func TestDeadLettersPage(t *testing.T) {
 	var all []*registry.DeadLetter
 	request := registry.PageRequest{Size: 2}
 	for {
-		page, err := f.store.ListDeadLetters(t.Context(), f.scope, nil, request)
+		page, err := f.store.ListDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{}, request)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,8 +85,75 @@ func TestDeadLettersPage(t *testing.T) {
 	if len(all) != 5 || !slices.IsSortedFunc(all, func(x, y *registry.DeadLetter) int { return y.ReceivedAt.Compare(x.ReceivedAt) }) {
 		t.Fatalf("pages give %d dead letters, want 5, newest first", len(all))
 	}
-	back, err := f.store.ListDeadLetters(t.Context(), f.scope, nil, registry.PageRequest{Size: 2, Backward: true})
+	back, err := f.store.ListDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{}, registry.PageRequest{Size: 2, Backward: true})
 	if err != nil || len(back.Items) != 2 || back.Items[0].ID != all[3].ID || back.Items[1].ID != all[4].ID || !back.HasPrevious || back.HasNext {
 		t.Errorf("last two = %+v, %v", back, err)
+	}
+}
+
+func TestDeadLettersFound(t *testing.T) {
+	f := newField(t)
+	one, other := f.device("one", ""), f.device("other", "")
+	start := morning()
+	for i, d := range []*registry.Device{one, other, one} {
+		r := f.reading(d, start.Add(time.Duration(i)*time.Hour), map[string]any{"not a name": 1.0})
+		r.ReceivedAt = r.MeasuredAt
+		r.Source = "s" + d.Reference
+		f.expect(f.send(r), 0, 0, 1, 0)
+	}
+	text := func(s string) *string { return &s }
+	moment := func(hours int) *time.Time { at := start.Add(time.Duration(hours) * time.Hour); return &at }
+	undeclared, wrong := registry.ReasonUndeclaredMeasure, registry.ReasonWrongType
+	for name, c := range map[string]struct {
+		filter registry.DeadLetterFilter
+		want   int
+	}{
+		"all":                 {registry.DeadLetterFilter{}, 3},
+		"reason":              {registry.DeadLetterFilter{Reason: &undeclared}, 3},
+		"another reason":      {registry.DeadLetterFilter{Reason: &wrong}, 0},
+		"device":              {registry.DeadLetterFilter{Device: text("one")}, 2},
+		"device, reason":      {registry.DeadLetterFilter{Device: text("one"), Reason: &wrong}, 0},
+		"source":              {registry.DeadLetterFilter{Source: text("sother")}, 1},
+		"from":                {registry.DeadLetterFilter{From: moment(1)}, 2},
+		"to is outside":       {registry.DeadLetterFilter{To: moment(1)}, 1},
+		"device, from and to": {registry.DeadLetterFilter{Device: text("one"), From: moment(1), To: moment(3)}, 1},
+	} {
+		page, err := f.store.ListDeadLetters(t.Context(), f.scope, c.filter, registry.PageRequest{Size: 10})
+		n, err2 := f.store.CountDeadLetters(t.Context(), f.scope, c.filter)
+		if err != nil || err2 != nil || len(page.Items) != c.want || n != c.want {
+			t.Errorf("%s: %d listed, %d counted, %v, %v, want %d", name, len(page.Items), n, err, err2, c.want)
+		}
+	}
+	tally, err := f.store.TallyDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{Device: text("one")})
+	want := []*registry.DeadLetterCount{{Reason: undeclared, Count: 2, FirstAt: start, LastAt: start.Add(2 * time.Hour)}}
+	if diff := gocmp.Diff(want, tally); err != nil || diff != "" {
+		t.Errorf("tally: %v\n%s", err, diff)
+	}
+	_, stranger := testkit.Store(t)
+	if n, err := f.store.DropDeadLetters(t.Context(), stranger, registry.DeadLetterFilter{}); err != nil || n != 0 {
+		t.Errorf("another account dropped %d, %v", n, err)
+	}
+	all, err := f.store.OldestDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{}, "", 10)
+	if err != nil || len(all) != 3 || !all[0].ReceivedAt.Equal(start) {
+		t.Fatalf("oldest = %v, %v", all, err)
+	}
+	all[0].Reason, all[0].Message = wrong, "now it is this"
+	if err := f.store.RejudgeDeadLetters(t.Context(), stranger, all[:1]); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := f.store.CountDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{Reason: &wrong}); err != nil || n != 0 {
+		t.Errorf("another account judged anew: %d, %v", n, err)
+	}
+	if err := f.store.RejudgeDeadLetters(t.Context(), f.scope, all[:1]); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := f.store.RemoveDeadLetters(t.Context(), stranger, []registry.ID{all[0].ID}); err != nil || n != 0 {
+		t.Errorf("another account removed %d, %v", n, err)
+	}
+	if n, err := f.store.DropDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{Reason: &wrong}); err != nil || n != 1 {
+		t.Errorf("dropped %d, %v, want 1", n, err)
+	}
+	if n, err := f.store.DropDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{IDs: []registry.ID{all[1].ID}}); err != nil || n != 1 {
+		t.Errorf("dropped %d by id, %v, want 1", n, err)
 	}
 }

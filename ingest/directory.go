@@ -115,6 +115,20 @@ func (d *Directory) find(ctx context.Context, scope registry.Scope, readings []r
 	return found, nil
 }
 
+// forget makes the directory ask for devices anew, whatever it knows: they, or
+// their templates, may just have been mended.
+func (d *Directory) forget(scope registry.Scope, readings []registry.Reading) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range readings {
+		if known, ok := d.devices.Peek(deviceKey{scope.Account, readings[i].Device}); ok {
+			stale := *known
+			stale.at = known.at.Add(-deviceFresh)
+			d.devices.Add(deviceKey{scope.Account, readings[i].Device}, &stale)
+		}
+	}
+}
+
 // ask fills in the missing devices from the store.
 func (d *Directory) ask(ctx context.Context, scope registry.Scope, missing map[string]*knownDevice, now time.Time) error {
 	references := make([]string, 0, len(missing))

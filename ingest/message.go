@@ -24,41 +24,61 @@ type messageCheck struct {
 // checkMessages parses messages and checks the readings of all of them at
 // once. Its error is one of the device directory.
 func (r *Receiver) checkMessages(ctx context.Context, principal *registry.Principal, source string, messages []deviceMessage) ([]messageCheck, error) {
-	checks := make([]messageCheck, len(messages))
-	var readings []registry.Reading
-	var faults []Fault
-	var owner []int // by reading: the message
-	first := make([]int, len(messages)+1)
-	for i, m := range messages {
-		first[i] = len(readings)
-		parsed := ParseJSON(m.payload, m.reference)
-		if len(parsed.Readings) == 0 { // nothing, or nothing that can be read
-			checks[i].faults = parsed.Faults
-			continue
-		}
-		for _, f := range parsed.Faults {
-			f.Index += len(readings)
-			faults = append(faults, f)
-		}
-		readings = append(readings, parsed.Readings...)
-		for range parsed.Readings {
-			owner = append(owner, i)
+	gather := newGatherer(len(messages))
+	for _, m := range messages {
+		gather.add(ParseJSON(m.payload, m.reference))
+	}
+	return gather.check(ctx, r, principal, source)
+}
+
+// gatherer puts the readings of many messages together, so that their devices
+// are looked up at once.
+type gatherer struct {
+	checks   []messageCheck
+	readings []registry.Reading
+	faults   []Fault
+	owner    []int // by reading: the message
+	first    []int // by message: its first reading
+}
+
+func newGatherer(messages int) *gatherer {
+	return &gatherer{checks: make([]messageCheck, 0, messages), first: make([]int, 1, messages+1)}
+}
+
+// add adds what was read from one message.
+func (g *gatherer) add(parsed Submission) {
+	var c messageCheck
+	if len(parsed.Readings) == 0 { // nothing, or nothing that can be read
+		c.faults = parsed.Faults
+	}
+	for _, f := range parsed.Faults {
+		if len(parsed.Readings) > 0 {
+			f.Index += len(g.readings)
+			g.faults = append(g.faults, f)
 		}
 	}
-	first[len(messages)] = len(readings)
-	checked, err := r.check(ctx, principal, source, readings, faults)
+	g.readings = append(g.readings, parsed.Readings...)
+	for range parsed.Readings {
+		g.owner = append(g.owner, len(g.checks))
+	}
+	g.checks, g.first = append(g.checks, c), append(g.first, len(g.readings))
+}
+
+// check checks all readings and tells what is wrong by message.
+func (g *gatherer) check(ctx context.Context, r *Receiver, principal *registry.Principal, source string) ([]messageCheck, error) {
+	checked, err := r.check(ctx, principal, source, g.readings, g.faults)
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range checked.faults {
-		c := &checks[owner[f.Index]]
-		f.Index -= first[owner[f.Index]]
+		c := &g.checks[g.owner[f.Index]]
+		f.Index -= g.first[g.owner[f.Index]]
 		c.faults = append(c.faults, f)
 	}
-	for i := range checks {
-		checks[i].readings = checked.goodOf(first[i], first[i+1])
+	for i := range g.checks {
+		g.checks[i].readings = checked.goodOf(g.first[i], g.first[i+1])
 	}
-	return checks, nil
+	return g.checks, nil
 }
 
 // deadLetter is a message whose sender cannot be told what is wrong with it.

@@ -1,9 +1,6 @@
 package registry
 
-import (
-	"io"
-	"time"
-)
+import "time"
 
 // Reading is one message of a device, as a source hands it in.
 type Reading struct {
@@ -47,48 +44,6 @@ type Refusal struct {
 	// "enum", "range" or "length". A refusal that was queued has none.
 	Rule string
 }
-
-// DeadLetterReason says why a reading cannot be used.
-type DeadLetterReason string
-
-// The reasons.
-const (
-	ReasonMalformed         DeadLetterReason = "MALFORMED"          // the payload cannot be read
-	ReasonUnknownDevice     DeadLetterReason = "UNKNOWN_DEVICE"     // no such device, or it was deleted meanwhile
-	ReasonUndeclaredMeasure DeadLetterReason = "UNDECLARED_MEASURE" // the template has no such measure
-	ReasonWrongType         DeadLetterReason = "WRONG_TYPE"         // the value is not of the measure's type
-	ReasonTimeOutOfBounds   DeadLetterReason = "TIME_OUT_OF_BOUNDS" // measuredAt is in the future or before 2000
-	ReasonConflictingValue  DeadLetterReason = "CONFLICTING_VALUE"  // another value is stored for that time
-)
-
-// MarshalGQL writes the reason as a GraphQL enum value.
-func (r DeadLetterReason) MarshalGQL(w io.Writer) { marshalEnum(w, string(r)) }
-
-// UnmarshalGQL reads the reason from a GraphQL enum value.
-func (r *DeadLetterReason) UnmarshalGQL(v any) error {
-	return unmarshalEnum(v, r, ReasonMalformed, ReasonUnknownDevice, ReasonUndeclaredMeasure, ReasonWrongType, ReasonTimeOutOfBounds, ReasonConflictingValue)
-}
-
-// DeadLetter is a reading that was acknowledged and turned out to be unusable.
-type DeadLetter struct {
-	ID ID
-	// DeviceReference is as it was received; DeviceID is empty if no such
-	// device is known.
-	DeviceReference string
-	DeviceID        ID
-	Reason          DeadLetterReason
-	Message         string
-	Source          string
-	ReceivedAt      time.Time
-	// Raw is the reading as text: as received, or as JSON.
-	Raw string
-}
-
-// IsNode marks a dead letter as a GraphQL Node.
-func (*DeadLetter) IsNode() {}
-
-// NodeID is the dead letter's id.
-func (d *DeadLetter) NodeID() ID { return d.ID }
 
 // The bounds of measuredAt.
 var earliestMeasurement = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)

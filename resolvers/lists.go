@@ -137,17 +137,3 @@ func (r *Resolver) measureTypes(ctx context.Context, request registry.PageReques
 		}),
 	}, err
 }
-
-func (r *Resolver) deadLetters(ctx context.Context, reason *registry.DeadLetterReason, request registry.PageRequest) (*generated.DeadLetterConnection, error) {
-	page, err := r.Graph.ListDeadLetters(ctx, scopeFrom(ctx), reason, request)
-	if err != nil {
-		return nil, err
-	}
-	total, err := countIfAsked(ctx, func() (int, error) { return r.Graph.CountDeadLetters(ctx, scopeFrom(ctx), reason) })
-	return &generated.DeadLetterConnection{
-		Nodes: page.Items, PageInfo: pageInfo(page, deadLetterKey), TotalCount: total,
-		Edges: edges(page, deadLetterKey, func(cursor string, d *registry.DeadLetter) *generated.DeadLetterEdge {
-			return &generated.DeadLetterEdge{Cursor: cursor, Node: d}
-		}),
-	}, err
-}

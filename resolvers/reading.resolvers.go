@@ -7,6 +7,7 @@ package resolvers
 
 import (
 	"context"
+	"time"
 
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/resolvers/generated"
@@ -26,13 +27,28 @@ func (r *mutationResolver) RecordReadings(ctx context.Context, input generated.R
 	return &generated.RecordReadingsPayload{Accepted: len(readings)}, nil
 }
 
+// ReplayDeadLetters is the resolver for the replayDeadLetters field.
+func (r *mutationResolver) ReplayDeadLetters(ctx context.Context, input generated.ReplayDeadLettersInput) (*generated.ReplayDeadLettersPayload, error) {
+	return r.replayDeadLetters(ctx, input)
+}
+
+// DropDeadLetters is the resolver for the dropDeadLetters field.
+func (r *mutationResolver) DropDeadLetters(ctx context.Context, input generated.DropDeadLettersInput) (*generated.DropDeadLettersPayload, error) {
+	return r.dropDeadLetters(ctx, input)
+}
+
 // DeadLetters is the resolver for the deadLetters field.
-func (r *queryResolver) DeadLetters(ctx context.Context, reason *registry.DeadLetterReason, first *int, after *string, last *int, before *string) (*generated.DeadLetterConnection, error) {
+func (r *queryResolver) DeadLetters(ctx context.Context, reason *registry.DeadLetterReason, device *string, source *string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) (*generated.DeadLetterConnection, error) {
 	page, err := registry.NewPage(first, after, last, before)
 	if err != nil {
 		return nil, err
 	}
-	return r.deadLetters(ctx, reason, page)
+	return r.deadLetters(ctx, registry.DeadLetterFilter{Reason: reason, Device: device, Source: source, From: from, To: to}, page)
+}
+
+// DeadLetterCounts is the resolver for the deadLetterCounts field.
+func (r *queryResolver) DeadLetterCounts(ctx context.Context, device *string, source *string, from *time.Time, to *time.Time) ([]*registry.DeadLetterCount, error) {
+	return r.Graph.TallyDeadLetters(ctx, scopeFrom(ctx), registry.DeadLetterFilter{Device: device, Source: source, From: from, To: to})
 }
 
 // DeadLetter returns generated.DeadLetterResolver implementation.

@@ -27,6 +27,8 @@ type Resolver struct {
 // or an error that says which reading is wrong; then none was taken.
 type Recorder interface {
 	Record(ctx context.Context, by registry.Principal, source string, readings []registry.Reading) error
+	// Replay tries dead letters again.
+	Replay(ctx context.Context, by registry.Principal, request registry.ReplayRequest) (registry.Replayed, error)
 }
 
 type principalKey struct{}

@@ -50,7 +50,10 @@ var reaches = map[string][]string{
 	"inheritedPolicies": {`{ inheritedPolicies(groups: ["$Path"]) { id } }`},
 	"changes":           {`{ changes(object: "$Device") { totalCount nodes { key } } }`, `{ changes(kinds: [DEVICE], key: "$DeviceRef") { totalCount } }`, `{ changes(actor: "$Key") { totalCount } }`, `{ changes(under: "$Path") { nodes { key } } }`},
 	"search":            {`{ search(under: "$Path") { totalCount nodes { __typename } } }`, `{ search(where: "id in ['$Device', '$Asset'] or any(relations.located_at, .id == '$Group') or '$Path' in groups") { totalCount } }`, `{ search(text: "climate denver", templates: ["$TemplateName"]) { totalCount facets(field: "reference") { value } } }`},
-	"deadLetters":       {`{ deadLetters { totalCount } }`},
+	"deadLetters":       {`{ deadLetters { totalCount } }`, `{ deadLetters(device: "$DeviceRef") { totalCount } }`},
+	"deadLetterCounts":  {`{ deadLetterCounts { reason count } }`, `{ deadLetterCounts(device: "$DeviceRef") { count } }`},
+	"replayDeadLetters": {`mutation { replayDeadLetters(input: {ids: ["$Device"]}) { accepted refused } }`, `mutation { replayDeadLetters(input: {device: "$DeviceRef"}) { accepted refused } }`},
+	"dropDeadLetters":   {`mutation { dropDeadLetters(input: {ids: ["$Device", "$Group"]}) { dropped } }`, `mutation { dropDeadLetters(input: {device: "$DeviceRef"}) { dropped } }`, `mutation { dropDeadLetters(input: {all: true}) { dropped } }`},
 
 	"createMeasureType": {}, // makes a thing of one's own
 	"deleteMeasureType": {`mutation { deleteMeasureType(input: {name: "$Type"}) { deletedId } }`},

@@ -77,10 +77,18 @@ func (p workerPartition) Append(ctx context.Context, entries []ingest.Entry) (re
 
 // recorder lets the mutation hand readings to the same receiver as the other
 // sources.
-type recorder struct{ receiver *ingest.Receiver }
+type recorder struct {
+	receiver *ingest.Receiver
+	graph    *graph.Store
+}
 
 // Record implements resolvers.Recorder.
 func (r recorder) Record(ctx context.Context, by registry.Principal, source string, readings []registry.Reading) error {
 	_, err := r.receiver.Receive(ctx, &by, source, readings)
 	return err
+}
+
+// Replay implements resolvers.Recorder.
+func (r recorder) Replay(ctx context.Context, by registry.Principal, request registry.ReplayRequest) (registry.Replayed, error) {
+	return r.receiver.Replay(ctx, &by, r.graph, request)
 }

@@ -97,7 +97,7 @@ func (s *stores) serveAPI(ctx context.Context, l net.Listener, settings serverSe
 		return err
 	}
 	api, err := resolvers.NewServer(resolvers.ServerConfig{
-		Graph: s.graph, Twin: s.twin, Readings: recorder{s.receiver}, Authenticate: auth.Authenticate,
+		Graph: s.graph, Twin: s.twin, Readings: recorder{s.receiver, s.graph}, Authenticate: auth.Authenticate,
 		AllowedOrigins: settings.AllowedOrigins, Introspection: settings.Introspection,
 		Logger: s.log, Metrics: s.metrics,
 	})

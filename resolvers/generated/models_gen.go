@@ -635,6 +635,32 @@ type DeviceEdge struct {
 	Node *registry.Device `json:"node"`
 }
 
+// Which dead letters to remove: name them by `ids`, or say which with the other fields, or `all`.
+type DropDeadLettersInput struct {
+	// At most 1,000 dead letters.
+	Ids []registry.ID `json:"ids,omitempty"`
+	// All of them; needed where nothing else says which.
+	All *bool `json:"all,omitempty"`
+	// Only with this reason.
+	Reason *registry.DeadLetterReason `json:"reason,omitempty"`
+	// Only from this device: its reference, as it was received.
+	Device *string `json:"device,omitempty"`
+	// Only what came this way: `http`, `mqtt`, `graphql`, ...
+	Source *string `json:"source,omitempty"`
+	// Only what was received at this time or later.
+	From *time.Time `json:"from,omitempty"`
+	// Only what was received before this time.
+	To *time.Time `json:"to,omitempty"`
+	// Only count them.
+	Rehearse bool `json:"rehearse"`
+}
+
+// What `dropDeadLetters` did.
+type DropDeadLettersPayload struct {
+	// How many were removed, or would be.
+	Dropped int `json:"dropped"`
+}
+
 // A page of groups.
 type GroupConnection struct {
 	// The groups with their cursors.
@@ -1054,6 +1080,44 @@ type RelationsInput struct {
 	Devices []string `json:"devices,omitempty"`
 	// References of assets.
 	Assets []string `json:"assets,omitempty"`
+}
+
+// Which dead letters to try again: name them by `ids`, or say which with the other fields, or `all`.
+type ReplayDeadLettersInput struct {
+	// At most 1,000 dead letters.
+	Ids []registry.ID `json:"ids,omitempty"`
+	// All of them; needed where nothing else says which.
+	All *bool `json:"all,omitempty"`
+	// Only with this reason.
+	Reason *registry.DeadLetterReason `json:"reason,omitempty"`
+	// Only from this device: its reference, as it was received.
+	Device *string `json:"device,omitempty"`
+	// Only what came this way: `http`, `mqtt`, `graphql`, ...
+	Source *string `json:"source,omitempty"`
+	// Only what was received at this time or later.
+	From *time.Time `json:"from,omitempty"`
+	// Only what was received before this time.
+	To *time.Time `json:"to,omitempty"`
+	// How many, the oldest first: at most 1,000.
+	First int `json:"first"`
+	// Go on where an earlier call ended: its `endCursor`.
+	After *string `json:"after,omitempty"`
+	// Only say what would become of them.
+	Rehearse bool `json:"rehearse"`
+}
+
+// What became of dead letters that were tried again.
+type ReplayDeadLettersPayload struct {
+	// How many dead letters were accepted, and are none any more.
+	Accepted int `json:"accepted"`
+	// How many stay.
+	Refused int `json:"refused"`
+	// How many readings went into the queue.
+	Readings int `json:"readings"`
+	// The first 100 of those that stay, with the reason of now.
+	StillRefused []*registry.DeadLetter `json:"stillRefused"`
+	// Give it as `after` to go on; null if that was all.
+	EndCursor *string `json:"endCursor,omitempty"`
 }
 
 // A page of what a search found, and what is known of all of it.

@@ -305,6 +305,7 @@ type ComplexityRoot struct {
 		Reason          func(childComplexity int) int
 		ReceivedAt      func(childComplexity int) int
 		Source          func(childComplexity int) int
+		Truncated       func(childComplexity int) int
 	}
 
 	DeadLetterConnection struct {
@@ -312,6 +313,13 @@ type ComplexityRoot struct {
 		Nodes      func(childComplexity int) int
 		PageInfo   func(childComplexity int) int
 		TotalCount func(childComplexity int) int
+	}
+
+	DeadLetterCount struct {
+		Count   func(childComplexity int) int
+		FirstAt func(childComplexity int) int
+		LastAt  func(childComplexity int) int
+		Reason  func(childComplexity int) int
 	}
 
 	DeadLetterEdge struct {
@@ -428,6 +436,10 @@ type ComplexityRoot struct {
 		After  func(childComplexity int) int
 		Before func(childComplexity int) int
 		Path   func(childComplexity int) int
+	}
+
+	DropDeadLettersPayload struct {
+		Dropped func(childComplexity int) int
 	}
 
 	Facet struct {
@@ -606,12 +618,14 @@ type ComplexityRoot struct {
 		DeletePolicy      func(childComplexity int, input DeletePolicyInput) int
 		DeleteProfile     func(childComplexity int, input DeleteProfileInput) int
 		DeleteTemplate    func(childComplexity int, input DeleteTemplateInput) int
+		DropDeadLetters   func(childComplexity int, input DropDeadLettersInput) int
 		LinkDevice        func(childComplexity int, input LinkDeviceInput) int
 		MigrateObjects    func(childComplexity int, input MigrateObjectsInput) int
 		MoveGroup         func(childComplexity int, input MoveGroupInput) int
 		PublishTemplate   func(childComplexity int, input PublishTemplateInput) int
 		RecordReadings    func(childComplexity int, input RecordReadingsInput) int
 		Relate            func(childComplexity int, input RelateInput) int
+		ReplayDeadLetters func(childComplexity int, input ReplayDeadLettersInput) int
 		SendCommand       func(childComplexity int, input SendCommandInput) int
 		SetDesired        func(childComplexity int, input SetDesiredInput) int
 		UnlinkDevice      func(childComplexity int, input UnlinkDeviceInput) int
@@ -724,7 +738,8 @@ type ComplexityRoot struct {
 		Assets            func(childComplexity int, references []string, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Changes           func(childComplexity int, kinds []registry.ObjectKind, object *registry.ID, key *string, actor *registry.ID, under *string, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		Command           func(childComplexity int, id registry.ID) int
-		DeadLetters       func(childComplexity int, reason *registry.DeadLetterReason, first *int, after *string, last *int, before *string) int
+		DeadLetterCounts  func(childComplexity int, device *string, source *string, from *time.Time, to *time.Time) int
+		DeadLetters       func(childComplexity int, reason *registry.DeadLetterReason, device *string, source *string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) int
 		Device            func(childComplexity int, reference string, asOf *time.Time) int
 		Devices           func(childComplexity int, references []string, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Group             func(childComplexity int, path string, asOf *time.Time) int
@@ -812,6 +827,14 @@ type ComplexityRoot struct {
 		Kind      func(childComplexity int) int
 		Name      func(childComplexity int) int
 		Templates func(childComplexity int) int
+	}
+
+	ReplayDeadLettersPayload struct {
+		Accepted     func(childComplexity int) int
+		EndCursor    func(childComplexity int) int
+		Readings     func(childComplexity int) int
+		Refused      func(childComplexity int) int
+		StillRefused func(childComplexity int) int
 	}
 
 	Samples struct {
@@ -2093,6 +2116,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeadLetter.Source(childComplexity), true
+	case "DeadLetter.truncated":
+		if e.ComplexityRoot.DeadLetter.Truncated == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetter.Truncated(childComplexity), true
 
 	case "DeadLetterConnection.edges":
 		if e.ComplexityRoot.DeadLetterConnection.Edges == nil {
@@ -2118,6 +2147,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeadLetterConnection.TotalCount(childComplexity), true
+
+	case "DeadLetterCount.count":
+		if e.ComplexityRoot.DeadLetterCount.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetterCount.Count(childComplexity), true
+	case "DeadLetterCount.firstAt":
+		if e.ComplexityRoot.DeadLetterCount.FirstAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetterCount.FirstAt(childComplexity), true
+	case "DeadLetterCount.lastAt":
+		if e.ComplexityRoot.DeadLetterCount.LastAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetterCount.LastAt(childComplexity), true
+	case "DeadLetterCount.reason":
+		if e.ComplexityRoot.DeadLetterCount.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetterCount.Reason(childComplexity), true
 
 	case "DeadLetterEdge.cursor":
 		if e.ComplexityRoot.DeadLetterEdge.Cursor == nil {
@@ -2627,6 +2681,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Difference.Path(childComplexity), true
+
+	case "DropDeadLettersPayload.dropped":
+		if e.ComplexityRoot.DropDeadLettersPayload.Dropped == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DropDeadLettersPayload.Dropped(childComplexity), true
 
 	case "Facet.count":
 		if e.ComplexityRoot.Facet.Count == nil {
@@ -3525,6 +3586,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteTemplate(childComplexity, args["input"].(DeleteTemplateInput)), true
+	case "Mutation.dropDeadLetters":
+		if e.ComplexityRoot.Mutation.DropDeadLetters == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_dropDeadLetters_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DropDeadLetters(childComplexity, args["input"].(DropDeadLettersInput)), true
 	case "Mutation.linkDevice":
 		if e.ComplexityRoot.Mutation.LinkDevice == nil {
 			break
@@ -3591,6 +3663,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Relate(childComplexity, args["input"].(RelateInput)), true
+	case "Mutation.replayDeadLetters":
+		if e.ComplexityRoot.Mutation.ReplayDeadLetters == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_replayDeadLetters_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReplayDeadLetters(childComplexity, args["input"].(ReplayDeadLettersInput)), true
 	case "Mutation.sendCommand":
 		if e.ComplexityRoot.Mutation.SendCommand == nil {
 			break
@@ -4147,6 +4230,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Command(childComplexity, args["id"].(registry.ID)), true
+	case "Query.deadLetterCounts":
+		if e.ComplexityRoot.Query.DeadLetterCounts == nil {
+			break
+		}
+
+		args, err := ec.field_Query_deadLetterCounts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.DeadLetterCounts(childComplexity, args["device"].(*string), args["source"].(*string), args["from"].(*time.Time), args["to"].(*time.Time)), true
 	case "Query.deadLetters":
 		if e.ComplexityRoot.Query.DeadLetters == nil {
 			break
@@ -4157,7 +4251,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.DeadLetters(childComplexity, args["reason"].(*registry.DeadLetterReason), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.DeadLetters(childComplexity, args["reason"].(*registry.DeadLetterReason), args["device"].(*string), args["source"].(*string), args["from"].(*time.Time), args["to"].(*time.Time), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.device":
 		if e.ComplexityRoot.Query.Device == nil {
 			break
@@ -4601,6 +4695,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RelationRule.Templates(childComplexity), true
+
+	case "ReplayDeadLettersPayload.accepted":
+		if e.ComplexityRoot.ReplayDeadLettersPayload.Accepted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplayDeadLettersPayload.Accepted(childComplexity), true
+	case "ReplayDeadLettersPayload.endCursor":
+		if e.ComplexityRoot.ReplayDeadLettersPayload.EndCursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplayDeadLettersPayload.EndCursor(childComplexity), true
+	case "ReplayDeadLettersPayload.readings":
+		if e.ComplexityRoot.ReplayDeadLettersPayload.Readings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplayDeadLettersPayload.Readings(childComplexity), true
+	case "ReplayDeadLettersPayload.refused":
+		if e.ComplexityRoot.ReplayDeadLettersPayload.Refused == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplayDeadLettersPayload.Refused(childComplexity), true
+	case "ReplayDeadLettersPayload.stillRefused":
+		if e.ComplexityRoot.ReplayDeadLettersPayload.StillRefused == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplayDeadLettersPayload.StillRefused(childComplexity), true
 
 	case "Samples.at":
 		if e.ComplexityRoot.Samples.At == nil {
@@ -5422,6 +5547,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeletePolicyInput,
 		ec.unmarshalInputDeleteProfileInput,
 		ec.unmarshalInputDeleteTemplateInput,
+		ec.unmarshalInputDropDeadLettersInput,
 		ec.unmarshalInputFloatRangeInput,
 		ec.unmarshalInputLinkDeviceInput,
 		ec.unmarshalInputMatchingPatchInput,
@@ -5440,6 +5566,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRelationRuleInput,
 		ec.unmarshalInputRelationSetInput,
 		ec.unmarshalInputRelationsInput,
+		ec.unmarshalInputReplayDeadLettersInput,
 		ec.unmarshalInputSendCommandInput,
 		ec.unmarshalInputSetDesiredInput,
 		ec.unmarshalInputUnlinkDeviceInput,
@@ -8125,6 +8252,14 @@ type DeleteProfilePayload {
   deadLetters(
     """Only with this reason."""
     reason: DeadLetterReason
+    """Only from this device: its reference, as it was received."""
+    device: String
+    """Only what came this way: ` + "`" + `http` + "`" + `, ` + "`" + `mqtt` + "`" + `, ` + "`" + `graphql` + "`" + `, ..."""
+    source: String
+    """Only what was received at this time or later."""
+    from: DateTime
+    """Only what was received before this time."""
+    to: DateTime
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -8134,6 +8269,17 @@ type DeleteProfilePayload {
     """Only what comes before this cursor."""
     before: String
   ): DeadLetterConnection!
+  """How many dead letters there are of each reason; a reason without any is left out."""
+  deadLetterCounts(
+    """Only from this device: its reference, as it was received."""
+    device: String
+    """Only what came this way: ` + "`" + `http` + "`" + `, ` + "`" + `mqtt` + "`" + `, ` + "`" + `graphql` + "`" + `, ..."""
+    source: String
+    """Only what was received at this time or later."""
+    from: DateTime
+    """Only what was received before this time."""
+    to: DateTime
+  ): [DeadLetterCount!]!
 }
 
 extend type Mutation {
@@ -8145,6 +8291,95 @@ extend type Mutation {
     """The readings."""
     input: RecordReadingsInput!
   ): RecordReadingsPayload!
+  """
+  Tries dead letters again, for instance after the template was mended: what is right by now goes into the queue and leaves the dead
+  letters, what is still wrong stays, with the reason of now. Safe to repeat.
+  """
+  replayDeadLetters(
+    """Which."""
+    input: ReplayDeadLettersInput!
+  ): ReplayDeadLettersPayload!
+  """Removes dead letters for good."""
+  dropDeadLetters(
+    """Which."""
+    input: DropDeadLettersInput!
+  ): DropDeadLettersPayload!
+}
+
+"""Which dead letters to try again: name them by ` + "`" + `ids` + "`" + `, or say which with the other fields, or ` + "`" + `all` + "`" + `."""
+input ReplayDeadLettersInput {
+  """At most 1,000 dead letters."""
+  ids: [ID!]
+  """All of them; needed where nothing else says which."""
+  all: Boolean
+  """Only with this reason."""
+  reason: DeadLetterReason
+  """Only from this device: its reference, as it was received."""
+  device: String
+  """Only what came this way: ` + "`" + `http` + "`" + `, ` + "`" + `mqtt` + "`" + `, ` + "`" + `graphql` + "`" + `, ..."""
+  source: String
+  """Only what was received at this time or later."""
+  from: DateTime
+  """Only what was received before this time."""
+  to: DateTime
+  """How many, the oldest first: at most 1,000."""
+  first: Int! = 1000
+  """Go on where an earlier call ended: its ` + "`" + `endCursor` + "`" + `."""
+  after: String
+  """Only say what would become of them."""
+  rehearse: Boolean! = false
+}
+
+"""What became of dead letters that were tried again."""
+type ReplayDeadLettersPayload {
+  """How many dead letters were accepted, and are none any more."""
+  accepted: Int!
+  """How many stay."""
+  refused: Int!
+  """How many readings went into the queue."""
+  readings: Int!
+  """The first 100 of those that stay, with the reason of now."""
+  stillRefused: [DeadLetter!]!
+  """Give it as ` + "`" + `after` + "`" + ` to go on; null if that was all."""
+  endCursor: String
+}
+
+"""Which dead letters to remove: name them by ` + "`" + `ids` + "`" + `, or say which with the other fields, or ` + "`" + `all` + "`" + `."""
+input DropDeadLettersInput {
+  """At most 1,000 dead letters."""
+  ids: [ID!]
+  """All of them; needed where nothing else says which."""
+  all: Boolean
+  """Only with this reason."""
+  reason: DeadLetterReason
+  """Only from this device: its reference, as it was received."""
+  device: String
+  """Only what came this way: ` + "`" + `http` + "`" + `, ` + "`" + `mqtt` + "`" + `, ` + "`" + `graphql` + "`" + `, ..."""
+  source: String
+  """Only what was received at this time or later."""
+  from: DateTime
+  """Only what was received before this time."""
+  to: DateTime
+  """Only count them."""
+  rehearse: Boolean! = false
+}
+
+"""What ` + "`" + `dropDeadLetters` + "`" + ` did."""
+type DropDeadLettersPayload {
+  """How many were removed, or would be."""
+  dropped: Int!
+}
+
+"""How many dead letters have a reason."""
+type DeadLetterCount {
+  """The reason."""
+  reason: DeadLetterReason!
+  """How many."""
+  count: Int!
+  """When the oldest was received."""
+  firstAt: DateTime!
+  """When the newest was received."""
+  lastAt: DateTime!
 }
 
 """Readings to hand in."""
@@ -8192,12 +8427,16 @@ type DeadLetter implements Node {
   receivedAt: DateTime!
   """The reading as text."""
   raw: String!
+  """Whether ` + "`" + `raw` + "`" + ` is not all that was received, or not byte by byte: it cannot be replayed."""
+  truncated: Boolean!
 }
 
 """Why a reading cannot be used."""
 enum DeadLetterReason {
   """The payload cannot be read."""
   MALFORMED
+  """The template's decoder cannot read the payload."""
+  UNDECODABLE
   """There is no such device, or it was deleted meanwhile."""
   UNKNOWN_DEVICE
   """The device's template has no such measure."""
@@ -10217,6 +10456,8 @@ func (ec *executionContext) childFields_DeadLetter(ctx context.Context, field gr
 		return ec.fieldContext_DeadLetter_receivedAt(ctx, field)
 	case "raw":
 		return ec.fieldContext_DeadLetter_raw(ctx, field)
+	case "truncated":
+		return ec.fieldContext_DeadLetter_truncated(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeadLetter", field.Name)
 }
@@ -10233,6 +10474,20 @@ func (ec *executionContext) childFields_DeadLetterConnection(ctx context.Context
 		return ec.fieldContext_DeadLetterConnection_totalCount(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeadLetterConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DeadLetterCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "reason":
+		return ec.fieldContext_DeadLetterCount_reason(ctx, field)
+	case "count":
+		return ec.fieldContext_DeadLetterCount_count(ctx, field)
+	case "firstAt":
+		return ec.fieldContext_DeadLetterCount_firstAt(ctx, field)
+	case "lastAt":
+		return ec.fieldContext_DeadLetterCount_lastAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeadLetterCount", field.Name)
 }
 
 func (ec *executionContext) childFields_DeadLetterEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10465,6 +10720,14 @@ func (ec *executionContext) childFields_Difference(ctx context.Context, field gr
 		return ec.fieldContext_Difference_after(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Difference", field.Name)
+}
+
+func (ec *executionContext) childFields_DropDeadLettersPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "dropped":
+		return ec.fieldContext_DropDeadLettersPayload_dropped(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DropDeadLettersPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Facet(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11085,6 +11348,22 @@ func (ec *executionContext) childFields_RelationRule(ctx context.Context, field 
 		return ec.fieldContext_RelationRule_inherits(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RelationRule", field.Name)
+}
+
+func (ec *executionContext) childFields_ReplayDeadLettersPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "accepted":
+		return ec.fieldContext_ReplayDeadLettersPayload_accepted(ctx, field)
+	case "refused":
+		return ec.fieldContext_ReplayDeadLettersPayload_refused(ctx, field)
+	case "readings":
+		return ec.fieldContext_ReplayDeadLettersPayload_readings(ctx, field)
+	case "stillRefused":
+		return ec.fieldContext_ReplayDeadLettersPayload_stillRefused(ctx, field)
+	case "endCursor":
+		return ec.fieldContext_ReplayDeadLettersPayload_endCursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReplayDeadLettersPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Samples(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
