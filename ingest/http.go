@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"math"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -29,7 +27,9 @@ type HTTPConfig struct {
 	MaxBody int64
 	// MaxReadings is per request, 10,000 by default.
 	MaxReadings int
-	Logger      zerolog.Logger
+	// Patience is how long ?ack=stored waits at most, 10 s by default.
+	Patience time.Duration
+	Logger   zerolog.Logger
 }
 
 const sourceHTTP = "http"
@@ -42,6 +42,12 @@ type httpHandler struct {
 
 // NewHTTPHandler serves POST /v1/readings: one reading or an array of readings
 // as application/json, or one a line as application/x-ndjson, see [ParseJSON].
+//
+// The body may be packed: Content-Encoding gzip. A request with an
+// Idempotency-Key that was accepted is not queued again within a day: it gets
+// the same answer. With ?ack=stored the answer waits, up to [HTTPConfig.Patience],
+// until the readings have come to the graph: 200 with "stored": true, or else
+// 202 with false.
 //
 // 202 {"accepted": n} means that the readings are queued. 400 has errors with
 // index, path, rule and message, and nothing was queued, unless ?partial=true
@@ -56,12 +62,16 @@ func NewHTTPHandler(receiver *Receiver, auth Authenticator, c HTTPConfig) http.H
 	if c.MaxReadings == 0 {
 		c.MaxReadings = 10_000
 	}
+	if c.Patience == 0 {
+		c.Patience = 10 * time.Second
+	}
 	return &httpHandler{receiver: receiver, auth: auth, c: c}
 }
 
 // httpAnswer is the body of every answer.
 type httpAnswer struct {
 	Accepted *int        `json:"accepted,omitempty"`
+	Stored   *bool       `json:"stored,omitempty"`
 	Code     string      `json:"code,omitempty"`
 	Message  string      `json:"message,omitempty"`
 	Errors   []httpFault `json:"errors,omitempty"`
@@ -86,43 +96,91 @@ func (r *httpRefusal) Error() string { return r.message }
 // ServeHTTP implements http.Handler.
 func (h *httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	receipt, total, err := h.receive(w, r)
+	answer, receipt, total, err := h.receive(w, r)
 	h.receiver.observe(sourceHTTP, answerOf(err), start, receipt.Accepted, total-receipt.Accepted)
 	if err != nil {
 		h.refuse(w, r, err, receipt.Faults)
 		return
 	}
-	write(w, http.StatusAccepted, httpAnswer{Accepted: &receipt.Accepted, Errors: httpFaults(receipt.Faults)})
+	status := http.StatusAccepted
+	if answer.Stored != nil && *answer.Stored {
+		status = http.StatusOK
+	}
+	write(w, status, *answer)
 }
 
-func (h *httpHandler) receive(w http.ResponseWriter, r *http.Request) (Receipt, int, error) {
+func (h *httpHandler) receive(w http.ResponseWriter, r *http.Request) (*httpAnswer, Receipt, int, error) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		return Receipt{}, 0, &httpRefusal{http.StatusMethodNotAllowed, "readings are sent with POST"}
+		return nil, Receipt{}, 0, &httpRefusal{http.StatusMethodNotAllowed, "readings are sent with POST"}
 	}
 	secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		return Receipt{}, 0, registry.Unauthenticated()
+		return nil, Receipt{}, 0, registry.Unauthenticated()
 	}
 	principal, err := h.auth.Authenticate(r.Context(), secret)
 	if err != nil {
-		return Receipt{}, 0, err
+		return nil, Receipt{}, 0, err
 	}
 	partial, err := partialOf(r)
 	if err != nil {
-		return Receipt{}, 0, err
+		return nil, Receipt{}, 0, err
 	}
-	submission, err := h.parse(w, r)
+	await, err := awaitOf(r)
 	if err != nil {
-		return Receipt{}, 0, err
+		return nil, Receipt{}, 0, err
 	}
+	kind, body, err := h.body(w, r)
+	if err != nil {
+		return nil, Receipt{}, 0, err
+	}
+	known, claimed, err := h.claim(r, principal, body)
+	if err != nil || known != nil {
+		return known, Receipt{}, 0, err
+	}
+	submission := parseBody(kind, body)
 	submission.Partial = partial
-	total := len(submission.Readings)
-	if total > h.c.MaxReadings {
-		return Receipt{}, total, &httpRefusal{http.StatusRequestEntityTooLarge, "a request holds at most " + strconv.Itoa(h.c.MaxReadings) + " readings"}
+	answer, receipt, err := h.submit(r, principal, claimed, submission, await)
+	h.settled(r.Context(), claimed, answer)
+	return answer, receipt, len(submission.Readings), err
+}
+
+// submit queues readings and, if asked to, waits until they are stored. There
+// is no answer if there is an error.
+func (h *httpHandler) submit(r *http.Request, principal *registry.Principal, claimed *claim, submission Submission, await bool) (*httpAnswer, Receipt, error) {
+	if len(submission.Readings) > h.c.MaxReadings {
+		return nil, Receipt{}, &httpRefusal{http.StatusRequestEntityTooLarge, "a request holds at most " + strconv.Itoa(h.c.MaxReadings) + " readings"}
+	}
+	if claimed != nil {
+		claimed.name(submission.Readings)
 	}
 	receipt, err := h.receiver.submit(r.Context(), principal, sourceHTTP, submission)
-	return receipt, total, err
+	if err != nil {
+		return nil, receipt, err
+	}
+	answer := &httpAnswer{Accepted: &receipt.Accepted, Errors: httpFaults(receipt.Faults)}
+	if await {
+		ctx, cancel := context.WithTimeout(r.Context(), h.c.Patience)
+		defer cancel()
+		// They are queued, so an error is no reason to say otherwise.
+		stored, err := h.receiver.queue.Settled(ctx, receipt.partitions)
+		if err != nil {
+			h.c.Logger.Warn().Err(err).Msg("how far the queue has come is not known")
+		}
+		answer.Stored = &stored
+	}
+	return answer, receipt, nil
+}
+
+func awaitOf(r *http.Request) (bool, error) {
+	switch v := r.URL.Query().Get("ack"); v {
+	case "", "queued":
+		return false, nil
+	case "stored":
+		return true, nil
+	default:
+		return false, &httpRefusal{http.StatusBadRequest, "ack is queued or stored"}
+	}
 }
 
 func partialOf(r *http.Request) (bool, error) {
@@ -136,43 +194,6 @@ func partialOf(r *http.Request) (bool, error) {
 	}
 }
 
-func (h *httpHandler) parse(w http.ResponseWriter, r *http.Request) (Submission, error) {
-	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return Submission{}, &httpRefusal{http.StatusUnsupportedMediaType, "readings are sent without a content encoding"}
-	}
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" && kind != "application/x-ndjson" {
-		return Submission{}, &httpRefusal{http.StatusUnsupportedMediaType, "readings are sent as application/json or application/x-ndjson"}
-	}
-	body, err := h.read(w, r)
-	if err != nil {
-		return Submission{}, err
-	}
-	if kind == "application/json" {
-		return ParseJSON(body, ""), nil
-	}
-	return ParseLines(body), nil
-}
-
-func (h *httpHandler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	limited := http.MaxBytesReader(w, r.Body, h.c.MaxBody)
-	var body []byte
-	var err error
-	if n := r.ContentLength; n > 0 && n <= h.c.MaxBody {
-		body = make([]byte, n)
-		_, err = io.ReadFull(limited, body)
-	} else {
-		body, err = io.ReadAll(limited)
-	}
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, &httpRefusal{http.StatusRequestEntityTooLarge, "a request has at most " + strconv.FormatInt(h.c.MaxBody, 10) + " bytes"}
-	}
-	if err != nil {
-		return nil, &httpRefusal{http.StatusBadRequest, "the request's body cannot be read"}
-	}
-	return body, nil
-}
-
 func httpFaults(faults []Fault) []httpFault {
 	var out []httpFault
 	for _, f := range faults[:min(len(faults), maxFaults)] {
@@ -184,7 +205,11 @@ func httpFaults(faults []Fault) []httpFault {
 // refuse writes the answer to an error.
 func (h *httpHandler) refuse(w http.ResponseWriter, r *http.Request, err error, faults []Fault) {
 	if refusal, ok := errors.AsType[*httpRefusal](err); ok {
-		write(w, refusal.status, httpAnswer{Code: string(registry.CodeInvalid), Message: refusal.message})
+		code := registry.CodeInvalid
+		if refusal.status == http.StatusConflict {
+			code = registry.CodeConflict
+		}
+		write(w, refusal.status, httpAnswer{Code: string(code), Message: refusal.message})
 		return
 	}
 	answer := httpAnswer{Code: string(registry.CodeInternal), Errors: httpFaults(faults)}

@@ -66,7 +66,7 @@ func TestHTTP(t *testing.T) {
 		"too many":        {body: "[" + strings.Repeat(good+",", 100) + good + "]", status: 413},
 		"wrong type":      {kind: "text/plain", body: good, status: 415},
 		"no type":         {kind: "-", body: good, status: 415},
-		"compressed":      {encoding: "gzip", body: good, status: 415},
+		"compressed":      {encoding: "br", body: good, status: 415},
 		"GET":             {method: "GET", status: 405},
 		"full":            {queue: full, body: "[" + good + "," + good + "]", status: 429, want: `"code":"LIMIT_EXCEEDED"`},
 		"queue down":      {queue: down, body: good, status: 503, want: `"code":"UNAVAILABLE"`},

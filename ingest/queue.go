@@ -83,6 +83,7 @@ type Queue struct {
 	lanes         [lanes]lane
 	group         sync.WaitGroup
 	decode        sync.Pool
+	progress      progress
 }
 
 // Open connects to the queue and checks that its Redis keeps what it takes: it

@@ -69,6 +69,8 @@ type Receipt struct {
 	Accepted int
 	// Faults says why others are not.
 	Faults []Fault
+	// partitions are where the accepted ones wait to be stored.
+	partitions []int
 }
 
 // Receive checks readings and queues them, all or none: INVALID lists what is
@@ -102,7 +104,7 @@ func (r *Receiver) submit(ctx context.Context, principal *registry.Principal, so
 	if err := r.queue.Add(ctx, good); err != nil {
 		return Receipt{}, err
 	}
-	return Receipt{Accepted: len(good), Faults: checked.faults}, nil
+	return Receipt{Accepted: len(good), Faults: checked.faults, partitions: r.queue.partitionsOf(good)}, nil
 }
 
 // observe counts one message and its readings.

@@ -1,0 +1,160 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// Answers to requests with an Idempotency-Key are remembered for a day, in two
+// hashes like message ids: the current one becomes the one before. A field's
+// value is
+//
+//	p <milliseconds> <request>   while the request is worked on
+//	d <request> <answer>         when it was accepted
+//
+// where <request> is a hash of what was asked.
+const (
+	// claimFor is when a request that was never answered counts as dead.
+	claimFor = 2 * time.Minute
+	// maxIdempotencyKey is in bytes.
+	maxIdempotencyKey = 255
+)
+
+// claimScript answers with what is remembered, or claims the key.
+//
+//	KEYS  current, before, meta
+//	ARGV  field, request, claim for (ms), turn after (ms), most fields
+var claimScript = redis.NewScript(`
+local current, before, meta = KEYS[1], KEYS[2], KEYS[3]
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local known = redis.call('HGET', current, ARGV[1]) or redis.call('HGET', before, ARGV[1])
+if known then
+  local since = string.match(known, '^p (%d+) ')
+  if not since or now - tonumber(since) < tonumber(ARGV[3]) then return known end
+end
+local turned = tonumber(redis.call('HGET', meta, 'turned'))
+if not turned or now - turned >= tonumber(ARGV[4]) or redis.call('HLEN', current) >= tonumber(ARGV[5]) then
+  redis.call('UNLINK', before)
+  if redis.call('EXISTS', current) == 1 then redis.call('RENAME', current, before) end
+  redis.call('HSET', meta, 'turned', string.format('%d', now))
+end
+redis.call('HSET', current, ARGV[1], string.format('p %d %s', now, ARGV[2]))
+return ''
+`)
+
+// errInFlight is a request whose twin is being worked on.
+var errInFlight = &httpRefusal{http.StatusConflict, "a request with this Idempotency-Key is being worked on: send again in a moment"}
+
+// claim is the right to answer a request with an Idempotency-Key.
+type claim struct {
+	queue          *Queue
+	field, request string
+}
+
+func (q *Queue) answerKeys() []string {
+	base := q.c.Prefix + ":q:{answers}:"
+	return []string{base + "current", base + "before", base + "meta"}
+}
+
+// claim returns the answer that a request got before, or the right to answer
+// it; both are nil for a request without a key.
+func (h *httpHandler) claim(r *http.Request, principal *registry.Principal, body []byte) (*httpAnswer, *claim, error) {
+	key := r.Header.Get("Idempotency-Key")
+	if key == "" {
+		return nil, nil, nil
+	}
+	if len(key) > maxIdempotencyKey || strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' }) {
+		return nil, nil, &httpRefusal{http.StatusBadRequest, "an Idempotency-Key has at most " + strconv.Itoa(maxIdempotencyKey) + " printable ASCII characters"}
+	}
+	q := h.receiver.queue
+	c := &claim{queue: q,
+		field:   digest(string(principal.Account), string(principal.Key.ID), key),
+		request: digest(r.Header.Get("Content-Type"), r.URL.Query().Get("partial"), string(body)),
+	}
+	// What was done is done, whether or not the sender still waits.
+	ctx := context.WithoutCancel(r.Context())
+	known, err := claimScript.Run(ctx, q.client, q.answerKeys(), c.field, c.request,
+		claimFor.Milliseconds(), q.c.RememberFor.Milliseconds(), q.c.RememberMax).Text()
+	if err != nil {
+		return nil, nil, registry.Unavailable("queue", err)
+	}
+	state, rest, _ := strings.Cut(known, " ")
+	switch state {
+	case "":
+		return nil, c, nil
+	case "p":
+		return nil, nil, errInFlight
+	}
+	request, text, _ := strings.Cut(rest, " ")
+	if request != c.request {
+		return nil, nil, &httpRefusal{http.StatusUnprocessableEntity, "this Idempotency-Key was used for another request"}
+	}
+	var answer httpAnswer
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		return nil, nil, err
+	}
+	return &answer, nil, nil
+}
+
+// name gives readings that nothing else identifies a message id, so that they
+// are known even if the answer was lost.
+func (c *claim) name(readings []registry.Reading) {
+	for i := range readings {
+		if r := &readings[i]; r.MeasuredAt.IsZero() && r.MessageID == "" {
+			r.MessageID = c.field[:32] + "/" + strconv.Itoa(i)
+		}
+	}
+}
+
+// settle remembers the answer to a request that was accepted. Any other may be
+// sent again with the same key.
+func (c *claim) settle(ctx context.Context, answer *httpAnswer) error {
+	ctx = context.WithoutCancel(ctx)
+	keys := c.queue.answerKeys()
+	if answer == nil {
+		_, err := c.queue.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			p.HDel(ctx, keys[0], c.field)
+			p.HDel(ctx, keys[1], c.field)
+			return nil
+		})
+		return err
+	}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	return c.queue.client.HSet(ctx, keys[0], c.field, "d "+c.request+" "+string(text)).Err()
+}
+
+// digest is a hash of texts, each apart from the next.
+func digest(texts ...string) string {
+	h := sha256.New()
+	for _, text := range texts {
+		sum := sha256.Sum256([]byte(text))
+		h.Write(sum[:])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// settled notes what became of a claimed request. If that fails the readings
+// are known by their times and message ids all the same.
+func (h *httpHandler) settled(ctx context.Context, c *claim, answer *httpAnswer) {
+	if c == nil {
+		return
+	}
+	if err := c.settle(ctx, answer); err != nil && !errors.Is(err, context.Canceled) {
+		h.c.Logger.Warn().Err(err).Msg("the answer to an Idempotency-Key could not be remembered")
+	}
+}
