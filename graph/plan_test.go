@@ -246,7 +246,7 @@ func (w world) planValues() func(query string) map[string]any {
 			"key": key, "limit": 101, "marks": true, "ids": of, "id": of[min(30, len(of)-1)], "under": "/site1", "template": "t1", "state": "ACTIVE",
 			"kind": "DEVICE", "nameFold": "t1", "statuses": []string{"DRAFT", "PUBLISHED"}, "target": "", "newest": []any{map[string]any{"kind": "DEVICE", "nameFold": "t1"}}, "type": "t1", "reason": "MALFORMED", "references": []string{"d00100"}, "name": "x",
 			"paths": []string{"/site1", "/site1/room3"}, "keys": []string{"/site1", "d00100", "a00100"}, "levels": 32, "parent": "/site2", "long": 300, "measureTypes": []string{}, "builtIn": []string{"CHILD_OF"},
-			"idFrom": "", "idTo": "~", "source": nil, "device": "d00100",
+			"idFrom": "", "idTo": "~", "source": nil,
 			"known": int64(1), "mostNews": 250, "groups": ids["group"],
 			"severity": nil, "active": nil, "open": true, "device": ids["device"][0],
 			"now": time.Now().UTC(), "size0": 20, "size1": 20, "size2": 20, "measure": "t", "twin": ids["device"][0], "whole": ids["asset"][0],
