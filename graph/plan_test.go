@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"regexp"
@@ -81,7 +82,14 @@ var partitionQueries = regexp.MustCompile(`^(append|partition)\.`)
 var maySort = regexp.MustCompile(`^(rehearsal\.members|related\.|group\.members|(device|asset|group)\.listUnder)`)
 
 func TestPlans(t *testing.T) {
-	store, scope := testkit.Store(t)
+	config := testkit.Config(t)
+	config.QueryTimeout = 2 * time.Minute // what fills the database is more than a request may do
+	store, err := graph.Open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close(context.WithoutCancel(t.Context())) })
+	scope := testkit.Account(t, store)
 	w := world{t, store, scope}
 	w.seedLarge()
 	for range 50 {
