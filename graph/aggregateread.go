@@ -63,9 +63,12 @@ func (r row) column(i int) row {
 	return row{r.f, r.unit, list}
 }
 
-// kind is the type of the values, where the row says it.
-func (r row) kind(i int) registry.ValueType {
-	of, _ := r.list[i].(string)
+// endsKind is where a row of ends says the type of its values.
+const endsKind = 6
+
+// kind is the type of the values of a row of ends.
+func (r row) kind() registry.ValueType {
+	of, _ := r.list[endsKind].(string)
 	return registry.ValueType(of)
 }
 
@@ -106,7 +109,7 @@ func readNumbers(f fields, out *aggregated, s span) {
 
 func readEnds(f fields, out *aggregated, s span) {
 	ends := func(r row) cell {
-		return cell{unit: r.unit, n: r.integer(1), firstAt: r.integer(2), first: r.value(3, r.kind(6)), lastAt: r.integer(4), last: r.value(5, r.kind(6))}
+		return cell{unit: r.unit, n: r.integer(1), firstAt: r.integer(2), first: r.value(3, r.kind()), lastAt: r.integer(4), last: r.value(5, r.kind())}
 	}
 	for _, r := range rows(f, "reduced", 7) {
 		out.cells = append(out.cells, ends(r))
@@ -121,7 +124,7 @@ func readEnds(f fields, out *aggregated, s span) {
 				continue
 			}
 			out.cells = append(out.cells, cell{
-				unit: r.unit, n: counts.integer(i), firstAt: firstAts.integer(i), first: firsts.value(i, r.kind(6)), lastAt: lastAts.integer(i), last: lasts.value(i, r.kind(6)),
+				unit: r.unit, n: counts.integer(i), firstAt: firstAts.integer(i), first: firsts.value(i, r.kind()), lastAt: lastAts.integer(i), last: lasts.value(i, r.kind()),
 			})
 		}
 	}

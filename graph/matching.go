@@ -165,7 +165,7 @@ func (s *Store) matches(ctx context.Context, r runner, scope registry.Scope, sea
 	if err != nil {
 		return nil, err
 	}
-	text := "CALL () {\n" + plan.nodes("n") + "\n}\nWITH n LIMIT " + fmt.Sprint(registry.MaxMatching+1) +
+	text := "CALL () {\n" + plan.nodes() + "\n}\nWITH n LIMIT " + fmt.Sprint(registry.MaxMatching+1) +
 		"\nRETURN collect([n.id, CASE WHEN n:Group THEN 'GROUP' WHEN n:Device THEN 'DEVICE' ELSE 'ASSET' END, coalesce(n.depth, 0)]) AS found"
 	found, _, err := one(ctx, r, query{"search.matches", text}, plan.params, func(f fields) []match {
 		var out []match

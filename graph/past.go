@@ -196,7 +196,7 @@ func pastByReference[T registry.Node](ctx context.Context, s *Store, scope regis
 // pastObject reads an object from its snapshot. Where a group was is told by
 // the groups that were above it: it moves with them.
 func pastObject(f fields) registry.Node {
-	node := fromSnapshot(f, registry.ObjectKind(f.text("kind")), "after")
+	node := fromSnapshot(f, registry.ObjectKind(f.text("kind")))
 	group, ok := node.(*registry.Group)
 	if !ok {
 		return node

@@ -187,25 +187,25 @@ func (p *pastSearch) compare(a, b pastHit) int {
 
 // orderValue is what a field orders an object by, see searchOrder.
 func orderValue(reader *rule.FieldReader, object rule.Object) (rank int64, value any) {
-	for _, v := range reader.Values(object) {
-		switch v.Value.(type) {
-		case int64, float64:
-			return rankNumber, v.Value
-		case string:
-			rank = rankText
-		case bool:
-			rank = rankBoolean
-		case time.Time:
-			return rankNumber, v.Value
-		default:
-			return rankNone, nil
-		}
-		if !reader.Attribute() {
-			rank = rankNumber
-		}
-		return rank, v.Value
+	values := reader.Values(object)
+	if len(values) == 0 {
+		return rankNone, nil
 	}
-	return rankNone, nil
+	value = values[0].Value
+	switch value.(type) {
+	case int64, float64, time.Time:
+		return rankNumber, value
+	case string:
+		rank = rankText
+	case bool:
+		rank = rankBoolean
+	default:
+		return rankNone, nil
+	}
+	if !reader.Attribute() {
+		rank = rankNumber
+	}
+	return rank, value
 }
 
 // summarizePast is Summarize as of a moment.

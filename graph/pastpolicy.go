@@ -100,7 +100,7 @@ func pastClosureOf(f fields) pastClosure {
 	}
 	above := out.above()
 	for _, item := range f.maps("policies") {
-		policy, _ := fromSnapshot(item, registry.ObjectPolicy, "after").(*registry.Policy)
+		policy, _ := fromSnapshot(item, registry.ObjectPolicy).(*registry.Policy)
 		out.policies = append(out.policies, rankedThen(policy, item.ids("groups"), above))
 	}
 	slices.SortFunc(out.policies, func(a, b pastPolicy) int {

@@ -39,7 +39,7 @@ func (s *Store) newestThen(ctx context.Context, scope registry.Scope, refs []reg
 			if item.optionalText("after") == nil {
 				continue // deleted
 			}
-			t, ok := fromSnapshot(item, registry.ObjectTemplate, "after").(*registry.Template)
+			t, ok := fromSnapshot(item, registry.ObjectTemplate).(*registry.Template)
 			if !ok || t.Status != registry.TemplatePublished {
 				continue
 			}

@@ -176,18 +176,18 @@ func (p *searchPlan) throughAll(facets []registry.FacetRequest) bool {
 }
 
 // nodes returns the plan's nodes as n, each once, for a statement to go on from.
-func (p *searchPlan) nodes(returned string) string {
+func (p *searchPlan) nodes() string {
 	parts := make([]string, len(p.parts))
 	for i, part := range p.parts {
-		with := "RETURN "
+		with := "RETURN n"
 		if part.distinct {
-			with = "RETURN DISTINCT "
+			with = "RETURN DISTINCT n"
 		}
-		parts[i] = part.match + "\n" + with + returned
+		parts[i] = part.match + "\n" + with
 	}
 	return strings.Join(parts, "\nUNION ALL\n")
 }
 
 func (p *searchPlan) countText() string {
-	return "CALL () {\n" + p.nodes("n") + "\n}\nRETURN count(n) AS n"
+	return "CALL () {\n" + p.nodes() + "\n}\nRETURN count(n) AS n"
 }

@@ -66,7 +66,7 @@ func (p *searchPlan) allText(at pageStart, facets []facetQuery, values params) s
 // amongFound finds the nodes, and goes on with parts, which return columns, and
 // with facets.
 func (p *searchPlan) amongFound(facets []facetQuery, values params, parts, columns []string) string {
-	parts = append([]string{"CALL () {\n" + p.nodes("n") + "\n}\nWITH collect(n) AS found"}, parts...)
+	parts = append([]string{"CALL () {\n" + p.nodes() + "\n}\nWITH collect(n) AS found"}, parts...)
 	columns = append(columns, "size(found) AS n")
 	for _, facet := range facets {
 		parts = append(parts, facet.text(values))

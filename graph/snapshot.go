@@ -114,8 +114,8 @@ func measureTypeSnapshot(m *registry.MeasureType) map[string]any {
 // fromSnapshot reads an object of a kind from the JSON text of its snapshot: the
 // inverse of the functions above. Fields that have the names of the struct's
 // come along by themselves.
-func fromSnapshot(f fields, kind registry.ObjectKind, column string) registry.Node {
-	values, text := f.plainJSON(column), f.text(column)
+func fromSnapshot(f fields, kind registry.ObjectKind) registry.Node {
+	values, text := f.plainJSON("after"), f.text("after")
 	id := func(of any, name string) registry.ID {
 		object, _ := of.(map[string]any)
 		id, _ := object[name].(string)

@@ -261,7 +261,7 @@ func (s *Store) statesAt(ctx context.Context, scope registry.Scope, twin registr
 
 // stateIn reads what a snapshot says of a twin's state.
 func stateIn(f fields) *registry.PastState {
-	switch twin := fromSnapshot(f, registry.ObjectKind(f.text("kind")), "after").(type) {
+	switch twin := fromSnapshot(f, registry.ObjectKind(f.text("kind"))).(type) {
 	case *registry.Device:
 		return &registry.PastState{Reference: twin.Reference, TemplateID: twin.TemplateID, State: twin.State, Attributes: twin.Attributes}
 	case *registry.Asset:

@@ -74,7 +74,7 @@ func (s *Store) twinIDs(ctx context.Context, scope registry.Scope, search regist
 		return nil, err
 	}
 	plan.params["limit"] = limit
-	text := "CALL () {\n" + plan.nodes("n") + "\n}\nWITH n LIMIT $limit\nRETURN collect(n.id) AS ids"
+	text := "CALL () {\n" + plan.nodes() + "\n}\nWITH n LIMIT $limit\nRETURN collect(n.id) AS ids"
 	ids, _, err := one(ctx, s.reading(scope), query{"search.ids", text}, plan.params, func(f fields) []registry.ID { return f.ids("ids") })
 	return ids, err
 }

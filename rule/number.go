@@ -33,9 +33,6 @@ type input struct {
 	boolean bool
 }
 
-// path is the dotted path of the input.
-func (i input) path() string { return i.measure + i.attribute }
-
 // environment has the values of the inputs, in their order.
 type environment []any
 

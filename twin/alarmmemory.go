@@ -2,6 +2,7 @@ package twin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -62,7 +63,7 @@ func (s *Store) AlarmMemories(ctx context.Context, scope registry.Scope, ids []r
 	err := s.call(ctx, "alarm", func() error {
 		_, _ = pipe.Exec(ctx) // each command has its own error
 		for _, one := range got {
-			if err := one.Err(); err != nil && err != redis.Nil {
+			if err := one.Err(); err != nil && !errors.Is(err, redis.Nil) {
 				return err
 			}
 		}

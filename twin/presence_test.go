@@ -101,7 +101,8 @@ func TestSilence(t *testing.T) {
 	g.mu.Lock()
 	g.seen = map[registry.ID]registry.Seen{id: {Account: scope.Account, TwinID: id, LastAt: new(at(1_120_000)), Silence: time.Minute}}
 	g.mu.Unlock()
-	for keys, cursor := []string{}, uint64(0); ; {
+	for cursor := uint64(0); ; {
+		var keys []string
 		if keys, cursor, err = s.client.Scan(t.Context(), cursor, s.c.Prefix+":presence:*", 1000).Result(); err != nil {
 			t.Fatal(err)
 		}

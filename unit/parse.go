@@ -158,7 +158,7 @@ func (p *parser) component(depth int) (*Unit, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, err := p.simple(name, depth)
+	u, err := p.simple(name)
 	if err != nil {
 		return nil, err
 	}
@@ -236,9 +236,9 @@ func (p *parser) split(symbol string) (name string, exponent int, err error) {
 }
 
 // simple finds an atom, with a prefix if it takes one.
-func (p *parser) simple(name string, depth int) (*Unit, error) {
+func (p *parser) simple(name string) (*Unit, error) {
 	if a, ok := atoms[name]; ok {
-		return a.unit(name, depth)
+		return a.unit(name)
 	}
 	for _, size := range [2]int{1, 2} {
 		if len(name) <= size {
@@ -256,7 +256,7 @@ func (p *parser) simple(name string, depth int) (*Unit, error) {
 		} else {
 			continue
 		}
-		u, err := a.unit(name[size:], depth)
+		u, err := a.unit(name[size:])
 		if err != nil {
 			return nil, err
 		}
@@ -281,7 +281,7 @@ func tenTo(power int) *big.Rat {
 }
 
 // unit is what an atom amounts to.
-func (a atom) unit(code string, depth int) (*Unit, error) {
+func (a atom) unit(code string) (*Unit, error) {
 	if a.value == "" {
 		return &Unit{factor: big.NewRat(1, 1), powers: map[string]int{code: 1}}, nil
 	}

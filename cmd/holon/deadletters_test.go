@@ -26,7 +26,7 @@ func publish(t *testing.T, c apiClient, topic, payload string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer connection.Disconnect(context.WithoutCancel(ctx)) //nolint:errcheck // everything is sent
+	defer connection.Disconnect(context.WithoutCancel(ctx))
 	if err := connection.AwaitConnection(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func (everybody) OnConnectAuthenticate(*mqtt.Client, packets.Packet) bool { retu
 func (everybody) OnACLCheck(*mqtt.Client, string, bool) bool              { return true }
 
 // Broker runs an MQTT broker that lets everybody do everything, and returns its
-// host and port. The end-to-end tests do the same with a Mosquitto.
+// host and port. The end-to-end tests do the same with a broker of its own kind.
 func Broker(t testing.TB) string {
 	t.Helper()
 	server := mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})
