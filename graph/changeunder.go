@@ -21,9 +21,10 @@ var changesInside = named("change.inside", `
 	UNWIND $changes AS change
 	MATCH (n:Entity {id: change.object})
 	WHERE n.account = $account
-	CALL (top, n, change) {
+	OPTIONAL MATCH (t:Entity {id: n.twin})
+	CALL (top, n, t, change) {
 		UNWIND [change.at, change.at - 1] AS when
-		WITH top, n, when
+		WITH top, n, t, when
 		WHERE CASE
 			WHEN n:Group OR n:Gone AND n.was = 'GROUP' THEN n <> top AND EXISTS {
 				MATCH (n) ((a)-[c:CHILD_OF|WAS_CHILD_OF WHERE `+heldAt("c", "when")+`]->(b)){1,32} (top) }
@@ -34,7 +35,6 @@ var changesInside = named("change.inside", `
 				WHERE r.inherits IS NULL AND `+heldAt("r", "when")+` AND (g:Group OR g:Gone AND g.was = 'GROUP')
 				MATCH (g) ((a)-[c:CHILD_OF|WAS_CHILD_OF WHERE `+heldAt("c", "when")+`]->(b)){0,32} (top) }
 			WHEN n:Alarm OR n:Command THEN EXISTS {
-				MATCH (t:Entity {id: n.twin})
 				MATCH (t) ((x)-[w:COMPONENT_OF|WAS_COMPONENT_OF|PART_OF|WAS_PART_OF WHERE `+heldAt("w", "when")+`]->(y)){0,32} (m)-[r]->(g)
 				WHERE r.inherits IS NULL AND `+heldAt("r", "when")+` AND (g:Group OR g:Gone AND g.was = 'GROUP')
 				MATCH (g) ((a)-[c:CHILD_OF|WAS_CHILD_OF WHERE `+heldAt("c", "when")+`]->(b)){0,32} (top) }
