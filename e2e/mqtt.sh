@@ -95,10 +95,9 @@ done
 timeout 90 mosquitto_sub -V mqttv5 -h "$host" -p "$broker_port" -q 1 -v -C 1 \
   -t "holon/$HOLON_ACCOUNT/changes/device/+/create" >"$WORK/heard-broker" 2>&1 &
 hears broker $!
-if timeout 20 mosquitto_sub -V mqttv5 -h "$host" -p "$port" -q 1 -u any -P "$HOLON_KEY" -C 1 -t '#' >"$WORK/heard-all" 2>&1; then
-  fail "somebody subscribes to everything"
-fi
-grep -qi 'denied\|not authori[sz]ed' "$WORK/heard-all" || fail "a subscription to everything is refused, but not for that: $(cat "$WORK/heard-all")"
+# What the client returns then depends on its version; what it says does not.
+timeout 20 mosquitto_sub -V mqttv5 -h "$host" -p "$port" -q 1 -u any -P "$HOLON_KEY" -C 1 -t '#' >"$WORK/heard-all" 2>&1 || true
+grep -qi 'denied\|not authori[sz]ed' "$WORK/heard-all" || fail "somebody subscribes to everything: $(cat "$WORK/heard-all")"
 echo "changes are told at the listener and through the broker"
 
 kill "$gateway"
