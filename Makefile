@@ -27,7 +27,7 @@ dev: bin/holon ## Run everything on real stores, without data
 
 .PHONY: test
 test: bin/holon ## Run all tests on a real Neo4j and Redis
-	@$(STACK) -heap 1024 -- $(GO) test -race -timeout 15m ./...
+	@$(STACK) -heap 1024 -- $(GO) test -race -timeout 20m ./...
 
 .PHONY: e2e
 e2e: bin/holon ## Run the tests that need a browser, npm clients or a Mosquitto

@@ -86,7 +86,16 @@ func (f *twinFollower) run(ctx context.Context, send func(*registry.TwinChange) 
 			if batch.err != nil {
 				return batch.err
 			}
-			if err := f.take(ctx, batch); err != nil {
+			parts := f.parts(batch)
+			for _, part := range parts[:len(parts)-1] {
+				if err := f.take(ctx, part); err != nil {
+					return err
+				}
+				if more, err := f.flush(ctx, send); err != nil || !more {
+					return err
+				}
+			}
+			if err := f.take(ctx, parts[len(parts)-1]); err != nil {
 				return err
 			}
 		case <-timer.C:
@@ -100,6 +109,26 @@ func (f *twinFollower) run(ctx context.Context, send func(*registry.TwinChange) 
 			return err
 		}
 	}
+}
+
+// parts are stretches of a batch in which no twin has two changes, so that each
+// is told, those too that come together after a pause. Whoever asks for twins
+// once in a while, or by what they are now, gets what changed of them together.
+func (f *twinFollower) parts(batch received) []received {
+	if f.every > 0 || f.selection.Where != nil {
+		return []received{batch}
+	}
+	var parts []received
+	begin, seen := 0, map[registry.ID]bool{}
+	for i, change := range batch.values {
+		if seen[change.TwinID] {
+			parts = append(parts, received{values: batch.values[begin:i]})
+			begin = i
+			clear(seen)
+		}
+		seen[change.TwinID] = true
+	}
+	return append(parts, received{values: batch.values[begin:], changes: batch.changes})
 }
 
 // wait is how long nothing is due.
