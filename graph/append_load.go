@@ -35,7 +35,7 @@ func (p *Partition) load(ctx context.Context, items []item) error {
 	seen := map[registry.ID]bool{}
 	for i := range items {
 		r := items[i].reading
-		if r.DeviceID == "" || r.Refused != nil || seen[r.DeviceID] {
+		if r.DeviceID == "" || r.Refused != nil && r.Payload == nil || seen[r.DeviceID] {
 			continue
 		}
 		seen[r.DeviceID] = true

@@ -132,11 +132,14 @@ func (p *Partition) plan(items []item) *batch {
 // their measures.
 func (b *batch) receive(it *item, index int32) {
 	r := it.reading
+	d := b.partition.devices.find(r.DeviceID)
 	if r.Refused != nil {
 		it.refusals = append(it.refusals, *r.Refused)
+		if d != nil && d.account == r.Account {
+			it.device = d
+		}
 		return
 	}
-	d := b.partition.devices.find(r.DeviceID)
 	if d == nil || d.account != r.Account {
 		it.refuse(registry.ReasonUnknownDevice, "", "device "+r.Reference+" does not exist")
 		return

@@ -150,6 +150,9 @@ func (b *batch) write(ctx context.Context) error {
 		if err := b.unseal(ctx, tx); err != nil {
 			return err
 		}
+		if err := b.writePayloads(ctx, tx); err != nil {
+			return err
+		}
 		return b.writeDeadLetters(ctx, tx)
 	})
 }

@@ -1,12 +1,14 @@
 package graph
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -29,7 +31,19 @@ func deadLetterOf(f fields) *registry.DeadLetter {
 	return &registry.DeadLetter{
 		ID: f.id("id"), DeviceReference: f.text("reference"), DeviceID: registry.ID(f.text("device")),
 		Reason: registry.DeadLetterReason(f.text("reason")), Message: f.text("message"), Source: f.text("source"),
-		ReceivedAt: f.time("receivedAt"), Raw: f.text("raw"), Truncated: truncated,
+		ReceivedAt: f.time("receivedAt"), Raw: f.text("raw"), Truncated: truncated, Payload: letterPayloadOf(f),
+	}
+}
+
+// letterPayloadOf reads the payload of a dead letter, nil where it is a reading.
+func letterPayloadOf(f fields) *registry.Payload {
+	id := f.optionalText("payload")
+	if id == nil {
+		return nil
+	}
+	return &registry.Payload{
+		ID: registry.ID(*id), Content: required[[]byte](f, "content"), ContentType: f.text("contentType"), Template: f.text("template"),
+		Source: f.text("source"), ReceivedAt: f.time("payloadAt"),
 	}
 }
 
@@ -62,6 +76,9 @@ func (p *Partition) deadLetter(it *item) []any {
 	}
 	id := p.deadLetterID(it)
 	raw, whole := rawText(r)
+	if r.Payload != nil && r.Refused != nil {
+		raw, whole = payloadText(r.Payload)
+	}
 	properties := map[string]any{
 		"account": string(r.Account), "keyFold": id, "reference": plainText(r.Reference), "device": device,
 		"reason": string(it.refusals[0].Reason), "message": plainText(strings.Join(messages, "; ")), "source": r.Source,
@@ -69,6 +86,10 @@ func (p *Partition) deadLetter(it *item) []any {
 	}
 	if !whole {
 		properties["truncated"] = true
+	}
+	if p := r.Payload; p != nil && r.Refused != nil {
+		properties["payload"], properties["content"], properties["contentType"] = string(p.ID), p.Content[:min(len(p.Content), maxRaw)], p.ContentType
+		properties["template"], properties["payloadAt"] = p.Template, p.ReceivedAt
 	}
 	return []any{id, properties}
 }
@@ -102,6 +123,16 @@ func rawText(r *registry.AcceptedReading) (text string, whole bool) {
 	}
 	text = plainText(string(encoded))
 	return text, text == string(encoded)
+}
+
+// payloadText is a payload as text, empty if it is none. Whole says that all of it
+// is kept.
+func payloadText(p *registry.Payload) (text string, whole bool) {
+	whole = len(p.Content) <= maxRaw
+	if !whole || !utf8.Valid(p.Content) || bytes.IndexByte(p.Content, 0) >= 0 {
+		return "", whole
+	}
+	return string(p.Content), true
 }
 
 // plainText makes a bounded text of whatever came in.

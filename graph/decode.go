@@ -23,8 +23,8 @@ type fields struct {
 	fail *error
 }
 
-// decode reads one row.
-func decode[T any](name string, record *neo4j.Record, of func(fields) T) (T, error) {
+// decoded reads one row.
+func decoded[T any](name string, record *neo4j.Record, of func(fields) T) (T, error) {
 	var fail error
 	out := of(fields{record: record, fail: &fail})
 	if fail != nil {

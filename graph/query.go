@@ -39,7 +39,7 @@ func all[T any](ctx context.Context, r runner, q query, p params, of func(fields
 	}
 	out := make([]T, len(records))
 	for i, record := range records {
-		if out[i], err = decode(q.name, record, of); err != nil {
+		if out[i], err = decoded(q.name, record, of); err != nil {
 			return nil, err
 		}
 	}

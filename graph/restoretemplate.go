@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/holon-registry/holon/decode"
 	"github.com/holon-registry/holon/internal/jsonschema"
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/rule"
@@ -199,7 +200,8 @@ func templateFrom(r *registry.TemplateRecord, types map[string]*registry.Measure
 		}
 		t.Measures = append(t.Measures, declared)
 	}
-	return t, schema, ids, append(violations, rule.CheckComputed(t)...)
+	violations = append(violations, rule.CheckComputed(t)...)
+	return t, schema, ids, append(violations, decode.Check(t)...)
 }
 
 // templateVersion makes one version, or changes a draft.

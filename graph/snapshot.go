@@ -87,6 +87,9 @@ func templateSnapshot(t *registry.Template) map[string]any {
 	if len(t.Alarms) > 0 {
 		out["alarms"] = t.Alarms
 	}
+	if t.Decoder != nil {
+		out["decoder"] = t.Decoder
+	}
 	if t.Description != nil {
 		out["description"] = *t.Description
 	}

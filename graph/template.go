@@ -258,6 +258,7 @@ func templateOf(f fields) *registry.Template {
 	f.json("measures", &t.Measures)
 	f.json("commands", &t.Commands)
 	f.json("alarms", &t.Alarms)
+	f.json("decoder", &t.Decoder)
 	if t.Properties == nil {
 		t.Properties = map[string]any{}
 	}
@@ -290,6 +291,14 @@ func templateProperties(t *registry.Template) (map[string]any, error) {
 	out["alarmed"] = nil
 	if n := len(t.Alarms); n > 0 {
 		out["alarmed"] = n
+	}
+	out["decoder"] = nil
+	if t.Decoder != nil {
+		text, err := json.Marshal(t.Decoder)
+		if err != nil {
+			return nil, fmt.Errorf("template decoder: %w", err)
+		}
+		out["decoder"] = string(text)
 	}
 	for name, value := range map[string]any{"properties": t.Properties, "relations": t.Relations, "measures": t.Measures, "commands": t.Commands, "alarms": t.Alarms} {
 		text, err := json.Marshal(value)

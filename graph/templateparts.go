@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/holon-registry/holon/decode"
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/rule"
 	"github.com/holon-registry/holon/unit"
@@ -85,7 +86,8 @@ func (s *Store) prepareTemplate(ctx context.Context, tx *transaction, n registry
 		}
 		t.Measures = append(t.Measures, declared)
 	}
-	if violations = append(violations, rule.CheckComputed(t)...); len(violations) > 0 {
+	violations = append(violations, rule.CheckComputed(t)...)
+	if violations = append(violations, decode.Check(t)...); len(violations) > 0 {
 		return nil, nil, registry.Invalid(violations...)
 	}
 	ids := []registry.ID{}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
+	"github.com/holon-registry/holon/decode"
 	"github.com/holon-registry/holon/registry"
 )
 
@@ -19,11 +20,14 @@ type KnownDevice struct {
 	TemplateID registry.ID
 }
 
-// DeviceSource is the store that the directory asks. Both methods are batch
+// DeviceSource is the store that the directory asks. Those with lists are batch
 // methods: one slot for each thing asked, in order, nil where it is absent.
 type DeviceSource interface {
 	KnownDevices(ctx context.Context, scope registry.Scope, references []string) ([]*KnownDevice, error)
 	TemplatesByID(ctx context.Context, scope registry.Scope, ids []registry.ID) ([]*registry.Template, error)
+	// DeviceTemplate returns the newest published template of devices with a name,
+	// nil if there is none.
+	DeviceTemplate(ctx context.Context, scope registry.Scope, name string) (*registry.Template, error)
 }
 
 const (
@@ -46,6 +50,8 @@ type Directory struct {
 	mu        sync.Mutex
 	devices   *simplelru.LRU[deviceKey, *knownDevice]
 	templates *simplelru.LRU[registry.ID, *registry.Template]
+	decoders  *simplelru.LRU[registry.ID, decode.Decoder]
+	named     *simplelru.LRU[templateKey, namedTemplate]
 }
 
 type deviceKey struct {
@@ -67,7 +73,9 @@ func NewDirectory(source DeviceSource, clock func() time.Time) *Directory {
 	// The constructor fails for a size of 0 only.
 	devices, _ := simplelru.NewLRU[deviceKey, *knownDevice](directorySize, nil)
 	templates, _ := simplelru.NewLRU[registry.ID, *registry.Template](10_000, nil)
-	return &Directory{source: source, now: clock, devices: devices, templates: templates}
+	decoders, _ := simplelru.NewLRU[registry.ID, decode.Decoder](1000, nil)
+	named, _ := simplelru.NewLRU[templateKey, namedTemplate](10_000, nil)
+	return &Directory{source: source, now: clock, devices: devices, templates: templates, decoders: decoders, named: named}
 }
 
 // find looks up the device of each reading that is not bad, nil where there is

@@ -38,6 +38,8 @@ type httpHandler struct {
 	receiver *Receiver
 	auth     Authenticator
 	c        HTTPConfig
+	// raw says that bodies are payloads for decoders.
+	raw bool
 }
 
 // NewHTTPHandler serves POST /v1/readings: one reading or an array of readings
@@ -56,6 +58,10 @@ type httpHandler struct {
 // after it and after 503 some readings may have been queued, and sending all
 // again is safe.
 func NewHTTPHandler(receiver *Receiver, auth Authenticator, c HTTPConfig) http.Handler {
+	return newHTTPHandler(receiver, auth, c)
+}
+
+func newHTTPHandler(receiver *Receiver, auth Authenticator, c HTTPConfig) *httpHandler {
 	if c.MaxBody == 0 {
 		c.MaxBody = 4 << 20
 	}
@@ -70,11 +76,13 @@ func NewHTTPHandler(receiver *Receiver, auth Authenticator, c HTTPConfig) http.H
 
 // httpAnswer is the body of every answer.
 type httpAnswer struct {
-	Accepted *int        `json:"accepted,omitempty"`
-	Stored   *bool       `json:"stored,omitempty"`
-	Code     string      `json:"code,omitempty"`
-	Message  string      `json:"message,omitempty"`
-	Errors   []httpFault `json:"errors,omitempty"`
+	Accepted *int  `json:"accepted,omitempty"`
+	Stored   *bool `json:"stored,omitempty"`
+	// DeadLetter says that a payload is kept, but cannot be used as things are.
+	DeadLetter bool        `json:"deadLetter,omitempty"`
+	Code       string      `json:"code,omitempty"`
+	Message    string      `json:"message,omitempty"`
+	Errors     []httpFault `json:"errors,omitempty"`
 }
 
 type httpFault struct {
@@ -97,7 +105,11 @@ func (r *httpRefusal) Error() string { return r.message }
 func (h *httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	answer, receipt, total, err := h.receive(w, r)
-	h.receiver.observe(sourceHTTP, answerOf(err), start, receipt.Accepted, total-receipt.Accepted)
+	label := answerOf(err)
+	if answer != nil && answer.DeadLetter {
+		label = answerDeadLetter
+	}
+	h.receiver.observe(sourceHTTP, label, start, receipt.Accepted, total-receipt.Accepted)
 	if err != nil {
 		h.refuse(w, r, err, receipt.Faults)
 		return
@@ -122,6 +134,9 @@ func (h *httpHandler) receive(w http.ResponseWriter, r *http.Request) (*httpAnsw
 	if err != nil {
 		return nil, Receipt{}, 0, err
 	}
+	if h.raw {
+		return h.receiveRaw(w, r, principal)
+	}
 	partial, err := partialOf(r)
 	if err != nil {
 		return nil, Receipt{}, 0, err
@@ -130,7 +145,11 @@ func (h *httpHandler) receive(w http.ResponseWriter, r *http.Request) (*httpAnsw
 	if err != nil {
 		return nil, Receipt{}, 0, err
 	}
-	kind, body, err := h.body(w, r)
+	kind, err := readingsKind(r)
+	if err != nil {
+		return nil, Receipt{}, 0, err
+	}
+	body, err := h.body(w, r)
 	if err != nil {
 		return nil, Receipt{}, 0, err
 	}
@@ -160,16 +179,21 @@ func (h *httpHandler) submit(r *http.Request, principal *registry.Principal, cla
 	}
 	answer := &httpAnswer{Accepted: &receipt.Accepted, Errors: httpFaults(receipt.Faults)}
 	if await {
-		ctx, cancel := context.WithTimeout(r.Context(), h.c.Patience)
-		defer cancel()
-		// They are queued, so an error is no reason to say otherwise.
-		stored, err := h.receiver.queue.Settled(ctx, receipt.partitions)
-		if err != nil {
-			h.c.Logger.Warn().Err(err).Msg("how far the queue has come is not known")
-		}
-		answer.Stored = &stored
+		answer.Stored = h.await(r.Context(), receipt.partitions)
 	}
 	return answer, receipt, nil
+}
+
+// await waits until what is queued has come to the graph, and says whether it
+// has. It is queued, so an error is no reason to say otherwise.
+func (h *httpHandler) await(ctx context.Context, partitions []int) *bool {
+	ctx, cancel := context.WithTimeout(ctx, h.c.Patience)
+	defer cancel()
+	stored, err := h.receiver.queue.Settled(ctx, partitions)
+	if err != nil {
+		h.c.Logger.Warn().Err(err).Msg("how far the queue has come is not known")
+	}
+	return &stored
 }
 
 func awaitOf(r *http.Request) (bool, error) {
@@ -223,6 +247,8 @@ func (h *httpHandler) refuse(w http.ResponseWriter, r *http.Request, err error, 
 		status = http.StatusUnauthorized
 	case registry.CodeForbidden:
 		status = http.StatusForbidden
+	case registry.CodeNotFound:
+		status = http.StatusNotFound
 	case registry.CodeInvalid:
 		status = http.StatusBadRequest
 	case registry.CodeLimitExceeded:

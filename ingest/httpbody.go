@@ -10,8 +10,17 @@ import (
 	"strings"
 )
 
-// body reads the body of a request, packed or not, and says what it is.
-func (h *httpHandler) body(w http.ResponseWriter, r *http.Request) (kind string, body []byte, err error) {
+// readingsKind says what readings are sent as.
+func readingsKind(r *http.Request) (string, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" && kind != "application/x-ndjson" {
+		return "", &httpRefusal{http.StatusUnsupportedMediaType, "readings are sent as application/json or application/x-ndjson"}
+	}
+	return kind, nil
+}
+
+// body reads the body of a request, packed or not.
+func (h *httpHandler) body(w http.ResponseWriter, r *http.Request) (body []byte, err error) {
 	packed := false
 	switch e := r.Header.Get("Content-Encoding"); {
 	case e == "" || strings.EqualFold(e, "identity"):
@@ -19,11 +28,7 @@ func (h *httpHandler) body(w http.ResponseWriter, r *http.Request) (kind string,
 		packed = true
 	default:
 		w.Header().Set("Accept-Encoding", "gzip")
-		return "", nil, &httpRefusal{http.StatusUnsupportedMediaType, "readings are sent plain, or with the content encoding gzip"}
-	}
-	kind, _, err = mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" && kind != "application/x-ndjson" {
-		return "", nil, &httpRefusal{http.StatusUnsupportedMediaType, "readings are sent as application/json or application/x-ndjson"}
+		return nil, &httpRefusal{http.StatusUnsupportedMediaType, "a body is sent plain, or with the content encoding gzip"}
 	}
 	limited := http.MaxBytesReader(w, r.Body, h.c.MaxBody)
 	switch n := r.ContentLength; {
@@ -36,15 +41,15 @@ func (h *httpHandler) body(w http.ResponseWriter, r *http.Request) (kind string,
 		body, err = io.ReadAll(limited)
 	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return "", nil, h.tooLarge()
+		return nil, h.tooLarge()
 	}
 	if refusal, ok := errors.AsType[*httpRefusal](err); ok {
-		return "", nil, refusal
+		return nil, refusal
 	}
 	if err != nil {
-		return "", nil, &httpRefusal{http.StatusBadRequest, "the request's body cannot be read"}
+		return nil, &httpRefusal{http.StatusBadRequest, "the request's body cannot be read"}
 	}
-	return kind, body, nil
+	return body, nil
 }
 
 // unpack reads a gzip body. What comes out of it is bounded as a plain body is:

@@ -81,7 +81,7 @@ func (h *httpHandler) claim(r *http.Request, principal *registry.Principal, body
 	q := h.receiver.queue
 	c := &claim{queue: q,
 		field:   digest(string(principal.Account), string(principal.Key.ID), key),
-		request: digest(r.Header.Get("Content-Type"), r.URL.Query().Get("partial"), string(body)),
+		request: digest(r.URL.Path, r.URL.Query().Get("template"), r.Header.Get("Content-Type"), r.URL.Query().Get("partial"), string(body)),
 	}
 	// What was done is done, whether or not the sender still waits.
 	ctx := context.WithoutCancel(r.Context())

@@ -50,11 +50,13 @@ const sourceMQTT = "mqtt"
 // MQTTListener is a listener of Holon's own for MQTT 3.1.1 and 5: it is no
 // broker, it takes readings and tells of changes. The password is an API key, the user name is
 // free. Readings go to holon/{account}/readings/{reference}; the payload is
-// one reading or an array, without "device". A PUBACK means "in the queue".
+// one reading or an array, without "device". What is to be decoded goes to
+// holon/{account}/raw/{reference}. A PUBACK means "in the queue".
 //
 //	                           MQTT 5                  MQTT 3.1.1
 //	queued                     PUBACK 0x00             PUBACK
 //	malformed or invalid       PUBACK 0x99, reason     dead letter, PUBACK
+//	cannot be decoded          dead letter, PUBACK     dead letter, PUBACK
 //	not allowed                PUBACK 0x87             disconnect
 //	queue full                 PUBACK 0x97             no PUBACK, disconnect
 //	queue or graph down        no PUBACK, disconnect   no PUBACK, disconnect
@@ -340,7 +342,7 @@ func (h *mqttHook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Pac
 func (h *mqttHook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	if s, ok := h.session(cl); ok {
 		select {
-		case s.messages <- mqttMessage{id: pk.PacketID, qos: pk.FixedHeader.Qos, topic: pk.TopicName, payload: pk.Payload, at: time.Now()}:
+		case s.messages <- mqttMessage{id: pk.PacketID, qos: pk.FixedHeader.Qos, topic: pk.TopicName, payload: pk.Payload, kind: pk.Properties.ContentType, at: time.Now()}:
 		case <-s.ended:
 		}
 	}

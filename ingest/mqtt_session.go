@@ -19,7 +19,9 @@ type mqttMessage struct {
 	qos     byte
 	topic   string
 	payload []byte
-	at      time.Time
+	// kind is the content type that its sender gave.
+	kind string
+	at   time.Time
 }
 
 // mqttSession takes the messages of one client: all that have come while the
@@ -129,7 +131,12 @@ func (s *mqttSession) judge(ctx context.Context, principal *registry.Principal, 
 	prefix := "holon/" + principal.AccountName + "/readings/"
 	messages := make([]deviceMessage, 0, len(batch))
 	places := make([]int, 0, len(batch)) // of the messages in the batch
+	var raw []int
 	for i := range batch {
+		if _, ok := rawTopic(principal.AccountName, batch[i].topic); ok {
+			raw = append(raw, i)
+			continue
+		}
 		if reference, ok := replyTopic(principal.AccountName, batch[i].topic); ok {
 			verdicts[i] = s.reply(ctx, principal, reference, batch[i].payload)
 			continue
@@ -143,6 +150,9 @@ func (s *mqttSession) judge(ctx context.Context, principal *registry.Principal, 
 	}
 	checks, err := s.hook.receiver.checkMessages(ctx, principal, sourceMQTT, messages)
 	if err != nil {
+		return err
+	}
+	if err := s.judgeRaw(ctx, principal, batch, raw, verdicts); err != nil {
 		return err
 	}
 	for i, place := range places {

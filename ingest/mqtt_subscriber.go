@@ -43,8 +43,10 @@ type SubscriberConfig struct {
 	Logger         zerolog.Logger
 }
 
+// subscriberTopics are those of readings and of payloads to decode.
+var subscriberTopics = []string{"holon/+/readings/#", "holon/+/raw/#"}
+
 const (
-	subscriberTopic  = "holon/+/readings/#"
 	sourceSubscriber = "mqtt-broker"
 	// sessionExpiry is how long the broker keeps messages for a gateway that is
 	// away, in seconds.
@@ -121,7 +123,10 @@ func (s *MQTTSubscriber) Run(ctx context.Context) error {
 
 func (s *MQTTSubscriber) client(ctx context.Context) autopaho.ClientConfig {
 	log := s.c.Logger.With().Str("broker", s.broker.Host).Logger()
-	filter := "$share/" + s.c.Group + "/" + subscriberTopic
+	subscriptions := make([]paho.SubscribeOptions, len(subscriberTopics))
+	for i, topic := range subscriberTopics {
+		subscriptions[i] = paho.SubscribeOptions{Topic: "$share/" + s.c.Group + "/" + topic, QoS: 1}
+	}
 	return autopaho.ClientConfig{
 		ServerUrls: []*url.URL{s.broker}, TlsCfg: s.c.TLS, KeepAlive: 20, SessionExpiryInterval: sessionExpiry,
 		ConnectUsername: s.c.Username, ConnectPassword: []byte(s.c.Password),
@@ -134,12 +139,12 @@ func (s *MQTTSubscriber) client(ctx context.Context) autopaho.ClientConfig {
 			go func() { // the library forbids to wait here
 				ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 				defer cancel()
-				_, err := m.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: filter, QoS: 1}}})
+				_, err := m.Subscribe(ctx, &paho.Subscribe{Subscriptions: subscriptions})
 				if err != nil {
-					log.Error().Err(err).Str("topic", filter).Msg("the MQTT broker refuses the subscription")
+					log.Error().Err(err).Strs("topics", subscriberTopics).Msg("the MQTT broker refuses the subscription")
 					return
 				}
-				log.Info().Str("topic", filter).Msg("subscribed to an MQTT broker")
+				log.Info().Strs("topics", subscriberTopics).Msg("subscribed to an MQTT broker")
 			}()
 		},
 		OnConnectError: func(err error) { log.Warn().Err(err).Msg("no connection to the MQTT broker") },
@@ -210,7 +215,7 @@ func (s *MQTTSubscriber) acknowledge(batch []delivery) {
 func (s *MQTTSubscriber) queue(ctx context.Context, batch []delivery) (left []delivery, err error) {
 	byAccount := map[string][]delivery{}
 	for _, d := range batch {
-		name, _ := splitTopic(d.packet.Topic)
+		name, _, _ := splitTopic(d.packet.Topic)
 		byAccount[name] = append(byAccount[name], d)
 	}
 	for name, list := range byAccount {
@@ -222,11 +227,12 @@ func (s *MQTTSubscriber) queue(ctx context.Context, batch []delivery) (left []de
 	return left, err
 }
 
-// splitTopic takes holon/{account}/readings/{reference} apart. The broker
-// delivers no other topic.
-func splitTopic(topic string) (account, reference string) {
-	account, reference, _ = strings.Cut(strings.TrimPrefix(topic, "holon/"), "/readings/")
-	return account, reference
+// splitTopic takes holon/{account}/readings/{reference} apart, or
+// holon/{account}/raw/{reference}. The broker delivers no other topic.
+func splitTopic(topic string) (account, reference string, raw bool) {
+	account, rest, _ := strings.Cut(strings.TrimPrefix(topic, "holon/"), "/")
+	kind, reference, _ := strings.Cut(rest, "/")
+	return account, reference, kind == "raw"
 }
 
 func (s *MQTTSubscriber) queueAccount(ctx context.Context, name string, batch []delivery) (left []delivery, problem error) {
@@ -241,22 +247,13 @@ func (s *MQTTSubscriber) queueAccount(ctx context.Context, name string, batch []
 		}
 		return nil, nil
 	}
-	messages := make([]deviceMessage, len(batch))
-	for i, d := range batch {
-		_, reference := splitTopic(d.packet.Topic)
-		messages[i] = deviceMessage{reference, d.packet.Payload}
-	}
-	checks, err := s.receiver.checkMessages(ctx, &registry.Principal{Scope: scope}, sourceSubscriber, messages)
+	checks, err := s.check(ctx, scope, batch)
 	if err != nil {
 		return batch, err
 	}
 	tickets := make([]*ticket, len(batch))
 	for i, c := range checks {
-		readings := c.readings
-		if len(c.faults) > 0 {
-			readings = []registry.AcceptedReading{deadLetter(scope, sourceSubscriber, messages[i], c.faults)}
-		}
-		if tickets[i], err = s.receiver.queue.enqueue(readings); err != nil {
+		if tickets[i], err = s.receiver.queue.enqueue(c.queued); err != nil {
 			// Cannot be encoded: a defect, which trying again would not mend.
 			s.c.Logger.Error().Err(err).Str("topic", batch[i].packet.Topic).Msg("readings cannot be encoded")
 		}
@@ -276,6 +273,57 @@ func (s *MQTTSubscriber) queueAccount(ctx context.Context, name string, batch []
 		}
 	}
 	return left, problem
+}
+
+// deliveryCheck is what is to be done with a message.
+type deliveryCheck struct {
+	messageCheck
+	// queued are its readings, or itself as a dead letter.
+	queued []registry.AcceptedReading
+}
+
+// check looks at the readings of messages, those that are to be decoded too.
+func (s *MQTTSubscriber) check(ctx context.Context, scope registry.Scope, batch []delivery) ([]deliveryCheck, error) {
+	var messages []deviceMessage
+	var raws []rawMessage
+	for _, d := range batch {
+		_, reference, raw := splitTopic(d.packet.Topic)
+		if raw {
+			raws = append(raws, rawMessage{reference: reference, content: d.packet.Payload, contentType: contentTypeOf(d.packet), receivedAt: d.at})
+		} else {
+			messages = append(messages, deviceMessage{reference, d.packet.Payload})
+		}
+	}
+	everybody := &registry.Principal{Scope: scope}
+	plain, err := s.receiver.checkMessages(ctx, everybody, sourceSubscriber, messages)
+	if err != nil {
+		return nil, err
+	}
+	decoded, err := s.receiver.checkRaw(ctx, everybody, sourceSubscriber, raws)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]deliveryCheck, len(batch))
+	for i, d := range batch {
+		if _, _, raw := splitTopic(d.packet.Topic); raw {
+			out[i] = deliveryCheck{decoded[0].messageCheck, s.receiver.queued(scope, sourceSubscriber, &raws[0], &decoded[0])}
+			raws, decoded = raws[1:], decoded[1:]
+			continue
+		}
+		out[i] = deliveryCheck{plain[0], plain[0].readings}
+		if len(plain[0].faults) > 0 {
+			out[i].queued = []registry.AcceptedReading{deadLetter(scope, sourceSubscriber, messages[0], plain[0].faults)}
+		}
+		messages, plain = messages[1:], plain[1:]
+	}
+	return out, nil
+}
+
+func contentTypeOf(p *paho.Publish) string {
+	if p.Properties == nil {
+		return ""
+	}
+	return p.Properties.ContentType
 }
 
 // account finds an account's scope. It is called by one goroutine.

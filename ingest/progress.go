@@ -43,7 +43,7 @@ func (q *Queue) partitionsOf(readings []registry.AcceptedReading) []int {
 	used := make([]bool, q.c.Partitions)
 	var out []int
 	for i := range readings {
-		if p := registry.PartitionOf(readings[i].DeviceID, q.c.Partitions); !used[p] {
+		if p := registry.PartitionOf(partitionKey(&readings[i]), q.c.Partitions); !used[p] {
 			used[p], out = true, append(out, p)
 		}
 	}

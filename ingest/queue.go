@@ -260,10 +260,7 @@ func (q *Queue) enqueue(readings []registry.AcceptedReading) (*ticket, error) {
 	used := int32(0)
 	for i := range readings {
 		r := &readings[i]
-		key := r.DeviceID
-		if key == "" {
-			key = registry.ID(r.Reference) // no device: any partition will do, always the same
-		}
+		key := partitionKey(r)
 		one := &items[registry.PartitionOf(key, q.c.Partitions)]
 		if one.blob == nil {
 			used++
@@ -283,6 +280,14 @@ func (q *Queue) enqueue(readings []registry.AcceptedReading) (*ticket, error) {
 		q.lanes[l].put(q, t, items)
 	}
 	return t, nil
+}
+
+// partitionKey is what decides on a reading's partition.
+func partitionKey(r *registry.AcceptedReading) registry.ID {
+	if r.DeviceID == "" {
+		return registry.ID(r.Reference) // no device: any partition will do, always the same
+	}
+	return r.DeviceID
 }
 
 func newGeneration() string { return rand.Text()[:12] }

@@ -30,7 +30,13 @@ type Receiver struct {
 	directory *Directory
 	now       func() time.Time
 	metrics   *sourceMetrics
+	// keepPayloads says that payloads are kept for a while.
+	keepPayloads bool
 }
+
+// KeepPayloads keeps what is decoded, so that it can be decoded anew. It is called
+// before the receiver is used.
+func (r *Receiver) KeepPayloads() { r.keepPayloads = true }
 
 // NewReceiver makes a receiver. A nil clock is the system's; metrics may be nil.
 func NewReceiver(queue *Queue, directory *Directory, clock func() time.Time, metrics prometheus.Registerer) (*Receiver, error) {

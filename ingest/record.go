@@ -21,6 +21,9 @@ import (
 //	messageID     text                                 if flagMessage
 //	values        count as a varint; name as text, type byte, value each
 //	refusal       reason, measure, message, raw: texts if flagRefused
+//	payload       id, flags as a byte, and if flagContent is among them content
+//	              type, template, source, receivedAt (signed varint, epoch
+//	              milliseconds) and content: texts                 if flagPayload
 //
 // A value is nothing (true, false), 8 bytes (number), a text, 16 or 24 bytes
 // (latitude, longitude, altitude), a count of fields with name, type byte and
@@ -37,6 +40,14 @@ const (
 	flagMeasured = 1 << iota
 	flagMessage
 	flagRefused
+	flagPayload
+)
+
+// The flags of a payload.
+const (
+	flagContent = 1 << iota
+	flagKept
+	flagValid
 )
 
 const (
@@ -63,6 +74,9 @@ func appendRecord(b []byte, r *registry.AcceptedReading) ([]byte, error) {
 	}
 	if r.Refused != nil {
 		flags |= flagRefused
+	}
+	if r.Payload != nil {
+		flags |= flagPayload
 	}
 	b = append(b, flags)
 	b = appendID(b, r.Account)
@@ -92,6 +106,9 @@ func appendRecord(b []byte, r *registry.AcceptedReading) ([]byte, error) {
 		b = appendText(b, r.Refused.Measure)
 		b = appendText(b, r.Refused.Message)
 		b = appendText(b, string(r.Raw))
+	}
+	if r.Payload != nil {
+		b = appendPayload(b, r.Payload)
 	}
 	return b, nil
 }
@@ -136,7 +153,7 @@ func (d *decoder) records(blob []byte, count int, times []int64, receivedAt time
 			if len(times) == 0 {
 				return nil, errors.New("an entry of the queue has too few times")
 			}
-			r.MeasuredAt, times = time.UnixMilli(times[0]).UTC(), times[1:]
+			r.MeasuredAt, times, r.Timeless = time.UnixMilli(times[0]).UTC(), times[1:], true
 		}
 		r.ReceivedAt = receivedAt
 		readings = append(readings, r)
@@ -173,10 +190,18 @@ func (d *decoder) record() (r registry.AcceptedReading, err error) {
 			return r, err
 		}
 	}
-	if r.Values, err = d.values(); err != nil || flags&flagRefused == 0 {
+	if r.Values, err = d.values(); err != nil {
 		return r, err
 	}
-	return r, d.refusal(&r)
+	if flags&flagRefused != 0 {
+		if err = d.refusal(&r); err != nil {
+			return r, err
+		}
+	}
+	if flags&flagPayload != 0 {
+		r.Payload, err = d.payload()
+	}
+	return r, err
 }
 
 func (d *decoder) values() (map[string]any, error) {
@@ -267,20 +292,35 @@ func (d *decoder) intern(raw []byte) string {
 }
 
 func (d *decoder) id() (registry.ID, error) {
-	packed, err := d.byte()
+	var text [36]byte
+	raw, err := d.rawID(&text)
 	if err != nil {
 		return "", err
 	}
+	return registry.ID(d.intern(raw)), nil
+}
+
+// passingID reads an id that is not likely to come again.
+func (d *decoder) passingID() (registry.ID, error) {
+	var text [36]byte
+	raw, err := d.rawID(&text)
+	return registry.ID(raw), err
+}
+
+// rawID reads an id as text, for which it may use what it is given.
+func (d *decoder) rawID(text *[36]byte) ([]byte, error) {
+	packed, err := d.byte()
+	if err != nil {
+		return nil, err
+	}
 	if packed == 0 {
-		name, err := d.name()
-		return registry.ID(name), err
+		return d.bytes()
 	}
 	if len(d.b) < 16 {
-		return "", errShort
+		return nil, errShort
 	}
 	raw := d.b[:16]
 	d.b = d.b[16:]
-	var text [36]byte
-	unpackUUID(&text, raw)
-	return registry.ID(d.intern(text[:])), nil
+	unpackUUID(text, raw)
+	return text[:], nil
 }

@@ -120,8 +120,66 @@ func (r *Receiver) replayPage(ctx context.Context, principal *registry.Principal
 	return nil
 }
 
-// checkLetters reads dead letters and checks the readings of all at once.
+// checkLetters reads dead letters, payloads to decode among them, and checks the
+// readings of all at once.
 func (r *Receiver) checkLetters(ctx context.Context, principal *registry.Principal, page []*registry.DeadLetter) ([]messageCheck, error) {
+	var plain, raw []*registry.DeadLetter
+	for _, letter := range page {
+		if letter.Payload != nil {
+			raw = append(raw, letter)
+		} else {
+			plain = append(plain, letter)
+		}
+	}
+	read, err := r.checkPlainLetters(ctx, principal, plain)
+	if err != nil {
+		return nil, err
+	}
+	decoded, err := r.checkRawLetters(ctx, principal, raw)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]messageCheck, 0, len(page))
+	for _, letter := range page {
+		if letter.Payload != nil {
+			out, decoded = append(out, decoded[0].messageCheck), decoded[1:]
+		} else {
+			out, read = append(out, read[0]), read[1:]
+		}
+	}
+	return out, nil
+}
+
+// checkRawLetters decodes payloads once more. They keep their ids and the time of
+// their receipt.
+func (r *Receiver) checkRawLetters(ctx context.Context, principal *registry.Principal, page []*registry.DeadLetter) ([]rawCheck, error) {
+	messages, named := make([]rawMessage, len(page)), make([]registry.Reading, len(page))
+	for i, letter := range page {
+		p := letter.Payload
+		messages[i] = rawMessage{reference: letter.DeviceReference, template: p.Template, content: p.Content, contentType: p.ContentType,
+			receivedAt: p.ReceivedAt, id: p.ID, timed: true}
+		named[i].Device = letter.DeviceReference
+		r.directory.forgetTemplate(principal.Scope, p.Template)
+	}
+	r.directory.forget(principal.Scope, named)
+	checks, err := r.checkRaw(ctx, principal, "", messages)
+	if err != nil {
+		return nil, err
+	}
+	for i := range checks {
+		if page[i].Truncated {
+			checks[i].readings, checks[i].faults = nil, []Fault{malformed(0, "what was received was not kept whole, so it cannot be replayed")}
+		}
+		checks[i].payload.Source = page[i].Source
+		for j := range checks[i].readings {
+			checks[i].readings[j].Source = page[i].Source
+		}
+	}
+	return checks, nil
+}
+
+// checkPlainLetters is checkLetters for those that are readings.
+func (r *Receiver) checkPlainLetters(ctx context.Context, principal *registry.Principal, page []*registry.DeadLetter) ([]messageCheck, error) {
 	gather := newGatherer(len(page))
 	for _, letter := range page {
 		gather.add(readLetter(letter))

@@ -3,13 +3,16 @@ package registry
 import "time"
 
 // Behaviour is what a template says of how its devices and assets act: when they
-// are taken to be silent, what they can be told, and when they call.
+// are taken to be silent, what they can be told, when they call, and how they
+// write what they send.
 type Behaviour struct {
 	// SilenceSeconds is after which time without a reading a device is not
 	// connected; 0 for never.
 	SilenceSeconds float64              `json:"silenceSeconds,omitempty"`
 	Commands       []CommandDeclaration `json:"commands,omitempty"`
 	Alarms         []AlarmRule          `json:"alarms,omitempty"`
+	// Decoder is nil where devices send readings as Holon has them.
+	Decoder *TemplateDecoder `json:"decoder,omitempty"`
 }
 
 // Silence is after which time without a reading a device is not connected; nil

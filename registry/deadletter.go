@@ -43,11 +43,14 @@ type DeadLetter struct {
 	Message         string
 	Source          string
 	ReceivedAt      time.Time
-	// Raw is the reading as text: as received, or as JSON.
+	// Raw is the reading as text: as received, or as JSON; empty for a payload
+	// that is no text.
 	Raw string
 	// Truncated says that Raw is not all that was received, or not byte by byte:
 	// it cannot be replayed.
 	Truncated bool
+	// Payload is what was sent in a format of its sender's own; nil for readings.
+	Payload *Payload
 }
 
 // IsNode marks a dead letter as a GraphQL Node.

@@ -49,6 +49,7 @@ type TemplatePatch struct {
 	Silence  *time.Duration
 	Commands []CommandDeclaration
 	Alarms   []AlarmRule
+	Decoder  Optional[TemplateDecoder]
 }
 
 // Apply is the definition that a patch makes of a version's.
@@ -72,6 +73,9 @@ func (p TemplatePatch) Apply(t *Template) NewTemplate {
 	instead(&n.Alarms, p.Alarms)
 	if p.Silence != nil {
 		n.SilenceSeconds = p.Silence.Seconds()
+	}
+	if p.Decoder.Set {
+		n.Decoder = p.Decoder.Value
 	}
 	return n
 }
@@ -104,6 +108,11 @@ func (n NewTemplate) Normal() (NewTemplate, error) {
 	n.Required, n.Measures, n.Components, n.Searched = some(n.Required), some(n.Measures), some(n.Components), some(n.Searched)
 	for i := range n.Measures {
 		n.Measures[i].Unit = unitCode(n.Measures[i].Unit)
+	}
+	if n.Decoder != nil {
+		if n.Decoder, err = n.Decoder.normal(); err != nil {
+			return n, err
+		}
 	}
 	n.Commands, n.Alarms = some(n.Commands), some(n.Alarms)
 	for i := range n.Alarms {

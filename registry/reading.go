@@ -27,10 +27,17 @@ type AcceptedReading struct {
 	// Source is "http", "mqtt", "graphql", ...
 	Source string
 	Values map[string]any
+	// Timeless says that its sender gave no time: MeasuredAt was given to it.
+	Timeless bool
+	// Payload is what the reading was decoded from; all but the first reading of a
+	// payload have its id only. Nil where readings were sent, and where payloads
+	// are not kept.
+	Payload *Payload
 	// Refused is set when a source could not refuse the message to its sender:
 	// it goes to the dead letters, with Raw.
 	Refused *Refusal
-	// Raw is what was received, kept only where Refused is set.
+	// Raw is what was received, kept only where Refused is set and there is no
+	// Payload.
 	Raw []byte
 }
 

@@ -24,6 +24,7 @@ func templatePatch(in generated.UpdateTemplateInput) registry.TemplatePatch {
 		Relations: relationRules(in.Relations), Measures: measureDeclarations(in.Measures),
 		Components: in.Components, Searched: in.Searched,
 		Silence: in.Silence, Commands: commandDeclarations(in.Commands), Alarms: alarmRules(in.Alarms),
+		Decoder: patched(in.Decoder),
 	}
 }
 

@@ -36,6 +36,15 @@ func (d directorySource) TemplatesByID(ctx context.Context, scope registry.Scope
 	return d.graph.TemplatesByID(ctx, scope, ids)
 }
 
+// DeviceTemplate implements ingest.DeviceSource.
+func (d directorySource) DeviceTemplate(ctx context.Context, scope registry.Scope, name string) (*registry.Template, error) {
+	t, err := d.graph.Template(ctx, scope, registry.KindDevice, name, nil, nil)
+	if registry.CodeOf(err) == registry.CodeNotFound {
+		return nil, nil
+	}
+	return t, err
+}
+
 // workerGraph lets the worker store readings in the graph.
 type workerGraph struct{ graph *graph.Store }
 

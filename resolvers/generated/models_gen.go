@@ -395,6 +395,8 @@ type CreateTemplateInput struct {
 	Alarms []*AlarmRuleInput `json:"alarms,omitempty"`
 	// The commands that devices take; for devices only.
 	Commands []*CommandDeclarationInput `json:"commands,omitempty"`
+	// How devices write what they send; for devices only.
+	Decoder *registry.TemplateDecoder `json:"decoder,omitempty"`
 	// After which time without a reading a device is not connected: one second to 366 days; for devices only.
 	Silence *time.Duration `json:"silence,omitempty"`
 }
@@ -1558,6 +1560,8 @@ type UpdateTemplateInput struct {
 	Alarms []*AlarmRuleInput `json:"alarms,omitempty"`
 	// The commands that devices take; for devices only.
 	Commands []*CommandDeclarationInput `json:"commands,omitempty"`
+	// How devices write what they send; for devices only. Null takes it away.
+	Decoder graphql.Omittable[*registry.TemplateDecoder] `json:"decoder,omitempty"`
 	// After which time without a reading a device is not connected; `PT0S` for never.
 	Silence *time.Duration `json:"silence,omitempty"`
 }

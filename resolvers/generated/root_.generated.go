@@ -301,6 +301,7 @@ type ComplexityRoot struct {
 		DeviceReference func(childComplexity int) int
 		ID              func(childComplexity int) int
 		Message         func(childComplexity int) int
+		Payload         func(childComplexity int) int
 		Raw             func(childComplexity int) int
 		Reason          func(childComplexity int) int
 		ReceivedAt      func(childComplexity int) int
@@ -649,6 +650,18 @@ type ComplexityRoot struct {
 		StartCursor     func(childComplexity int) int
 	}
 
+	Payload struct {
+		Base64       func(childComplexity int) int
+		ID           func(childComplexity int) int
+		Kind         func(childComplexity int) int
+		ReceivedAt   func(childComplexity int) int
+		Size         func(childComplexity int) int
+		Source       func(childComplexity int) int
+		TemplateName func(childComplexity int) int
+		Text         func(childComplexity int) int
+		Valid        func(childComplexity int) int
+	}
+
 	Policy struct {
 		AppliesTo   func(childComplexity int) int
 		Changes     func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
@@ -917,6 +930,7 @@ type ComplexityRoot struct {
 		Components    func(childComplexity int) int
 		CreatedAt     func(childComplexity int) int
 		Current       func(childComplexity int) int
+		Decoder       func(childComplexity int) int
 		Description   func(childComplexity int) int
 		ID            func(childComplexity int) int
 		Kind          func(childComplexity int) int
@@ -941,6 +955,11 @@ type ComplexityRoot struct {
 		Nodes      func(childComplexity int) int
 		PageInfo   func(childComplexity int) int
 		TotalCount func(childComplexity int) int
+	}
+
+	TemplateDecoder struct {
+		Name    func(childComplexity int) int
+		Options func(childComplexity int) int
 	}
 
 	TemplateEdge struct {
@@ -2092,6 +2111,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeadLetter.Message(childComplexity), true
+	case "DeadLetter.payload":
+		if e.ComplexityRoot.DeadLetter.Payload == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetter.Payload(childComplexity), true
 	case "DeadLetter.raw":
 		if e.ComplexityRoot.DeadLetter.Raw == nil {
 			break
@@ -3854,6 +3879,61 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
 
+	case "Payload.content":
+		if e.ComplexityRoot.Payload.Base64 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Payload.Base64(childComplexity), true
+	case "Payload.id":
+		if e.ComplexityRoot.Payload.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Payload.ID(childComplexity), true
+	case "Payload.contentType":
+		if e.ComplexityRoot.Payload.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Payload.Kind(childComplexity), true
+	case "Payload.receivedAt":
+		if e.ComplexityRoot.Payload.ReceivedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Payload.ReceivedAt(childComplexity), true
+	case "Payload.size":
+		if e.ComplexityRoot.Payload.Size == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Payload.Size(childComplexity), true
+	case "Payload.source":
+		if e.ComplexityRoot.Payload.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Payload.Source(childComplexity), true
+	case "Payload.template":
+		if e.ComplexityRoot.Payload.TemplateName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Payload.TemplateName(childComplexity), true
+	case "Payload.text":
+		if e.ComplexityRoot.Payload.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Payload.Text(childComplexity), true
+	case "Payload.valid":
+		if e.ComplexityRoot.Payload.Valid == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Payload.Valid(childComplexity), true
+
 	case "Policy.appliesTo":
 		if e.ComplexityRoot.Policy.AppliesTo == nil {
 			break
@@ -5034,6 +5114,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Current(childComplexity), true
+	case "Template.decoder":
+		if e.ComplexityRoot.Template.Decoder == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Decoder(childComplexity), true
 	case "Template.description":
 		if e.ComplexityRoot.Template.Description == nil {
 			break
@@ -5161,6 +5247,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TemplateConnection.TotalCount(childComplexity), true
+
+	case "TemplateDecoder.name":
+		if e.ComplexityRoot.TemplateDecoder.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TemplateDecoder.Name(childComplexity), true
+	case "TemplateDecoder.options":
+		if e.ComplexityRoot.TemplateDecoder.Options == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TemplateDecoder.Options(childComplexity), true
 
 	case "TemplateEdge.cursor":
 		if e.ComplexityRoot.TemplateEdge.Cursor == nil {
@@ -5569,6 +5668,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputReplayDeadLettersInput,
 		ec.unmarshalInputSendCommandInput,
 		ec.unmarshalInputSetDesiredInput,
+		ec.unmarshalInputTemplateDecoderInput,
 		ec.unmarshalInputUnlinkDeviceInput,
 		ec.unmarshalInputUnrelateAllInput,
 		ec.unmarshalInputUnrelateInput,
@@ -6754,6 +6854,64 @@ type DeleteComponentPayload {
   deletedId: ID!
   """How many components went with the component."""
   deletedComponents: Int!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/decoder.graphqls", Input: `extend type Template {
+  """How devices write what they send to ` + "`" + `/v1/raw` + "`" + ` and ` + "`" + `holon/{account}/raw` + "`" + `; null if they send readings as Holon has them."""
+  decoder: TemplateDecoder
+}
+
+extend type DeadLetter {
+  """What was sent in a format of its sender's own, and is decoded anew by ` + "`" + `replayDeadLetters` + "`" + `; null for readings."""
+  payload: Payload
+}
+
+extend input CreateTemplateInput {
+  """How devices write what they send; for devices only."""
+  decoder: TemplateDecoderInput
+}
+
+extend input UpdateTemplateInput {
+  """How devices write what they send; for devices only. Null takes it away."""
+  decoder: TemplateDecoderInput
+}
+
+"""How the devices of a template write what they send."""
+type TemplateDecoder {
+  """The name of the decoder: ` + "`" + `json` + "`" + `, ` + "`" + `csv` + "`" + `, ` + "`" + `cayenne` + "`" + ` or ` + "`" + `senml` + "`" + `."""
+  name: String!
+  """The decoder's own options; null where there are none."""
+  options: JSONObject
+}
+
+"""How the devices of a template write what they send."""
+input TemplateDecoderInput {
+  """The name of the decoder: ` + "`" + `json` + "`" + `, ` + "`" + `csv` + "`" + `, ` + "`" + `cayenne` + "`" + ` or ` + "`" + `senml` + "`" + `."""
+  name: String!
+  """The decoder's own options: where in a payload the measures are, and what is made of them."""
+  options: JSONObject
+}
+
+"""What was sent in a format of its sender's own."""
+type Payload {
+  """The id."""
+  id: ID!
+  """When Holon received it."""
+  receivedAt: DateTime!
+  """How it came: ` + "`" + `http` + "`" + `, ` + "`" + `mqtt` + "`" + `, ..."""
+  source: String!
+  """How many bytes it has."""
+  size: Int!
+  """The content type that its sender gave; null if it gave none."""
+  contentType: String
+  """The template whose decoder reads it, where it names its devices itself; null where it was sent for one device."""
+  template: String
+  """Whether its decoder could read it, and all its readings were right, when it was decoded last."""
+  valid: Boolean!
+  """What was sent, byte by byte, in base64."""
+  content: String!
+  """What was sent as text; null if it is none."""
+  text: String
 }
 `, BuiltIn: false},
 	{Name: "../../schema/desired.graphqls", Input: `extend type Mutation {
@@ -10458,6 +10616,8 @@ func (ec *executionContext) childFields_DeadLetter(ctx context.Context, field gr
 		return ec.fieldContext_DeadLetter_raw(ctx, field)
 	case "truncated":
 		return ec.fieldContext_DeadLetter_truncated(ctx, field)
+	case "payload":
+		return ec.fieldContext_DeadLetter_payload(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeadLetter", field.Name)
 }
@@ -11046,6 +11206,30 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_Payload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Payload_id(ctx, field)
+	case "receivedAt":
+		return ec.fieldContext_Payload_receivedAt(ctx, field)
+	case "source":
+		return ec.fieldContext_Payload_source(ctx, field)
+	case "size":
+		return ec.fieldContext_Payload_size(ctx, field)
+	case "contentType":
+		return ec.fieldContext_Payload_contentType(ctx, field)
+	case "template":
+		return ec.fieldContext_Payload_template(ctx, field)
+	case "valid":
+		return ec.fieldContext_Payload_valid(ctx, field)
+	case "content":
+		return ec.fieldContext_Payload_content(ctx, field)
+	case "text":
+		return ec.fieldContext_Payload_text(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Payload", field.Name)
+}
+
 func (ec *executionContext) childFields_Policy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -11548,6 +11732,8 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_alarms(ctx, field)
 	case "commands":
 		return ec.fieldContext_Template_commands(ctx, field)
+	case "decoder":
+		return ec.fieldContext_Template_decoder(ctx, field)
 	case "silence":
 		return ec.fieldContext_Template_silence(ctx, field)
 	}
@@ -11566,6 +11752,16 @@ func (ec *executionContext) childFields_TemplateConnection(ctx context.Context, 
 		return ec.fieldContext_TemplateConnection_totalCount(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TemplateConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_TemplateDecoder(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_TemplateDecoder_name(ctx, field)
+	case "options":
+		return ec.fieldContext_TemplateDecoder_options(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TemplateDecoder", field.Name)
 }
 
 func (ec *executionContext) childFields_TemplateEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -1415,6 +1415,38 @@ func (ec *executionContext) fieldContext_Template_commands(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _Template_decoder(ctx context.Context, field graphql.CollectedField, obj *registry.Template) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Template_decoder(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Decoder, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.TemplateDecoder) graphql.Marshaler {
+			return ec.marshalOTemplateDecoder2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplateDecoder(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Template_decoder(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Template",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TemplateDecoder(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Template_silence(ctx context.Context, field graphql.CollectedField, obj *registry.Template) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1958,7 +1990,7 @@ func (ec *executionContext) unmarshalInputCreateTemplateInput(ctx context.Contex
 		asMap["publish"] = false
 	}
 
-	fieldsInOrder := [...]string{"kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "publish", "alarms", "commands", "silence"}
+	fieldsInOrder := [...]string{"kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "publish", "alarms", "commands", "decoder", "silence"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2049,6 +2081,13 @@ func (ec *executionContext) unmarshalInputCreateTemplateInput(ctx context.Contex
 				return it, err
 			}
 			it.Commands = data
+		case "decoder":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("decoder"))
+			data, err := ec.unmarshalOTemplateDecoderInput2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplateDecoder(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Decoder = data
 		case "silence":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("silence"))
 			data, err := ec.unmarshalODuration2ᚖtimeᚐDuration(ctx, v)
@@ -2488,7 +2527,7 @@ func (ec *executionContext) unmarshalInputUpdateTemplateInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "alarms", "commands", "silence"}
+	fieldsInOrder := [...]string{"id", "kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "alarms", "commands", "decoder", "silence"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2579,6 +2618,13 @@ func (ec *executionContext) unmarshalInputUpdateTemplateInput(ctx context.Contex
 				return it, err
 			}
 			it.Commands = data
+		case "decoder":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("decoder"))
+			data, err := ec.unmarshalOTemplateDecoderInput2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐTemplateDecoder(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Decoder = graphql.OmittableOf(data)
 		case "silence":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("silence"))
 			data, err := ec.unmarshalODuration2ᚖtimeᚐDuration(ctx, v)
@@ -3495,6 +3541,11 @@ func (ec *executionContext) _Template(ctx context.Context, sel ast.SelectionSet,
 		case "commands":
 			out.Values[i] = ec._Template_commands(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "decoder":
+			out.Values[i] = ec._Template_decoder(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "silence":

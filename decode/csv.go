@@ -1,0 +1,253 @@
+package decode
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// csvDecoder reads rows of columns: RFC 4180, with another delimiter if need be.
+type csvDecoder struct {
+	delimiter rune
+	skipLines int
+	// columns are named by the first row, unless the options name them.
+	columns   []string
+	device    string
+	time      []string
+	moments   moments
+	measures  []mapping
+	skipEmpty bool
+}
+
+func newCSV(o *options, m *measures) Decoder {
+	d := &csvDecoder{delimiter: ',', device: o.text("device"), columns: o.texts("columns"), skipEmpty: o.flag("skipEmpty")}
+	if text := o.text("delimiter"); text != "" {
+		c, size := utf8.DecodeRuneInString(text)
+		if size != len(text) || strings.ContainsRune("\"\r\n\uFFFD", c) {
+			o.refuse("delimiter", "format", "is one character, such as ; or a tab")
+		} else {
+			d.delimiter = c
+		}
+	}
+	if n := o.integer("skipLines", 0, 1000); n != nil {
+		d.skipLines = *n
+	}
+	number := parseNumber
+	if o.one("decimal", ".", ",") == "," {
+		if number = parseComma; d.delimiter == ',' {
+			o.refuse("decimal", "exclusive", "is the delimiter as well: say with the option delimiter what stands between columns")
+		}
+	}
+	if at := o.short("time", "column"); at != nil {
+		if d.time = at.texts("column"); len(d.time) == 0 {
+			at.refuse("column", "required", "names the column of the time, or several whose texts are put together with a space between them")
+		}
+		d.moments = at.momentOptions()
+		at.end()
+	}
+	d.measures = m.mappings(o, "column", func(o *options) (any, string) {
+		text := o.text("column")
+		return text, text
+	}, number)
+	return d
+}
+
+// Decode implements Decoder.
+func (d *csvDecoder) Decode(_ context.Context, p Payload) ([]registry.Reading, error) {
+	rows, err := d.open(bytes.NewReader(p.Content))
+	if err != nil {
+		return nil, err
+	}
+	var out []registry.Reading
+	for {
+		row, err := rows.next()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		reading, ok, wrong := d.reading(rows.columns, row, p)
+		if wrong != nil {
+			return nil, wrong
+		}
+		if !ok {
+			continue
+		}
+		if len(out) == maxReadings {
+			return nil, tooMany(row.place())
+		}
+		out = append(out, reading)
+	}
+}
+
+// csvRows reads rows one after the other.
+type csvRows struct {
+	in *csv.Reader
+	// columns has the place of each column by its name.
+	columns map[string]int
+	// line counts the lines that lie before what in reads.
+	line int
+}
+
+// csvRow is a row, with the line where it begins.
+type csvRow struct {
+	line  int
+	cells []string
+}
+
+func (r csvRow) place() string { return "line " + strconv.Itoa(r.line) }
+
+// open reads up to the first row that is none of names.
+func (d *csvDecoder) open(file io.Reader) (*csvRows, error) {
+	in := bufio.NewReader(file)
+	if mark, err := in.Peek(3); err == nil && string(mark) == "\uFEFF" {
+		_, _ = in.Discard(3) // it was read a moment ago
+	}
+	for range d.skipLines {
+		if _, err := in.ReadBytes('\n'); err != nil {
+			return nil, wrong("", "has no more than the %d lines that are skipped", d.skipLines)
+		}
+	}
+	rows := &csvRows{in: d.reader(in), line: d.skipLines}
+	names := d.columns
+	if len(names) == 0 {
+		row, err := rows.next()
+		if errors.Is(err, io.EOF) {
+			return nil, wrong("", "is empty: a row with the names of the columns is due")
+		}
+		if err != nil {
+			return nil, err
+		}
+		names = row.cells
+	}
+	rows.columns = make(map[string]int, len(names))
+	for i, name := range names {
+		if name = strings.TrimSpace(name); name != "" {
+			if _, twice := rows.columns[name]; twice {
+				return nil, wrong("line "+strconv.Itoa(d.skipLines+1), "there are two columns %s", strconv.Quote(shortened(name)))
+			}
+			rows.columns[name] = i
+		}
+	}
+	return rows, d.checkColumns(rows.columns)
+}
+
+func (d *csvDecoder) reader(file io.Reader) *csv.Reader {
+	in := csv.NewReader(file)
+	in.Comma, in.FieldsPerRecord, in.ReuseRecord = d.delimiter, -1, true
+	return in
+}
+
+// checkColumns refuses rows that lack a column that is mapped.
+func (d *csvDecoder) checkColumns(columns map[string]int) error {
+	wanted := append([]string{}, d.time...)
+	if d.device != "" {
+		wanted = append(wanted, d.device)
+	}
+	for i := range d.measures {
+		v := &d.measures[i].value
+		if v.fields == nil {
+			wanted = append(wanted, v.label)
+		}
+		for j := range v.fields {
+			wanted = append(wanted, v.fields[j].value.label)
+		}
+	}
+	for _, name := range wanted {
+		if _, ok := columns[name]; !ok {
+			return wrong("line "+strconv.Itoa(d.skipLines+1), "there is no column %s", strconv.Quote(shortened(name)))
+		}
+	}
+	return nil
+}
+
+// next reads a row; io.EOF at the end. Rows without a text are passed over.
+func (r *csvRows) next() (csvRow, error) {
+	for {
+		cells, err := r.in.Read()
+		if errors.Is(err, io.EOF) {
+			return csvRow{}, io.EOF
+		}
+		if parse, ok := errors.AsType[*csv.ParseError](err); ok {
+			return csvRow{line: r.line + parse.StartLine}, wrong("line "+strconv.Itoa(r.line+parse.Line), "is not CSV: %s", parse.Err)
+		}
+		if err != nil {
+			return csvRow{}, err
+		}
+		line, _ := r.in.FieldPos(0)
+		for _, text := range cells {
+			if strings.TrimSpace(text) != "" {
+				return csvRow{r.line + line, cells}, nil
+			}
+		}
+	}
+}
+
+// reading makes a reading of a row; ok is false if it has none of the values.
+func (d *csvDecoder) reading(columns map[string]int, row csvRow, p Payload) (r registry.Reading, ok bool, err *Error) {
+	find := func(column any) (any, string, bool) {
+		i := columns[column.(string)]
+		if i >= len(row.cells) {
+			return nil, "", false
+		}
+		return cell(row.cells[i]), "", true
+	}
+	if r, err = d.frame(find, p); err == nil {
+		err = emptyFrame(r.Values, d.measures, d.skipEmpty)
+	}
+	if err != nil {
+		if err.Place != "" {
+			err.Place = ", column " + err.Place
+		}
+		err.Place = row.place() + err.Place
+	}
+	return r, len(r.Values) > 0, err
+}
+
+func (d *csvDecoder) frame(find finder, p Payload) (r registry.Reading, err *Error) {
+	if d.device != "" {
+		found, _, _ := find(d.device)
+		r.Device, _ = plainText(found)
+		if r.Device == "" && p.Device == "" {
+			return r, wrong(d.device, "names no device")
+		}
+	}
+	if r.Device, err = deviceOf(r.Device, p); err != nil {
+		err.Place = d.device
+		return r, err
+	}
+	if r.MeasuredAt, err = d.measuredAt(find); err != nil {
+		return r, err
+	}
+	r.Values, err = values(d.measures, find)
+	return r, err
+}
+
+func (d *csvDecoder) measuredAt(find finder) (time.Time, *Error) {
+	if len(d.time) == 0 {
+		return time.Time{}, nil
+	}
+	parts := make([]string, len(d.time))
+	for i, column := range d.time {
+		found, _, _ := find(column)
+		parts[i], _ = plainText(found)
+		if parts[i] == "" {
+			return time.Time{}, wrong(column, "is empty: the time is due")
+		}
+	}
+	at, message := d.moments.read(strings.Join(parts, " "))
+	if message != "" {
+		return time.Time{}, wrong(d.time[0], "%s", message)
+	}
+	return at, nil
+}
