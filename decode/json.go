@@ -61,7 +61,7 @@ func (d *jsonDecoder) Decode(_ context.Context, p Payload) ([]registry.Reading, 
 			return out, nil
 		}
 		if err != nil {
-			return nil, d.malformed(err, in.InputOffset())
+			return nil, malformed(err, len(p.Content))
 		}
 		place := ""
 		if n > 0 {
@@ -73,12 +73,13 @@ func (d *jsonDecoder) Decode(_ context.Context, p Payload) ([]registry.Reading, 
 	}
 }
 
-func (d *jsonDecoder) malformed(err error, offset int64) *Error {
+// malformed says where a document is no JSON.
+func malformed(err error, end int) *Error {
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return wrong("byte "+strconv.FormatInt(syntax.Offset, 10), "is not JSON: %s", syntax)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return wrong("byte "+strconv.FormatInt(offset, 10), "is not JSON: it ends too soon")
+		return wrong("byte "+strconv.Itoa(end), "is not JSON: it ends too soon")
 	}
 	return wrong("", "is not JSON")
 }

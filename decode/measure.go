@@ -105,7 +105,7 @@ func (m *measures) declared(name string, o *options) *registry.MeasureDeclaratio
 	return declared
 }
 
-// The types that the option "type" may say, for what no template declares.
+// The types that the option "as" may say, for what no template declares.
 var typesByName = map[string]registry.ValueType{
 	"NUMBER": registry.ValueNumber, "BOOLEAN": registry.ValueBoolean, "STRING": registry.ValueString,
 }
@@ -113,13 +113,13 @@ var typesByName = map[string]registry.ValueType{
 // readValue reads a value that has a place.
 func readValue(o *options, of registry.ValueType, short string, place placer, number func(string) (float64, error)) value {
 	v := value{of: of, scale: o.number("scale"), offset: o.number("offset"), number: number}
-	if said := o.text("type"); said != "" {
+	if said := o.text("as"); said != "" {
 		t, known := typesByName[said]
 		switch {
 		case !known:
-			o.refuse("type", "enum", "is NUMBER, BOOLEAN or STRING")
+			o.refuse("as", "enum", "is NUMBER, BOOLEAN or STRING")
 		case of != "" && of != t:
-			o.refuse("type", "exclusive", "the template declares the measure as %s", of)
+			o.refuse("as", "exclusive", "the template declares the measure as %s", of)
 		}
 		v.of = t
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,8 @@ type senmlDecoder struct {
 type senmlKey struct {
 	name string
 	sum  bool
+	// recordUnit tells records of one name apart; empty takes the first.
+	recordUnit string
 	// units says that the measure has a unit, so that those of records count.
 	units bool
 }
@@ -32,7 +35,7 @@ func newSenML(o *options, m *measures) Decoder {
 	d.measures = m.mappings(o, "name", func(o *options) (any, string) {
 		name := o.text("name")
 		d.names[name] = true
-		return senmlKey{name: name, sum: o.flag("sum")}, name
+		return senmlKey{name: name, sum: o.flag("sum"), recordUnit: o.text("recordUnit")}, name
 	}, parseNumber)
 	for i := range d.measures {
 		if key, ok := d.measures[i].value.place.(senmlKey); ok && m.template != nil {
@@ -89,7 +92,7 @@ func (d *senmlDecoder) Decode(_ context.Context, p Payload) ([]registry.Reading,
 		at     time.Time
 	}
 	var order []key
-	frames := map[key]map[string]resolved{}
+	frames := map[key]map[string][]resolved{}
 	for i, r := range records {
 		name, device, mapped := d.split(r.name)
 		if !mapped {
@@ -103,13 +106,13 @@ func (d *senmlDecoder) Decode(_ context.Context, p Payload) ([]registry.Reading,
 		}
 		k := key{device, r.at}
 		if frames[k] == nil {
-			frames[k] = map[string]resolved{}
+			frames[k] = map[string][]resolved{}
 			order = append(order, k)
 		}
-		if _, twice := frames[k][name]; twice {
+		if slices.ContainsFunc(frames[k][name], func(other resolved) bool { return other.unit == r.unit }) {
 			return nil, wrong("["+strconv.Itoa(i)+"].n", "%s stands twice for one time", strconv.Quote(shortened(r.name)))
 		}
-		frames[k][name] = r
+		frames[k][name] = append(frames[k][name], r)
 	}
 	if len(order) == 0 {
 		return nil, emptyFrame(nil, d.measures, false)
@@ -131,10 +134,15 @@ func (d *senmlDecoder) Decode(_ context.Context, p Payload) ([]registry.Reading,
 }
 
 // findIn finds values in the records of one device and time.
-func findIn(frame map[string]resolved) finder {
+func findIn(frame map[string][]resolved) finder {
 	return func(place any) (any, string, bool) {
 		key := place.(senmlKey)
-		r, ok := frame[key.name]
+		records := frame[key.name]
+		i := slices.IndexFunc(records, func(r resolved) bool { return key.recordUnit == "" || r.unit == key.recordUnit })
+		if i < 0 {
+			return nil, "", false
+		}
+		r := records[i]
 		found := r.value
 		if key.sum {
 			found = r.sum
@@ -143,7 +151,7 @@ func findIn(frame map[string]resolved) finder {
 		if key.units {
 			unit = unitOfSenML(r.unit)
 		}
-		return found, unit, ok && found != nil
+		return found, unit, found != nil
 	}
 }
 

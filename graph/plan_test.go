@@ -69,6 +69,7 @@ var mayNameNoAccount = map[string]string{
 	"history.ended3":          "the horizon is the same for all accounts",
 	"history.ended4":          "the horizon is the same for all accounts",
 	"history.gone":            "the horizon is the same for all accounts",
+	"payload.sweep":           "time goes on for all accounts",
 	"statistics.refresh":      "is about the whole database",
 }
 

@@ -60,7 +60,7 @@ func (d *devices) TemplatesByID(_ context.Context, _ registry.Scope, ids []regis
 	for i, id := range ids {
 		switch id {
 		case sensorTemplate:
-			found[i] = &registry.Template{ID: id, Name: "sensor", Measures: []registry.MeasureDeclaration{
+			found[i] = &registry.Template{ID: id, Kind: registry.KindDevice, Name: "sensor", Behaviour: sensorBehaviour, Measures: []registry.MeasureDeclaration{
 				{Name: "temperature", ValueType: registry.ValueNumber}, {Name: "humidity", ValueType: registry.ValueNumber},
 				{Name: "open", ValueType: registry.ValueBoolean}, {Name: "status", ValueType: registry.ValueString}}}
 		case openTemplate:
@@ -68,6 +68,23 @@ func (d *devices) TemplatesByID(_ context.Context, _ registry.Scope, ids []regis
 		}
 	}
 	return found, nil
+}
+
+// sensorBehaviour decodes payloads such as {"id": "sensor-1", "t": 215}.
+var sensorBehaviour = registry.Behaviour{Decoder: &registry.TemplateDecoder{Name: "json", Options: map[string]any{
+	"device": "id", "time": map[string]any{"path": "at", "format": "unix"}, "measures": map[string]any{"temperature": map[string]any{"path": "t", "scale": 0.1}},
+}}}
+
+func (d *devices) DeviceTemplate(ctx context.Context, scope registry.Scope, name string) (*registry.Template, error) {
+	d.calls.Add(1)
+	if err := d.err.Load(); err != nil && *err != nil {
+		return nil, *err
+	}
+	if !strings.EqualFold(name, "sensor") {
+		return nil, nil
+	}
+	found, err := d.TemplatesByID(ctx, scope, []registry.ID{sensorTemplate})
+	return found[0], err
 }
 
 func newPrincipal() *registry.Principal {

@@ -28,6 +28,9 @@ func sampleReadings() []registry.AcceptedReading {
 		{Account: "not-a-uuid", DeviceID: "", Reference: "", Source: "", MeasuredAt: at(0).Add(-time.Hour)},
 		{Account: account, Reference: "ghost", Source: "mqtt", Raw: []byte("{\x00\xff"),
 			Refused: &registry.Refusal{Reason: registry.ReasonMalformed, Measure: "m", Message: "broken"}},
+		{Account: account, DeviceID: device, Reference: "sensor-1", MeasuredAt: at(7), Source: "http", Values: map[string]any{"n": 1.0}, Payload: &registry.Payload{
+			ID: "01990000-0000-7000-8000-000000000001", Content: []byte{0, 0xff}, ContentType: "x/y", Template: "t", Source: "http", ReceivedAt: at(6), Kept: true, Valid: true}},
+		{Account: account, DeviceID: device, Reference: "sensor-1", MeasuredAt: at(8), Source: "http", Values: map[string]any{"n": 1.0}, Payload: &registry.Payload{ID: "01990000-0000-7000-8000-000000000001"}},
 		{Account: "018F0C5C-0000-7000-8000-000000000000", DeviceID: device, MeasuredAt: at(1)},
 	}
 }
@@ -46,7 +49,7 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 		want[i].ReceivedAt = received
 		if want[i].MeasuredAt.IsZero() {
 			times = append(times, int64(1000+i))
-			want[i].MeasuredAt = at(int64(1000 + i))
+			want[i].MeasuredAt, want[i].Timeless = at(int64(1000+i)), true
 		}
 	}
 	var d decoder
@@ -103,6 +106,9 @@ func FuzzRecords(f *testing.F) {
 		back, err := d.records(again, len(got), nil, at(5))
 		if err != nil {
 			t.Fatal(err)
+		}
+		for i := range got {
+			got[i].Timeless = false // by now it has a time
 		}
 		if diff := cmp.Diff(got, back, nanEqual); diff != "" {
 			t.Fatalf("-first +second\n%s", diff)

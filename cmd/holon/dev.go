@@ -29,11 +29,15 @@ type devCmd struct {
 	Once        bool   `help:"With --demo: check everything that was shown, and end."`
 	HistoryDays int    `help:"For how many days history is kept; 0 for ever." default:"0" env:"HOLON_HISTORY_DAYS"`
 	eventSettings
+	payloadSettings
 }
 
 // Run starts the stores, migrates, and serves everything until the context
 // ends; with --demo --once until the demonstration was checked.
 func (c *devCmd) Run(ctx context.Context, log zerolog.Logger) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	began := time.Now()
 	if log.GetLevel() == zerolog.InfoLevel {
 		log = log.Level(zerolog.ErrorLevel) // this terminal is for what people look at
@@ -53,6 +57,7 @@ func (c *devCmd) Run(ctx context.Context, log zerolog.Logger) error {
 		return err
 	}
 	defer s.close()
+	s.keepPayloads(c.payloadSettings)
 	api, err := listen(ctx, c.Addr)
 	if err != nil {
 		return err
@@ -73,6 +78,7 @@ func (c *devCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	group.Go(func() error {
 		return s.serveAPI(running, api, serverSettings{Introspection: true, HistoryDays: c.HistoryDays})
 	})
+	group.Go(func() error { return s.graph.KeepPayloads(running, c.period()) })
 	group.Go(func() error { return s.runWorker(running) })
 	group.Go(func() error { return s.graph.SealBuckets(running) })
 	group.Go(func() error { return s.runGateway(running, mqtt, brokerSettings{}, c.eventSettings) })

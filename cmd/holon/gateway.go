@@ -20,6 +20,7 @@ type gatewayCmd struct {
 	MQTTAddr string `name:"mqtt-addr" help:"Where to listen for MQTT 3.1.1 and 5; empty for nowhere." default:"127.0.0.1:1883" env:"HOLON_MQTT_ADDR"`
 	brokerSettings
 	eventSettings
+	payloadSettings
 }
 
 // eventSettings say whether changes of objects are told over MQTT.
@@ -39,11 +40,15 @@ func (c *gatewayCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	if c.MQTTAddr == "" && c.BrokerURL == "" {
 		return errors.New("give --mqtt-addr, --broker-url or both: there is nothing to do")
 	}
+	if err := c.check(); err != nil {
+		return err
+	}
 	s, err := openStores(ctx, log, c.graphSettings, c.redisSettings)
 	if err != nil {
 		return err
 	}
 	defer s.close()
+	s.keepPayloads(c.payloadSettings)
 	var listener *ingest.MQTTListener
 	if c.MQTTAddr != "" {
 		if listener, err = s.listenMQTT(c.MQTTAddr, c.eventSettings); err != nil {

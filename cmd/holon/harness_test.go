@@ -64,6 +64,7 @@ func start(ctx context.Context) (ended func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
+	s.keepPayloads(payloadSettings{PayloadDays: 7})
 	api, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err

@@ -22,6 +22,7 @@ type serveCmd struct {
 	redisSettings
 	metricsSettings
 	serverSettings
+	payloadSettings
 	Addr string `help:"Where to listen." default:"127.0.0.1:8080" env:"HOLON_ADDR"`
 }
 
@@ -33,8 +34,32 @@ type serverSettings struct {
 	InsecureNoAuth string   `help:"Let everybody in, as this account, without a key. For loopback only." placeholder:"ACCOUNT" env:"HOLON_INSECURE_NO_AUTH"`
 }
 
+// payloadSettings say for how long what is decoded is kept.
+type payloadSettings struct {
+	PayloadDays int `help:"For how many days payloads that were decoded are kept, to be decoded anew; 0 keeps none. The same for all processes." default:"7" env:"HOLON_PAYLOAD_DAYS"`
+}
+
+func (p payloadSettings) check() error {
+	if p.PayloadDays < 0 || p.PayloadDays > 36_500 {
+		return errors.New("--payload-days is a number of days, or 0 to keep none")
+	}
+	return nil
+}
+
+func (p payloadSettings) period() time.Duration { return time.Duration(p.PayloadDays) * 24 * time.Hour }
+
+// keepPayloads lets the process keep what it decodes.
+func (s *stores) keepPayloads(p payloadSettings) {
+	if p.PayloadDays > 0 {
+		s.receiver.KeepPayloads()
+	}
+}
+
 // Run serves the API until the context ends.
 func (c *serveCmd) Run(ctx context.Context, log zerolog.Logger) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	if c.HistoryDays < 0 {
 		return errors.New("--history-days is a number of days, or 0 for ever")
 	}
@@ -48,6 +73,7 @@ func (c *serveCmd) Run(ctx context.Context, log zerolog.Logger) error {
 		return err
 	}
 	defer s.close()
+	s.keepPayloads(c.payloadSettings)
 	l, err := listen(ctx, c.Addr)
 	if err != nil {
 		return err
@@ -58,6 +84,7 @@ func (c *serveCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.serveAPI(ctx, l, c.serverSettings) })
+	group.Go(func() error { return s.graph.KeepPayloads(ctx, c.period()) })
 	group.Go(func() error { return s.serveMetrics(ctx, metrics) })
 	return group.Wait()
 }
