@@ -11,7 +11,8 @@ import (
 
 // appendLoad reads all that a partition has to know of many devices. It names
 // no account: the readings of a partition belong to many, and the account of
-// each is compared with its device's.
+// each is compared with its device's. A link that begins in the past holds, as
+// far as readings are concerned, where its buckets have been moved already.
 var appendLoad = named("append.load", `
 	UNWIND $ids AS id
 	MATCH (d:Entity {id: id}) WHERE d:Device
@@ -19,7 +20,7 @@ var appendLoad = named("append.load", `
 	RETURN collect({
 		id: d.id, account: d.account, element: elementId(d), template: t.id,
 		links: [(d)-[l:LINKED_TO]->(a) | {
-			id: l.id, asset: a.id, since: l.since, until: l.until,
+			id: l.id, asset: a.id, since: coalesce(l.movingFrom, l.since), until: l.until,
 			deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures, units: l.units, types: l.types}],
 		series: [(d)-[:HAS_SERIES]->(s) | {
 			element: elementId(s), key: s.key, measure: s.measure, type: s.type, generation: s.generation,

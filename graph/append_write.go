@@ -38,6 +38,8 @@ var (
 		}
 		RETURN collect([r[1], elementId(b)]) AS made`)
 
+	// Where one device takes over from another, buckets of both may hold the newest
+	// value of the asset: they are the newest together until one begins after them.
 	appendShares = named("append.shares", `
 		UNWIND $rows AS r
 		MATCH (a:Entity {id: r[0]})
@@ -50,8 +52,9 @@ var (
 		CREATE (s)-[:HAS_BUCKET]->(b)
 		WITH s, b, r WHERE r[4]
 		OPTIONAL MATCH (s)-[o:HAS_NEWEST]->(old)
-		WITH s, b, o, old WHERE old IS NULL OR old.from <= b.from
-		DELETE o
+		WITH s, b, collect(o) AS held, collect(old) AS olds
+		WHERE all(old IN olds WHERE old.from < b.to)
+		FOREACH (o IN held | FOREACH (_ IN CASE WHEN endNode(o).to <= b.from THEN [1] ELSE [] END | DELETE o))
 		CREATE (s)-[:HAS_NEWEST]->(b)`)
 
 	appendNumbers = named("append.numbers", `

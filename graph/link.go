@@ -9,6 +9,19 @@ import (
 	"github.com/holon-registry/holon/registry"
 )
 
+// linkEndsColumns are all that decides about a link between two.
+const linkEndsColumns = `
+		MATCH (d:Entity {id: $device}) WHERE d.account = $account AND d:Device
+		RETURN d.reference AS deviceReference, a.reference AS assetReference, d.version AS deviceVersion, a.version AS assetVersion,
+			[(d)-[:INSTANCE_OF]->(t) | t.id][0] AS deviceTemplate, [(a)-[:INSTANCE_OF]->(t) | t.id][0] AS assetTemplate,
+			[(d)-[:HAS_SERIES]->(s) | {measure: s.measure, type: s.type, unit: s.unit, lastAt: s.lastAt}] AS series,
+			[(d)-[l:LINKED_TO]->(o:Asset) WHERE o <> a | {reference: o.reference, since: l.since, until: l.until}] AS others,
+			[(a)<-[l:LINKED_TO]-(o:Device) | {
+				id: l.id, device: o.id, reference: o.reference, since: l.since, until: l.until,
+				deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures, units: l.units, types: l.types,
+				last: CASE WHEN l.until IS NULL THEN [(o)-[:HAS_SERIES]->(s) WHERE s.measure IN l.deviceMeasures | s.lastAt] ELSE [] END,
+				deviceVersion: o.version}] AS links`
+
 var (
 	linkEnd = forEachKind("linkEnd", `
 		THING
@@ -20,19 +33,15 @@ var (
 		MATCH (a:Entity {id: $asset}) WHERE a.account = $account AND a:Asset
 		SET a._linking = true
 		REMOVE a._linking
-		WITH a
-		MATCH (d:Entity {id: $device}) WHERE d.account = $account AND d:Device
-		RETURN d.reference AS deviceReference, a.reference AS assetReference, d.version AS deviceVersion, a.version AS assetVersion,
-			[(d)-[:INSTANCE_OF]->(t) | t.id][0] AS deviceTemplate, [(a)-[:INSTANCE_OF]->(t) | t.id][0] AS assetTemplate,
-			[(d)-[:HAS_SERIES]->(s) | {measure: s.measure, type: s.type, unit: s.unit, lastAt: s.lastAt}] AS series,
-			[(a)<-[l:LINKED_TO]-(o:Device) | {
-				id: l.id, device: o.id, reference: o.reference, since: l.since, until: l.until,
-				deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures}] AS links`)
+		WITH a`+linkEndsColumns)
+
+	linkGlance = named("link.glance", `
+		MATCH (a:Entity {id: $asset}) WHERE a.account = $account AND a:Asset`+linkEndsColumns)
 
 	linkCreate = named("link.create", `
 		MATCH (d:Entity {id: $device}) WHERE d.account = $account
 		MATCH (a:Entity {id: $asset}) WHERE a.account = $account
-		CREATE (d)-[:LINKED_TO {id: $id, since: $since, deviceMeasures: $deviceMeasures, assetMeasures: $assetMeasures, units: $units, types: $types}]->(a)
+		CREATE (d)-[:LINKED_TO {id: $id, since: $since, deviceMeasures: $deviceMeasures, assetMeasures: $assetMeasures, units: $units, types: $types, movingFrom: $movingFrom}]->(a)
 		WITH a
 		UNWIND $series AS r
 		WITH a, r, COUNT { (a)-[:HAS_SERIES]->(x:Series) WHERE x.measure = r.measure } AS before
@@ -51,16 +60,20 @@ var (
 		MATCH (t:Entity {id: id})
 		WHERE t.account = $account
 		RETURN collect({id: id, links:
-			[(t)-[l:LINKED_TO]->(a:Asset) | {id: l.id, device: t.id, asset: a.id, since: l.since, until: l.until,
+			[(t)-[l:LINKED_TO]->(a:Asset) | {id: l.id, device: t.id, asset: a.id, since: l.since, until: l.until, moving: l.movingFrom IS NOT NULL,
 				deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures}] +
-			[(t)<-[l:LINKED_TO]-(d:Device) | {id: l.id, device: d.id, asset: t.id, since: l.since, until: l.until,
+			[(t)<-[l:LINKED_TO]-(d:Device) | {id: l.id, device: d.id, asset: t.id, since: l.since, until: l.until, moving: l.movingFrom IS NOT NULL,
 				deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures}]}) AS twins`)
 )
 
 // linkNode is a link of the asset, as stored.
 type linkNode struct {
-	link      registry.Link
-	reference string
+	link          registry.Link
+	reference     string
+	deviceVersion int
+	units, types  []string
+	// last is when the device last measured something that the link maps.
+	last time.Time
 }
 
 // linkEnds is all that decides about a link between a device and an asset.
@@ -71,6 +84,16 @@ type linkEnds struct {
 	device, asset                   *registry.Template
 	series                          []deviceSeries
 	links                           []linkNode
+	// others are the device's links to other assets.
+	others []otherLink
+}
+
+// otherLink is a link of the device to another asset.
+type otherLink struct {
+	reference string
+	since     time.Time
+	// until is nil while it holds.
+	until *time.Time
 }
 
 type deviceSeries struct {
@@ -78,86 +101,6 @@ type deviceSeries struct {
 	valueType registry.ValueType
 	unit      string
 	lastAt    time.Time
-}
-
-// LinkDevice says that an asset has measures of a device from now on, or from
-// Since, which must lie after all that the device has measured of them. Without
-// a mapping, all measures whose names and types agree are linked. INVALID if
-// the measures do not fit, FAILED_PRECONDITION if a measure of the asset has
-// another source at that time or the two are linked already.
-func (s *Store) LinkDevice(ctx context.Context, scope registry.Scope, n registry.NewLink) (*registry.Link, error) {
-	var link *registry.Link
-	err := change(ctx, s, scope, "link", func(ctx context.Context, tx *transaction) error {
-		device, asset, ends, err := s.lockEnds(ctx, tx, scope, n.Device, n.Asset)
-		if err != nil {
-			return err
-		}
-		fitted, err := ends.fit(n.Measures)
-		if err != nil {
-			return err
-		}
-		since, err := ends.begin(device, fitted, n.Since, tx.at)
-		if err != nil {
-			return err
-		}
-		link = &registry.Link{ID: newID(), DeviceID: device, AssetID: asset, Since: since}
-		p := params{"device": string(device), "asset": string(asset), "id": string(link.ID), "since": since.UnixMilli()}
-		var from, to, units, types []string
-		series := []any{}
-		for _, m := range fitted {
-			link.Measures = append(link.Measures, m.MeasureMapping)
-			from, to, units, types = append(from, m.Device), append(to, m.Asset), append(units, m.unit), append(types, string(m.only))
-			if m.valueType != "" {
-				series = append(series, map[string]any{
-					"id": string(newID()), "account": string(scope.Account), "key": seriesKey(asset, m.Asset, m.valueType),
-					"measure": m.Asset, "type": string(m.valueType), "unit": unitOrNil(m.unit),
-				})
-			}
-		}
-		p["deviceMeasures"], p["assetMeasures"], p["units"], p["types"], p["series"] = from, to, units, types, series
-		tx.recordLink("linked", link, ends)
-		return nothing(ctx, tx, linkCreate, p)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("link device: %w", err)
-	}
-	return link, nil
-}
-
-// UnlinkDevice ends the link between a device and an asset, after all that the
-// device has measured, and returns it. What was measured stays with the asset.
-// FAILED_PRECONDITION if the two are not linked.
-func (s *Store) UnlinkDevice(ctx context.Context, scope registry.Scope, deviceRef, assetRef registry.Ref) (*registry.Link, error) {
-	var link *registry.Link
-	err := change(ctx, s, scope, "unlink", func(ctx context.Context, tx *transaction) error {
-		device, asset, ends, err := s.lockEnds(ctx, tx, scope, deviceRef, assetRef)
-		if err != nil {
-			return err
-		}
-		i := slices.IndexFunc(ends.links, func(l linkNode) bool { return l.link.DeviceID == device && l.link.Until == nil })
-		if i < 0 {
-			return registry.FailedPrecondition("device %s is not linked to asset %s", ends.deviceReference, ends.assetReference)
-		}
-		link = &ends.links[i].link
-		link.AssetID = asset
-		until := later(tx.at, link.Since.Add(time.Millisecond))
-		for _, m := range link.Measures {
-			until = later(until, ends.lastAt(m.Device).Add(time.Millisecond))
-		}
-		link.Until = &until
-		_, ended, err := one(ctx, tx, linkEndNow, params{
-			"device": string(device), "asset": string(asset), "id": string(link.ID), "until": until.UnixMilli(),
-		}, counted)
-		if err == nil && !ended {
-			err = registry.NotFound("link", string(link.ID))
-		}
-		tx.recordLink("unlinked", link, ends)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("unlink device: %w", err)
-	}
-	return link, nil
 }
 
 // LinksOf returns the links of devices and assets, ended ones too, newest
@@ -172,7 +115,7 @@ func (s *Store) LinksOf(ctx context.Context, scope registry.Scope, twins []regis
 			var links []*registry.Link
 			for _, l := range twin.maps("links") {
 				link := linkOf(l)
-				link.AssetID = l.id("asset")
+				link.AssetID, link.Moving = l.id("asset"), l.boolean("moving")
 				links = append(links, &link)
 			}
 			slices.SortFunc(links, newestLink)
@@ -210,13 +153,19 @@ func linkOf(f fields) registry.Link {
 	return l
 }
 
-// recordLink notes a link's beginning or end with both of its ends.
+// recordLink notes a link's beginning or end with both of its ends. Of a link
+// that only some measures are taken from, or added to, link has these alone.
 func (t *transaction) recordLink(action string, link *registry.Link, ends linkEnds) {
+	t.recordLinkOf(action, link, ends.deviceReference, ends.deviceVersion, ends)
+}
+
+// recordLinkOf is recordLink for any device of the asset.
+func (t *transaction) recordLinkOf(action string, link *registry.Link, deviceReference string, deviceVersion int, ends linkEnds) {
 	for _, e := range []entry{
-		{kind: registry.ObjectDevice, id: link.DeviceID, key: ends.deviceReference, version: ends.deviceVersion,
+		{kind: registry.ObjectDevice, id: link.DeviceID, key: deviceReference, version: deviceVersion,
 			relations: []registry.Difference{linkDifference(registry.KindAsset, ends.assetReference, link, action == "linked")}},
 		{kind: registry.ObjectAsset, id: link.AssetID, key: ends.assetReference, version: ends.assetVersion,
-			relations: []registry.Difference{linkDifference(registry.KindDevice, ends.deviceReference, link, action == "linked")}},
+			relations: []registry.Difference{linkDifference(registry.KindDevice, deviceReference, link, action == "linked")}},
 	} {
 		e.operation, e.action = registry.ChangeUpdate, action
 		t.record(e)
@@ -238,36 +187,47 @@ func linkDifference(kind registry.Kind, key string, link *registry.Link, made bo
 // lockEnds finds a device and an asset, keeps readings of the device and other
 // links of the asset out until the transaction ends, and reads what decides.
 func (s *Store) lockEnds(ctx context.Context, tx *transaction, scope registry.Scope, deviceRef, assetRef registry.Ref) (device, asset registry.ID, ends linkEnds, err error) {
-	if device, err = findEnd(ctx, tx, deviceRef, registry.KindDevice); err != nil {
-		return device, asset, ends, err
-	}
-	if asset, err = findEnd(ctx, tx, assetRef, registry.KindAsset); err != nil {
+	if device, asset, err = findEnds(ctx, tx, deviceRef, assetRef); err != nil {
 		return device, asset, ends, err
 	}
 	if err = s.raiseTopology(ctx, tx, device); err != nil {
 		return device, asset, ends, err
 	}
-	ends, found, err := one(ctx, tx, linkState, params{"device": string(device), "asset": string(asset)}, linkEndsOf)
+	ends, err = s.readEnds(ctx, tx, scope, linkState, device, asset)
+	return device, asset, ends, err
+}
+
+// readEnds reads what decides about a link.
+func (s *Store) readEnds(ctx context.Context, r runner, scope registry.Scope, q query, device, asset registry.ID) (linkEnds, error) {
+	ends, found, err := one(ctx, r, q, params{"device": string(device), "asset": string(asset)}, linkEndsOf)
 	if err != nil {
-		return device, asset, ends, err
+		return ends, err
 	}
 	if !found {
-		return device, asset, ends, registry.Conflict("device", "the device or the asset was deleted meanwhile")
+		return ends, registry.Conflict("device", "the device or the asset was deleted meanwhile")
 	}
 	templates, err := s.TemplatesByID(ctx, scope, []registry.ID{ends.deviceTemplate, ends.assetTemplate})
 	if err != nil {
-		return device, asset, ends, err
+		return ends, err
 	}
 	if ends.device, ends.asset = templates[0], templates[1]; ends.device == nil || ends.asset == nil {
 		err = fmt.Errorf("graph: device %s or asset %s has no template", device, asset)
 	}
-	return device, asset, ends, err
+	return ends, err
 }
 
-func findEnd(ctx context.Context, tx *transaction, ref registry.Ref, kind registry.Kind) (registry.ID, error) {
+func findEnds(ctx context.Context, r runner, deviceRef, assetRef registry.Ref) (device, asset registry.ID, err error) {
+	if device, err = findEnd(ctx, r, deviceRef, registry.KindDevice); err != nil {
+		return device, asset, err
+	}
+	asset, err = findEnd(ctx, r, assetRef, registry.KindAsset)
+	return device, asset, err
+}
+
+func findEnd(ctx context.Context, r runner, ref registry.Ref, kind registry.Kind) (registry.ID, error) {
 	ref.Kind = kind
 	q, p := linkEnd.of(ref, nil)
-	id, found, err := one(ctx, tx, q, p, func(f fields) registry.ID { return f.id("id") })
+	id, found, err := one(ctx, r, q, p, func(f fields) registry.ID { return f.id("id") })
 	if err == nil && !found {
 		err = missing(ref)
 	}
@@ -290,8 +250,20 @@ func linkEndsOf(f fields) linkEnds {
 		}
 		ends.series = append(ends.series, one)
 	}
+	for _, l := range f.maps("others") {
+		ends.others = append(ends.others, otherLink{l.text("reference"), l.millis("since"), l.optionalMillis("until")})
+	}
 	for _, l := range f.maps("links") {
-		ends.links = append(ends.links, linkNode{linkOf(l), l.text("reference")})
+		node := linkNode{link: linkOf(l), reference: l.text("reference")}
+		if l.object["last"] != nil {
+			node.deviceVersion, node.units, node.types = l.integer("deviceVersion"), l.texts("units"), l.texts("types")
+			for _, at := range l.list("last") {
+				if millis, ok := at.(int64); ok {
+					node.last = later(node.last, time.UnixMilli(millis).UTC())
+				}
+			}
+		}
+		ends.links = append(ends.links, node)
 	}
 	return ends
 }

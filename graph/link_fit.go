@@ -23,7 +23,10 @@ type fitted struct {
 // of the measures whose names and types agree.
 func (ends *linkEnds) fit(mapping []registry.MeasureMapping) ([]fitted, error) {
 	if len(mapping) == 0 {
-		mapping = ends.agreeing()
+		var misfits []registry.Violation
+		if mapping, misfits = ends.agreeing(); len(mapping) == 0 && len(misfits) > 0 {
+			return nil, registry.Invalid(misfits...)
+		}
 	}
 	if len(mapping) == 0 {
 		return nil, registry.InvalidField("measures", "required", "no measure of device %s and asset %s agrees in name and type: say which is which", ends.deviceReference, ends.assetReference)
@@ -51,8 +54,10 @@ func (ends *linkEnds) fit(mapping []registry.MeasureMapping) ([]fitted, error) {
 	return out, nil
 }
 
-// agreeing are the measures that both ends have under one name, with one type.
-func (ends *linkEnds) agreeing() []registry.MeasureMapping {
+// agreeing are the measures that both ends have under one name, with one type
+// and units that can be converted; misfits say why others of one name do not
+// agree.
+func (ends *linkEnds) agreeing() (out []registry.MeasureMapping, misfits []registry.Violation) {
 	var names []string
 	for _, m := range ends.device.Measures {
 		names = append(names, m.Name)
@@ -65,7 +70,6 @@ func (ends *linkEnds) agreeing() []registry.MeasureMapping {
 			names = append(names, s.measure)
 		}
 	}
-	var out []registry.MeasureMapping
 	seen := map[string]bool{}
 	for _, name := range names {
 		if seen[name] {
@@ -74,11 +78,17 @@ func (ends *linkEnds) agreeing() []registry.MeasureMapping {
 		seen[name] = true
 		from, fromOK := ends.fromDevice(name)
 		to, toOK := declaredBy(ends.asset, name)
-		if fromOK && toOK && misfit(&from, &to) == nil {
-			out = append(out, registry.MeasureMapping{Device: name, Asset: name})
+		if !fromOK || !toOK {
+			continue
 		}
+		if wrong := misfit(&from, &to); wrong != nil {
+			wrong.Path = "measures"
+			misfits = append(misfits, *wrong)
+			continue
+		}
+		out = append(out, registry.MeasureMapping{Device: name, Asset: name})
 	}
-	return out
+	return out, misfits
 }
 
 func (ends *linkEnds) fitOne(path string, m registry.MeasureMapping) (fitted, *registry.Violation) {
@@ -163,42 +173,6 @@ func (ends *linkEnds) lastAt(measure string) time.Time {
 		}
 	}
 	return last
-}
-
-// begin decides from when on the link holds: now, or as asked, but after all
-// that the device has measured, and when no other link of the asset's measures
-// holds.
-func (ends *linkEnds) begin(device registry.ID, measures []fitted, asked *time.Time, now time.Time) (time.Time, error) {
-	since := now
-	if asked != nil {
-		since = asked.UTC().Truncate(time.Millisecond)
-	}
-	for _, m := range measures {
-		last := ends.lastAt(m.Device)
-		if last.IsZero() || since.After(last) {
-			continue
-		}
-		if asked != nil {
-			return since, registry.FailedPrecondition("device %s has measured %s at %s already: a link begins after that", ends.deviceReference, m.Device, last.Format(time.RFC3339Nano))
-		}
-		since = last.Add(time.Millisecond)
-	}
-	for _, l := range ends.links {
-		if l.link.Until == nil && l.link.DeviceID == device {
-			return since, registry.FailedPrecondition("device %s is linked to asset %s already, by link %s: unlink it first", ends.deviceReference, ends.assetReference, l.link.ID)
-		}
-		taken, clash := clashing(l.link.Measures, measures)
-		switch {
-		case !clash || l.link.Until != nil && !since.Before(*l.link.Until):
-		case l.link.Until == nil:
-			return since, registry.FailedPrecondition("measure %s of asset %s has device %s as its source, by link %s: unlink it first", taken, ends.assetReference, l.reference, l.link.ID)
-		case asked != nil:
-			return since, registry.FailedPrecondition("measure %s of asset %s had device %s as its source until %s, by link %s: a link begins after that", taken, ends.assetReference, l.reference, l.link.Until.Format(time.RFC3339Nano), l.link.ID)
-		default:
-			since = *l.link.Until
-		}
-	}
-	return since, nil
 }
 
 func clashing(held []registry.MeasureMapping, wanted []fitted) (string, bool) {

@@ -18,6 +18,7 @@ var (
 			deviceReference: d.reference, assetReference: a.reference, deviceVersion: d.version, assetVersion: a.version,
 			deviceTemplate: [(d)-[:INSTANCE_OF]->(t) | t.id][0], assetTemplate: [(a)-[:INSTANCE_OF]->(t) | t.id][0],
 			series: [(d)-[:HAS_SERIES]->(s) | {measure: s.measure, type: s.type, unit: s.unit, lastAt: s.lastAt}],
+			others: [(d)-[l:LINKED_TO]->(o:Asset) WHERE o <> a | {reference: o.reference, since: l.since, until: l.until}],
 			links: [(a)<-[l:LINKED_TO]-(o:Device) | {
 				id: l.id, device: o.id, reference: o.reference, since: l.since, until: l.until,
 				deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures}]}) AS items`)
@@ -100,6 +101,7 @@ func (b *restoring) links(ctx context.Context, records []*registry.LinkRecord) e
 	}
 	writes := linkWrites{links: []any{}, series: []any{}, ends: []any{}}
 	made := map[registry.ID][]linkNode{}
+	others := map[registry.ID][]otherLink{}
 	for i, r := range records {
 		if b.results[i].Result == registry.RestoreRefused {
 			continue
@@ -112,6 +114,7 @@ func (b *restoring) links(ctx context.Context, records []*registry.LinkRecord) e
 		}
 		of.device, of.asset = device.template.Template, asset.template.Template
 		of.links = append(of.links, made[asset.id]...)
+		of.others = append(of.others, others[device.id]...)
 		link := registry.Link{ID: newID(), DeviceID: device.id, AssetID: asset.id, Measures: r.Measures, Since: r.Since, Until: r.Until}
 		if b.options.KeepIDs && r.ID != "" {
 			link.ID = r.ID
@@ -120,7 +123,8 @@ func (b *restoring) links(ctx context.Context, records []*registry.LinkRecord) e
 		if err != nil {
 			b.results[i] = refusedBy(err)
 		} else if fresh {
-			made[asset.id] = append(made[asset.id], linkNode{link, device.key})
+			made[asset.id] = append(made[asset.id], linkNode{link: link, reference: device.key})
+			others[device.id] = append(others[device.id], otherLink{asset.key, link.Since, link.Until})
 		}
 	}
 	if b.tx == nil {
@@ -203,8 +207,9 @@ func (b *restoring) link(i int, link registry.Link, ends linkEnds, writes *linkW
 }
 
 // room says whether a link can be made for its time: the device has measured
-// nothing since its beginning, and no other link of the asset's measures holds
-// then.
+// nothing since its beginning, no other link of the asset's measures holds then,
+// unless the one took over from the other, and the device has no other asset if
+// it may have one only.
 func (ends *linkEnds) room(link registry.Link, measures []fitted) error {
 	for _, m := range measures {
 		if last := ends.lastAt(m.Device); !last.IsZero() && !link.Since.After(last) {
@@ -212,16 +217,27 @@ func (ends *linkEnds) room(link registry.Link, measures []fitted) error {
 		}
 	}
 	for _, l := range ends.links {
-		overlaps := (l.link.Until == nil || link.Since.Before(*l.link.Until)) && (link.Until == nil || l.link.Since.Before(*link.Until))
-		if !overlaps {
+		if !overlaps(link.Since, link.Until, l.link.Since, l.link.Until) {
 			continue
 		}
 		if l.link.DeviceID == link.DeviceID && l.link.Until == nil && link.Until == nil {
 			return registry.FailedPrecondition("device %s is linked to asset %s already, by link %s", ends.deviceReference, ends.assetReference, l.link.ID)
 		}
-		if taken, clash := clashing(l.link.Measures, measures); clash {
+		tookOver := link.Since.After(l.link.Since) && l.link.Until != nil || l.link.Since.After(link.Since) && link.Until != nil
+		if taken, clash := clashing(l.link.Measures, measures); clash && !tookOver {
 			return registry.FailedPrecondition("measure %s of asset %s has device %s as its source at that time, by link %s", taken, ends.assetReference, l.reference, fmt.Sprint(l.link.ID))
 		}
 	}
+	for _, other := range ends.others {
+		if ends.device.OneAsset && overlaps(link.Since, link.Until, other.since, other.until) {
+			return ends.oneAsset(other)
+		}
+	}
 	return nil
+}
+
+// overlaps says whether two times have a moment in common; they are open where
+// they have no end.
+func overlaps(since time.Time, until *time.Time, otherSince time.Time, otherUntil *time.Time) bool {
+	return (otherUntil == nil || since.Before(*otherUntil)) && (until == nil || otherSince.Before(*until))
 }

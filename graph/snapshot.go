@@ -81,6 +81,9 @@ func templateSnapshot(t *registry.Template) map[string]any {
 	if t.SilenceSeconds > 0 {
 		out["silenceSeconds"] = t.SilenceSeconds
 	}
+	if t.OneAsset {
+		out["oneAsset"] = true
+	}
 	if len(t.Commands) > 0 {
 		out["commands"] = t.Commands
 	}

@@ -13,7 +13,9 @@ import (
 
 var (
 	// The buckets that hold the newest values until each of some moments: of each
-	// series those whose first value lies between the moments, and the one before.
+	// series those whose first value lies between the moments, the one before, and
+	// those that reach into that: of an asset's they may, where one device took over
+	// from another.
 	stateBuckets = named("state.buckets", `
 		MATCH (t:Entity {id: $id})
 		WHERE t.account = $account
@@ -25,8 +27,8 @@ var (
 		}
 		CALL (s, floor) {
 			MATCH (s)-[:HAS_BUCKET]->(b)
-			WHERE b.first >= coalesce(floor, $from) AND b.first <= $to
-			RETURN collect({element: elementId(b), first: b.first, last: b.last, lastValue: b.lastValue, lastSuspect: b.lastSuspect, stored: b.unit}) AS buckets
+			WHERE b.first <= $to AND (b.first >= coalesce(floor, $from) OR b.to > floor)
+			RETURN collect({element: elementId(b), first: b.first, to: b.to, last: b.last, lastValue: b.lastValue, lastSuspect: b.lastSuspect, stored: b.unit}) AS buckets
 		}
 		RETURN collect({measure: s.measure, type: s.type, unit: s.unit, buckets: buckets}) AS series`)
 
@@ -103,8 +105,10 @@ func (s stateSeries) value(f fields, at, value, suspect string) registry.LiveVal
 
 // stateBucket is a bucket of a series that may hold a value that is wanted.
 type stateBucket struct {
-	element string
-	first   int64
+	element   string
+	first, to int64
+	// reach is the last moment that this one or any before it reaches to.
+	reach int64
 	// last is nil while the bucket is open.
 	last *registry.LiveValue
 }
@@ -132,16 +136,18 @@ func (s *Store) valuesAt(ctx context.Context, scope registry.Scope, twin registr
 			buckets := of.buckets(series)
 			for i, moment := range moments {
 				n, _ := slices.BinarySearchFunc(buckets, moment+1, func(b stateBucket, at int64) int { return cmp.Compare(b.first, at) })
-				if n == 0 {
-					continue
-				}
-				b := buckets[n-1]
-				at := place{b.element, moment}
-				if b.last != nil && b.last.MeasuredAt.UnixMilli() <= moment {
-					out[i].take(*b.last)
-				} else if _, known := wanted[at]; !known {
-					wanted[at] = of
-					rows[b.element] = append(rows[b.element], moment)
+				for j := n - 1; j >= 0 && (j == n-1 || buckets[j].reach > buckets[n-1].first); j-- {
+					b := buckets[j]
+					if j < n-1 && b.to <= buckets[n-1].first {
+						continue
+					}
+					at := place{b.element, moment}
+					if b.last != nil && b.last.MeasuredAt.UnixMilli() <= moment {
+						out[i].take(*b.last)
+					} else if _, known := wanted[at]; !known {
+						wanted[at] = of
+						rows[b.element] = append(rows[b.element], moment)
+					}
 				}
 			}
 		}
@@ -173,13 +179,19 @@ func (s stateSeries) buckets(f fields) []stateBucket {
 	rows := f.maps("buckets")
 	out := make([]stateBucket, len(rows))
 	for i, row := range rows {
-		out[i] = stateBucket{element: row.text("element"), first: required[int64](row, "first")}
+		out[i] = stateBucket{element: row.text("element"), first: required[int64](row, "first"), to: required[int64](row, "to")}
 		if row.object["last"] != nil {
 			last := s.value(row, "last", "lastValue", "lastSuspect")
 			out[i].last = &last
 		}
 	}
 	slices.SortFunc(out, func(x, y stateBucket) int { return cmp.Compare(x.first, y.first) })
+	for i := range out {
+		out[i].reach = out[i].to
+		if i > 0 {
+			out[i].reach = max(out[i].to, out[i-1].reach)
+		}
+	}
 	return out
 }
 

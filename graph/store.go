@@ -69,6 +69,11 @@ type Store struct {
 	changed func(account registry.ID)
 	// downlink is told of devices that there is something for.
 	downlink func(account, device registry.ID)
+	// moveBuckets bounds the buckets that a turn of a link's move looks at, but for
+	// those of one day.
+	moveBuckets int
+	// moveLater leaves moves to MoveLinks, as a kill would; set by tests only.
+	moveLater bool
 	// background is what goes on after a call has returned, until closing ends.
 	background *sync.WaitGroup
 	closing    context.Context //nolint:containedctx // the store's own life, not a request's
@@ -94,7 +99,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{
 		driver: driver, database: c.Database, timeout: c.QueryTimeout, clock: c.Clock, log: c.Logger,
-		templates: newTemplateCache(), names: newNameSet(), indexes: new(indexSet), hierarchies: newHierarchies(maxHierarchies), partitions: new(atomic.Int32), background: new(sync.WaitGroup),
+		templates: newTemplateCache(), names: newNameSet(), indexes: new(indexSet), hierarchies: newHierarchies(maxHierarchies), partitions: new(atomic.Int32), background: new(sync.WaitGroup), moveBuckets: usualMoveBuckets,
 	}
 	s.changes = &changeFeeds{feeds: map[registry.ID]*changeFeed{}}
 	s.closing, s.stop = context.WithCancel(context.WithoutCancel(ctx))

@@ -250,6 +250,9 @@ func templateOf(f fields) *registry.Template {
 	if silence := nullable[int64](f, "silence"); silence != nil {
 		t.SilenceSeconds = float64(*silence) / 1000
 	}
+	if one := nullable[bool](f, "oneAsset"); one != nil {
+		t.OneAsset = *one
+	}
 	if open := nullable[bool](f, "open"); open != nil {
 		t.Open = *open
 	}
@@ -286,6 +289,10 @@ func templateProperties(t *registry.Template) (map[string]any, error) {
 	out["silence"] = nil
 	if silence := t.SilenceFor(); silence > 0 {
 		out["silence"] = silence.Milliseconds()
+	}
+	out["oneAsset"] = nil
+	if t.OneAsset {
+		out["oneAsset"] = true
 	}
 	// Templates that raise alarms are found by how many they declare.
 	out["alarmed"] = nil

@@ -18,10 +18,11 @@ var (
 		}
 		MATCH (n)-[:INSTANCE_OF]->(t:Template)
 		RETURN collect({ref: ref, thing: `+thing("n")+`, template: properties(t),
+			moving: EXISTS { (n)-[l:LINKED_TO]->(:Asset) WHERE coalesce(l.movingFrom, -1) >= 0 },
 			devices: CASE WHEN n:Device THEN [n.id] ELSE [(n)<-[l:LINKED_TO]-(d:Device) WHERE l.until IS NULL | d.id] END,
 			components: COLLECT {
 				MATCH path = (n)<-[:COMPONENT_OF*1..8]-(c:Device)-[:INSTANCE_OF]->(ct:Template)
-				RETURN {thing: `+thing("c")+`, template: properties(ct)} ORDER BY length(path), c.keyFold
+				RETURN {thing: `+thing("c")+`, template: properties(ct), moving: EXISTS { (c)-[l:LINKED_TO]->(:Asset) WHERE coalesce(l.movingFrom, -1) >= 0 }} ORDER BY length(path), c.keyFold
 			}}) AS twins`)
 
 	// The series are set apart first: what they hold goes in further, bounded

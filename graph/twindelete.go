@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"slices"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -43,6 +44,8 @@ type doomed struct {
 	template *registry.Template
 	// devices are those whose partitions know of the twin.
 	devices []registry.ID
+	// moving says that an asset is still being given what a device has measured.
+	moving bool
 	// components go with a device, nearest first.
 	components []doomed
 }
@@ -70,6 +73,10 @@ func (s *Store) deletePart(ctx context.Context, tx *transaction, d *doom, refs [
 		}
 		if !ok {
 			out[i] = outcome{err: missing(ref)}
+			continue
+		}
+		if of.moving || slices.ContainsFunc(of.components, func(c doomed) bool { return c.moving }) {
+			out[i] = outcome{err: registry.FailedPrecondition("what device %s has measured is still becoming that of an asset: try again in a moment", keyOf(of.twin))}
 			continue
 		}
 		// Components first: history then tells of no component without a device.
@@ -113,11 +120,11 @@ func (s *Store) doomed(ctx context.Context, tx *transaction, scope registry.Scop
 			if twin != nil && string(twin.NodeID()) == ref.Key {
 				ref = registry.Ref{ID: twin.NodeID()}
 			}
-			of := doomed{twin: twin, template: s.template(item.nested("template"), scope.Account).Template, devices: item.ids("devices")}
+			of := doomed{twin: twin, template: s.template(item.nested("template"), scope.Account).Template, devices: item.ids("devices"), moving: item.boolean("moving")}
 			for _, c := range item.maps("components") {
 				if component := thingOf(c.nested("thing")); component != nil {
 					of.components = append(of.components, doomed{
-						twin: component, template: s.template(c.nested("template"), scope.Account).Template, devices: []registry.ID{component.NodeID()},
+						twin: component, template: s.template(c.nested("template"), scope.Account).Template, devices: []registry.ID{component.NodeID()}, moving: c.boolean("moving"),
 					})
 				}
 			}

@@ -3,17 +3,22 @@ package registry
 import "time"
 
 // Behaviour is what a template says of how its devices and assets act: when they
-// are taken to be silent, what they can be told, when they call, and how they
-// write what they send.
+// are taken to be silent, what they can be told, when they call, for how many
+// assets a device measures, and how they write what they send.
 type Behaviour struct {
 	// SilenceSeconds is after which time without a reading a device is not
 	// connected; 0 for never.
-	SilenceSeconds float64              `json:"silenceSeconds,omitempty"`
-	Commands       []CommandDeclaration `json:"commands,omitempty"`
-	Alarms         []AlarmRule          `json:"alarms,omitempty"`
+	SilenceSeconds float64 `json:"silenceSeconds,omitempty"`
+	// OneAsset lets a device be linked to one asset at a time only.
+	OneAsset bool                 `json:"oneAsset,omitempty"`
+	Commands []CommandDeclaration `json:"commands,omitempty"`
+	Alarms   []AlarmRule          `json:"alarms,omitempty"`
 	// Decoder is nil where devices send readings as Holon has them.
 	Decoder *TemplateDecoder `json:"decoder,omitempty"`
 }
+
+// ManyAssets says whether a device may be linked to several assets at a time.
+func (b Behaviour) ManyAssets() bool { return !b.OneAsset }
 
 // Silence is after which time without a reading a device is not connected; nil
 // for never.
@@ -45,6 +50,9 @@ func (n NewTemplate) checkBehaviour(c *checker) {
 		c.add("silence", "kind", "only devices fall silent")
 	case silence < MinSilence || silence > MaxSilence:
 		c.add("silence", "range", "is one second to 366 days")
+	}
+	if n.OneAsset && n.Kind != KindDevice {
+		c.add("manyAssets", "kind", "only devices measure for assets")
 	}
 	n.checkCommands(c)
 	n.checkAlarms(c)

@@ -46,10 +46,12 @@ type TemplatePatch struct {
 	Components  []string
 	Searched    []string
 	// Silence is nil to leave it; 0 is never.
-	Silence  *time.Duration
-	Commands []CommandDeclaration
-	Alarms   []AlarmRule
-	Decoder  Optional[TemplateDecoder]
+	Silence *time.Duration
+	// ManyAssets is nil to leave it.
+	ManyAssets *bool
+	Commands   []CommandDeclaration
+	Alarms     []AlarmRule
+	Decoder    Optional[TemplateDecoder]
 }
 
 // Apply is the definition that a patch makes of a version's.
@@ -76,6 +78,9 @@ func (p TemplatePatch) Apply(t *Template) NewTemplate {
 	}
 	if p.Decoder.Set {
 		n.Decoder = p.Decoder.Value
+	}
+	if p.ManyAssets != nil {
+		n.OneAsset = !*p.ManyAssets
 	}
 	return n
 }

@@ -94,6 +94,7 @@ func complexity() generated.ComplexityRoot {
 	root.Template.Commands, root.Template.Alarms = list, list
 	d.StateHistory, a.StateHistory = stateCost, stateCost
 
+	root.Link.Unmapped = list
 	root.Policy.AppliesTo = list
 	root.Rehearsal.Effects = func(child int, first *int, _ *string) int { return page(child, first, nil) }
 	root.RehearsedEffect.Gained, root.RehearsedEffect.Lost = list, list

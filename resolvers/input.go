@@ -109,11 +109,18 @@ func plain(values map[string]any) map[string]any {
 }
 
 func newLink(in generated.LinkDeviceInput) registry.NewLink {
-	link := registry.NewLink{Device: deviceRef(in.Device), Asset: assetRef(in.Asset), Since: in.Since}
-	for _, m := range in.Measures {
-		link.Measures = append(link.Measures, registry.MeasureMapping{Device: m.Device, Asset: m.Asset})
+	return registry.NewLink{
+		Device: deviceRef(in.Device), Asset: assetRef(in.Asset), Measures: newMapping(in.Measures), Since: in.Since,
+		Replace: in.Replace, Rehearse: in.Rehearse,
 	}
-	return link
+}
+
+func newMapping(in []*generated.MeasureMappingInput) []registry.MeasureMapping {
+	var out []registry.MeasureMapping
+	for _, m := range in {
+		out = append(out, registry.MeasureMapping{Device: m.Device, Asset: m.Asset})
+	}
+	return out
 }
 
 func deviceRef(reference string) registry.Ref {

@@ -22,22 +22,28 @@ func (r *linkResolver) Asset(ctx context.Context, obj *registry.Link) (*registry
 	return object[*registry.Asset](ctx, obj.AssetID)
 }
 
+// Unmapped is the resolver for the unmapped field.
+func (r *linkResolver) Unmapped(ctx context.Context, obj *registry.Link) ([]*registry.LiveValue, error) {
+	return unmapped(ctx, obj)
+}
+
 // LinkDevice is the resolver for the linkDevice field.
 func (r *mutationResolver) LinkDevice(ctx context.Context, input generated.LinkDeviceInput) (*generated.LinkDevicePayload, error) {
-	link, err := r.Graph.LinkDevice(ctx, scopeFrom(ctx), newLink(input))
-	if err != nil {
-		return nil, err
-	}
-	return &generated.LinkDevicePayload{Link: link}, nil
+	return r.linkDevice(ctx, input)
+}
+
+// ReplaceDevice is the resolver for the replaceDevice field.
+func (r *mutationResolver) ReplaceDevice(ctx context.Context, input generated.ReplaceDeviceInput) (*generated.ReplaceDevicePayload, error) {
+	return r.replaceDevice(ctx, input)
 }
 
 // UnlinkDevice is the resolver for the unlinkDevice field.
 func (r *mutationResolver) UnlinkDevice(ctx context.Context, input generated.UnlinkDeviceInput) (*generated.UnlinkDevicePayload, error) {
-	link, err := r.Graph.UnlinkDevice(ctx, scopeFrom(ctx), deviceRef(input.Device), assetRef(input.Asset))
+	ended, err := r.Graph.EndLink(ctx, scopeFrom(ctx), registry.EndLink{Device: deviceRef(input.Device), Asset: assetRef(input.Asset), Measures: input.Measures})
 	if err != nil {
 		return nil, err
 	}
-	return &generated.UnlinkDevicePayload{Link: link}, nil
+	return &generated.UnlinkDevicePayload{Link: ended.Link, Remaining: ended.Remaining}, nil
 }
 
 // Link returns generated.LinkResolver implementation.

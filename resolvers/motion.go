@@ -201,7 +201,7 @@ func alarmRules(in []*generated.AlarmRuleInput) []registry.AlarmRule {
 
 // behaviour is what a new template says of how its twins act.
 func behaviour(in generated.CreateTemplateInput) registry.Behaviour {
-	out := registry.Behaviour{Commands: commandDeclarations(in.Commands), Alarms: alarmRules(in.Alarms), Decoder: in.Decoder}
+	out := registry.Behaviour{OneAsset: !in.ManyAssets, Commands: commandDeclarations(in.Commands), Alarms: alarmRules(in.Alarms), Decoder: in.Decoder}
 	if in.Silence != nil {
 		out.SilenceSeconds = in.Silence.Seconds()
 	}

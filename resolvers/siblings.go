@@ -192,6 +192,9 @@ func (l *loaders) followLinks(_ context.Context, lists [][]*registry.Link) {
 	for _, list := range lists {
 		for _, link := range list {
 			l.nodes.Expect(link.DeviceID, link.AssetID)
+			if link.Until == nil {
+				l.live.Expect(link.DeviceID)
+			}
 		}
 	}
 }

@@ -23,7 +23,7 @@ func templatePatch(in generated.UpdateTemplateInput) registry.TemplatePatch {
 		Description: patched(in.Description), Properties: in.Properties, Required: in.Required,
 		Relations: relationRules(in.Relations), Measures: measureDeclarations(in.Measures),
 		Components: in.Components, Searched: in.Searched,
-		Silence: in.Silence, Commands: commandDeclarations(in.Commands), Alarms: alarmRules(in.Alarms),
+		Silence: in.Silence, ManyAssets: in.ManyAssets, Commands: commandDeclarations(in.Commands), Alarms: alarmRules(in.Alarms),
 		Decoder: patched(in.Decoder),
 	}
 }

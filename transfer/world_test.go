@@ -149,7 +149,7 @@ func (w world) fill() {
 	must2(w.CreateTemplate(ctx, scope, registry.NewTemplate{
 		Kind: registry.KindDevice, Name: "Probe", Publish: true, Components: []string{"Battery"}, Properties: map[string]any{"a": map[string]any{}}, Searched: nil,
 		Behaviour: registry.Behaviour{
-			SilenceSeconds: 90, Commands: []registry.CommandDeclaration{{Name: "reboot", Parameters: map[string]any{"type": "object"}, Response: map[string]any{"type": "object"}, ExpiresAfterSeconds: 60}},
+			SilenceSeconds: 90, OneAsset: true, Commands: []registry.CommandDeclaration{{Name: "reboot", Parameters: map[string]any{"type": "object"}, Response: map[string]any{"type": "object"}, ExpiresAfterSeconds: 60}},
 			Alarms: []registry.AlarmRule{{Name: "hot", When: "attributes.a > 3", Trigger: registry.TriggerCount, Count: 2, WithinSeconds: 60, Severity: registry.SeverityMinor}},
 		},
 		Measures: []registry.MeasureDeclaration{{Name: "t", Type: "temperature"}, {Name: "open", Type: "door"}},

@@ -95,6 +95,7 @@ var reaches = map[string][]string{
 	"deleteComponent":   {`mutation { deleteComponent(input: {id: "$Device"}) { deletedId } }`, `mutation { deleteComponent(input: {device: "$DeviceRef", name: "x"}) { deletedId } }`},
 	"unrelate":          {`mutation { unrelate(input: {from: {id: "$Device"}, relation: "located_at", to: {id: "$Group"}}) { to { ... on Group { id } } } }`},
 	"linkDevice":        {`mutation { linkDevice(input: {device: "own", asset: "$AssetRef", measures: [{device: "t", asset: "t"}]}) { link { id } } }`, `mutation { linkDevice(input: {device: "$DeviceRef", asset: "$AssetRef", measures: [{device: "t", asset: "t"}]}) { link { id } } }`},
+	"replaceDevice":     {`mutation { replaceDevice(input: {asset: "$AssetRef", from: "$DeviceRef", to: "own"}) { link { id } } }`},
 	"unlinkDevice":      {`mutation { unlinkDevice(input: {device: "$DeviceRef", asset: "$AssetRef"}) { link { id } } }`},
 	"command":           {`{ command(id: "$Device") { id } }`},
 	"alarms":            {`{ alarms(under: "$Path") { nodes { id } } }`, `{ alarms(where: "id == '$Device'") { nodes { id } } }`},

@@ -11,21 +11,29 @@ import (
 	"github.com/neo4j/neo4j-go-driver/v5/neo4j"
 )
 
-var measureExample = regexp.MustCompile("(?s)```(graphql|ndjson|cypher)\n(.*?)```(?:\n\n```json\n(.*?)```)?")
+var pageExample = regexp.MustCompile("(?s)```(graphql|ndjson|cypher)\n(.*?)```(?:\n\n```json\n(.*?)```)?")
 
 // TestMeasureExamples runs the examples of docs/measures.md in order: templates
 // by GraphQL, readings over HTTP and through a worker, and questions in GraphQL
 // and Cypher. Then it follows a computed measure.
 func TestMeasureExamples(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../docs/measures.md")
+	c, _ := newAccount(t)
+	runPage(t, c, "measures", 6)
+	followComputed(t, c)
+	refusedMeasures(t, c)
+}
+
+// runPage runs the examples of a page in docs, which are so many, in order.
+func runPage(t *testing.T, c apiClient, page string, examples int) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/" + page + ".md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, _ := newAccount(t)
-	found := measureExample.FindAllStringSubmatch(string(text), -1)
-	if len(found) != 6 {
-		t.Fatalf("the page has %d examples, want 6", len(found))
+	found := pageExample.FindAllStringSubmatch(string(text), -1)
+	if len(found) != examples {
+		t.Fatalf("the page has %d examples, want %d", len(found), examples)
 	}
 	for _, one := range found {
 		if one[1] == "ndjson" {
@@ -55,8 +63,6 @@ func TestMeasureExamples(t *testing.T) {
 			}
 		}
 	}
-	followComputed(t, c)
-	refusedMeasures(t, c)
 }
 
 // askGraph runs a query in Cypher, and returns its rows as JSON has them.

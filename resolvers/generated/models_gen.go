@@ -397,6 +397,8 @@ type CreateTemplateInput struct {
 	Commands []*CommandDeclarationInput `json:"commands,omitempty"`
 	// How devices write what they send; for devices only.
 	Decoder *registry.TemplateDecoder `json:"decoder,omitempty"`
+	// Whether a device may be linked to several assets at a time. Only for devices can it be false.
+	ManyAssets bool `json:"manyAssets"`
 	// After which time without a reading a device is not connected: one second to 366 days; for devices only.
 	Silence *time.Duration `json:"silence,omitempty"`
 }
@@ -691,14 +693,27 @@ type LinkDeviceInput struct {
 	Asset string `json:"asset"`
 	// Which measure of the device is which measure of the asset; if absent, all whose names and types agree.
 	Measures []*MeasureMappingInput `json:"measures,omitempty"`
-	// From when on; now if absent. It must lie after everything that the device has measured.
+	// From when on; now if absent. It may lie in the past, where no other device fed the asset's measures.
 	Since *time.Time `json:"since,omitempty"`
+	// Take the asset's measures over from the devices that feed them: their links end when this one begins, or keep their other measures.
+	Replace bool `json:"replace"`
+	// Only say what would be moved to the asset, and which links would end.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same link: refuse with CONFLICT if it would not do any more what that said. What the device goes on to
+	// measure does not matter; what comes late, or which links there are, does.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `linkDevice` did.
 type LinkDevicePayload struct {
-	// The new link.
-	Link *registry.Link `json:"link"`
+	// The link; null after a rehearsal.
+	Link *registry.Link `json:"link,omitempty"`
+	// The links that it takes measures over from.
+	Ended []*registry.Link `json:"ended"`
+	// What the device has measured since the link begins: the asset gets it.
+	Moved *registry.Moved `json:"moved"`
+	// After a rehearsal: give it to the real call, so that it does what was rehearsed or nothing.
+	Token *string `json:"token,omitempty"`
 }
 
 // What to change of each object that a search finds.
@@ -1084,6 +1099,30 @@ type RelationsInput struct {
 	Assets []string `json:"assets,omitempty"`
 }
 
+// Which device to replace by which.
+type ReplaceDeviceInput struct {
+	// The asset's reference.
+	Asset string `json:"asset"`
+	// The reference of the device that is replaced.
+	From string `json:"from"`
+	// The reference of the device that takes its place.
+	To string `json:"to"`
+	// Which measure of the new device is which measure of the asset; if absent, as of the old device.
+	Measures []*MeasureMappingInput `json:"measures,omitempty"`
+	// When; now if absent. It may lie in the past, after the beginning of the old device's link.
+	At *time.Time `json:"at,omitempty"`
+}
+
+// What `replaceDevice` did.
+type ReplaceDevicePayload struct {
+	// The link that ended.
+	Ended *registry.Link `json:"ended"`
+	// The new link.
+	Link *registry.Link `json:"link"`
+	// What the new device has measured since its link begins: the asset gets it.
+	Moved *registry.Moved `json:"moved"`
+}
+
 // Which dead letters to try again: name them by `ids`, or say which with the other fields, or `all`.
 type ReplayDeadLettersInput struct {
 	// At most 1,000 dead letters.
@@ -1277,12 +1316,16 @@ type UnlinkDeviceInput struct {
 	Device string `json:"device"`
 	// The asset's reference.
 	Asset string `json:"asset"`
+	// Only these measures of the asset; all if absent.
+	Measures []string `json:"measures,omitempty"`
 }
 
 // What `unlinkDevice` did.
 type UnlinkDevicePayload struct {
 	// The link as it is now.
 	Link *registry.Link `json:"link"`
+	// The link of the measures that were not named, which holds from then on; null if there are none.
+	Remaining *registry.Link `json:"remaining,omitempty"`
 }
 
 // Which relations to end.
@@ -1562,6 +1605,8 @@ type UpdateTemplateInput struct {
 	Commands []*CommandDeclarationInput `json:"commands,omitempty"`
 	// How devices write what they send; for devices only. Null takes it away.
 	Decoder graphql.Omittable[*registry.TemplateDecoder] `json:"decoder,omitempty"`
+	// Whether a device may be linked to several assets at a time. Links that there are stay.
+	ManyAssets *bool `json:"manyAssets,omitempty"`
 	// After which time without a reading a device is not connected; `PT0S` for never.
 	Silence *time.Duration `json:"silence,omitempty"`
 }

@@ -47,6 +47,7 @@ type MutationResolver interface {
 	MoveGroup(ctx context.Context, input MoveGroupInput) (*MoveGroupPayload, error)
 	DeleteGroup(ctx context.Context, input DeleteGroupInput) (*DeleteGroupPayload, error)
 	LinkDevice(ctx context.Context, input LinkDeviceInput) (*LinkDevicePayload, error)
+	ReplaceDevice(ctx context.Context, input ReplaceDeviceInput) (*ReplaceDevicePayload, error)
 	UnlinkDevice(ctx context.Context, input UnlinkDeviceInput) (*UnlinkDevicePayload, error)
 	CreatePolicy(ctx context.Context, input CreatePolicyInput) (*CreatePolicyPayload, error)
 	UpdatePolicy(ctx context.Context, input UpdatePolicyInput) (*UpdatePolicyPayload, error)
@@ -535,6 +536,20 @@ func (ec *executionContext) field_Mutation_relate_args(ctx context.Context, rawA
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (RelateInput, error) {
 			return ec.unmarshalNRelateInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐRelateInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_replaceDevice_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ReplaceDeviceInput, error) {
+			return ec.unmarshalNReplaceDeviceInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐReplaceDeviceInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -3155,6 +3170,50 @@ func (ec *executionContext) fieldContext_Mutation_linkDevice(ctx context.Context
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_linkDevice_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_replaceDevice(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_replaceDevice(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReplaceDevice(ctx, fc.Args["input"].(ReplaceDeviceInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ReplaceDevicePayload) graphql.Marshaler {
+			return ec.marshalNReplaceDevicePayload2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐReplaceDevicePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_replaceDevice(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReplaceDevicePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_replaceDevice_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -5927,6 +5986,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "linkDevice":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_linkDevice(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "replaceDevice":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_replaceDevice(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

@@ -498,12 +498,17 @@ type ComplexityRoot struct {
 		Device   func(childComplexity int) int
 		ID       func(childComplexity int) int
 		Measures func(childComplexity int) int
+		Moving   func(childComplexity int) int
 		Since    func(childComplexity int) int
+		Unmapped func(childComplexity int) int
 		Until    func(childComplexity int) int
 	}
 
 	LinkDevicePayload struct {
-		Link func(childComplexity int) int
+		Ended func(childComplexity int) int
+		Link  func(childComplexity int) int
+		Moved func(childComplexity int) int
+		Token func(childComplexity int) int
 	}
 
 	LiveValue struct {
@@ -594,6 +599,11 @@ type ComplexityRoot struct {
 		Rehearsal func(childComplexity int) int
 	}
 
+	Moved struct {
+		Buckets      func(childComplexity int) int
+		Measurements func(childComplexity int) int
+	}
+
 	Mutation struct {
 		AcknowledgeAlarm  func(childComplexity int, input AcknowledgeAlarmInput) int
 		CancelCommand     func(childComplexity int, input CancelCommandInput) int
@@ -626,6 +636,7 @@ type ComplexityRoot struct {
 		PublishTemplate   func(childComplexity int, input PublishTemplateInput) int
 		RecordReadings    func(childComplexity int, input RecordReadingsInput) int
 		Relate            func(childComplexity int, input RelateInput) int
+		ReplaceDevice     func(childComplexity int, input ReplaceDeviceInput) int
 		ReplayDeadLetters func(childComplexity int, input ReplayDeadLettersInput) int
 		SendCommand       func(childComplexity int, input SendCommandInput) int
 		SetDesired        func(childComplexity int, input SetDesiredInput) int
@@ -842,6 +853,12 @@ type ComplexityRoot struct {
 		Templates func(childComplexity int) int
 	}
 
+	ReplaceDevicePayload struct {
+		Ended func(childComplexity int) int
+		Link  func(childComplexity int) int
+		Moved func(childComplexity int) int
+	}
+
 	ReplayDeadLettersPayload struct {
 		Accepted     func(childComplexity int) int
 		EndCursor    func(childComplexity int) int
@@ -934,6 +951,7 @@ type ComplexityRoot struct {
 		Description   func(childComplexity int) int
 		ID            func(childComplexity int) int
 		Kind          func(childComplexity int) int
+		ManyAssets    func(childComplexity int) int
 		Measures      func(childComplexity int) int
 		Name          func(childComplexity int) int
 		ObjectCount   func(childComplexity int) int
@@ -1023,7 +1041,8 @@ type ComplexityRoot struct {
 	}
 
 	UnlinkDevicePayload struct {
-		Link func(childComplexity int) int
+		Link      func(childComplexity int) int
+		Remaining func(childComplexity int) int
 	}
 
 	UnrelateAllPayload struct {
@@ -3003,12 +3022,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Link.Measures(childComplexity), true
+	case "Link.moving":
+		if e.ComplexityRoot.Link.Moving == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Link.Moving(childComplexity), true
 	case "Link.since":
 		if e.ComplexityRoot.Link.Since == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Link.Since(childComplexity), true
+	case "Link.unmapped":
+		if e.ComplexityRoot.Link.Unmapped == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Link.Unmapped(childComplexity), true
 	case "Link.until":
 		if e.ComplexityRoot.Link.Until == nil {
 			break
@@ -3016,12 +3047,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Link.Until(childComplexity), true
 
+	case "LinkDevicePayload.ended":
+		if e.ComplexityRoot.LinkDevicePayload.Ended == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LinkDevicePayload.Ended(childComplexity), true
 	case "LinkDevicePayload.link":
 		if e.ComplexityRoot.LinkDevicePayload.Link == nil {
 			break
 		}
 
 		return e.ComplexityRoot.LinkDevicePayload.Link(childComplexity), true
+	case "LinkDevicePayload.moved":
+		if e.ComplexityRoot.LinkDevicePayload.Moved == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LinkDevicePayload.Moved(childComplexity), true
+	case "LinkDevicePayload.token":
+		if e.ComplexityRoot.LinkDevicePayload.Token == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LinkDevicePayload.Token(childComplexity), true
 
 	case "LiveValue.computed":
 		if e.ComplexityRoot.LiveValue.Computed == nil {
@@ -3346,6 +3395,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MoveGroupPayload.Rehearsal(childComplexity), true
+
+	case "Moved.buckets":
+		if e.ComplexityRoot.Moved.Buckets == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Moved.Buckets(childComplexity), true
+	case "Moved.measurements":
+		if e.ComplexityRoot.Moved.Measurements == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Moved.Measurements(childComplexity), true
 
 	case "Mutation.acknowledgeAlarm":
 		if e.ComplexityRoot.Mutation.AcknowledgeAlarm == nil {
@@ -3688,6 +3750,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Relate(childComplexity, args["input"].(RelateInput)), true
+	case "Mutation.replaceDevice":
+		if e.ComplexityRoot.Mutation.ReplaceDevice == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_replaceDevice_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReplaceDevice(childComplexity, args["input"].(ReplaceDeviceInput)), true
 	case "Mutation.replayDeadLetters":
 		if e.ComplexityRoot.Mutation.ReplayDeadLetters == nil {
 			break
@@ -4776,6 +4849,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RelationRule.Templates(childComplexity), true
 
+	case "ReplaceDevicePayload.ended":
+		if e.ComplexityRoot.ReplaceDevicePayload.Ended == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplaceDevicePayload.Ended(childComplexity), true
+	case "ReplaceDevicePayload.link":
+		if e.ComplexityRoot.ReplaceDevicePayload.Link == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplaceDevicePayload.Link(childComplexity), true
+	case "ReplaceDevicePayload.moved":
+		if e.ComplexityRoot.ReplaceDevicePayload.Moved == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplaceDevicePayload.Moved(childComplexity), true
+
 	case "ReplayDeadLettersPayload.accepted":
 		if e.ComplexityRoot.ReplayDeadLettersPayload.Accepted == nil {
 			break
@@ -5138,6 +5230,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Kind(childComplexity), true
+	case "Template.manyAssets":
+		if e.ComplexityRoot.Template.ManyAssets == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.ManyAssets(childComplexity), true
 	case "Template.measures":
 		if e.ComplexityRoot.Template.Measures == nil {
 			break
@@ -5479,6 +5577,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UnlinkDevicePayload.Link(childComplexity), true
+	case "UnlinkDevicePayload.remaining":
+		if e.ComplexityRoot.UnlinkDevicePayload.Remaining == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnlinkDevicePayload.Remaining(childComplexity), true
 
 	case "UnrelateAllPayload.ended":
 		if e.ComplexityRoot.UnrelateAllPayload.Ended == nil {
@@ -5665,6 +5769,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRelationRuleInput,
 		ec.unmarshalInputRelationSetInput,
 		ec.unmarshalInputRelationsInput,
+		ec.unmarshalInputReplaceDeviceInput,
 		ec.unmarshalInputReplayDeadLettersInput,
 		ec.unmarshalInputSendCommandInput,
 		ec.unmarshalInputSetDesiredInput,
@@ -7771,13 +7876,23 @@ type GroupAggregate {
 	{Name: "../../schema/link.graphqls", Input: `extend type Mutation {
   """
   Links a device to an asset: from now on, what the device measures is measured of the asset, under the asset's own names. An
-  asset's measure has one source at a time.
+  asset's measure has one device as its source, and a measure of the device feeds one of the asset's. With ` + "`" + `since` + "`" + ` in the past, what the
+  device has measured since then becomes the asset's: the newest days at once, the rest soon. Linked again with more measures, the two
+  get one link of all of them. A link that is refused for one of its measures links none.
   """
   linkDevice(
     """What to link."""
     input: LinkDeviceInput!
   ): LinkDevicePayload!
-  """Ends a link. What was measured stays with the asset."""
+  """
+  Puts a device in the place of another: the link of the one to the asset ends when that of the other begins, in one step. The asset's
+  history goes on. What the old device has measured later than that stays the asset's; the newest value is the newer one of both.
+  """
+  replaceDevice(
+    """Which device to replace by which."""
+    input: ReplaceDeviceInput!
+  ): ReplaceDevicePayload!
+  """Ends a link, or some measures of it. What was measured stays with the asset."""
   unlinkDevice(
     """Which link to end."""
     input: UnlinkDeviceInput!
@@ -7798,6 +7913,10 @@ type Link {
   since: DateTime!
   """When it ended; null while it holds."""
   until: DateTime
+  """Whether what the device has measured since the link began is still becoming the asset's: after a link into the past, for a moment."""
+  moving: Boolean!
+  """The newest values of the device's measures that are not mapped, while the link holds."""
+  unmapped: [LiveValue!]!
 }
 
 """A measure of a device that is a measure of an asset."""
@@ -7816,8 +7935,49 @@ input LinkDeviceInput {
   asset: String!
   """Which measure of the device is which measure of the asset; if absent, all whose names and types agree."""
   measures: [MeasureMappingInput!]
-  """From when on; now if absent. It must lie after everything that the device has measured."""
+  """From when on; now if absent. It may lie in the past, where no other device fed the asset's measures."""
   since: DateTime
+  """Take the asset's measures over from the devices that feed them: their links end when this one begins, or keep their other measures."""
+  replace: Boolean! = false
+  """Only say what would be moved to the asset, and which links would end."""
+  rehearse: Boolean! = false
+  """
+  The token of a rehearsal of the same link: refuse with CONFLICT if it would not do any more what that said. What the device goes on to
+  measure does not matter; what comes late, or which links there are, does.
+  """
+  token: String
+}
+
+"""Which device to replace by which."""
+input ReplaceDeviceInput {
+  """The asset's reference."""
+  asset: String!
+  """The reference of the device that is replaced."""
+  from: String!
+  """The reference of the device that takes its place."""
+  to: String!
+  """Which measure of the new device is which measure of the asset; if absent, as of the old device."""
+  measures: [MeasureMappingInput!]
+  """When; now if absent. It may lie in the past, after the beginning of the old device's link."""
+  at: DateTime
+}
+
+"""What ` + "`" + `replaceDevice` + "`" + ` did."""
+type ReplaceDevicePayload {
+  """The link that ended."""
+  ended: Link!
+  """The new link."""
+  link: Link!
+  """What the new device has measured since its link begins: the asset gets it."""
+  moved: Moved!
+}
+
+"""What a link that begins in the past gives to its asset."""
+type Moved {
+  """How many measurements."""
+  measurements: Int!
+  """In how many buckets they are."""
+  buckets: Int!
 }
 
 """A measure of a device that becomes a measure of an asset."""
@@ -7830,8 +7990,14 @@ input MeasureMappingInput {
 
 """What ` + "`" + `linkDevice` + "`" + ` did."""
 type LinkDevicePayload {
-  """The new link."""
-  link: Link!
+  """The link; null after a rehearsal."""
+  link: Link
+  """The links that it takes measures over from."""
+  ended: [Link!]!
+  """What the device has measured since the link begins: the asset gets it."""
+  moved: Moved!
+  """After a rehearsal: give it to the real call, so that it does what was rehearsed or nothing."""
+  token: String
 }
 
 """Which link to end."""
@@ -7840,12 +8006,31 @@ input UnlinkDeviceInput {
   device: String!
   """The asset's reference."""
   asset: String!
+  """Only these measures of the asset; all if absent."""
+  measures: [String!]
 }
 
 """What ` + "`" + `unlinkDevice` + "`" + ` did."""
 type UnlinkDevicePayload {
   """The link as it is now."""
   link: Link!
+  """The link of the measures that were not named, which holds from then on; null if there are none."""
+  remaining: Link
+}
+
+extend type Template {
+  """Whether a device may be linked to several assets at a time."""
+  manyAssets: Boolean!
+}
+
+extend input CreateTemplateInput {
+  """Whether a device may be linked to several assets at a time. Only for devices can it be false."""
+  manyAssets: Boolean! = true
+}
+
+extend input UpdateTemplateInput {
+  """Whether a device may be linked to several assets at a time. Links that there are stay."""
+  manyAssets: Boolean
 }
 `, BuiltIn: false},
 	{Name: "../../schema/node.graphqls", Input: `"""Anything that has a global id."""
@@ -11004,6 +11189,10 @@ func (ec *executionContext) childFields_Link(ctx context.Context, field graphql.
 		return ec.fieldContext_Link_since(ctx, field)
 	case "until":
 		return ec.fieldContext_Link_until(ctx, field)
+	case "moving":
+		return ec.fieldContext_Link_moving(ctx, field)
+	case "unmapped":
+		return ec.fieldContext_Link_unmapped(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Link", field.Name)
 }
@@ -11012,6 +11201,12 @@ func (ec *executionContext) childFields_LinkDevicePayload(ctx context.Context, f
 	switch field.Name {
 	case "link":
 		return ec.fieldContext_LinkDevicePayload_link(ctx, field)
+	case "ended":
+		return ec.fieldContext_LinkDevicePayload_ended(ctx, field)
+	case "moved":
+		return ec.fieldContext_LinkDevicePayload_moved(ctx, field)
+	case "token":
+		return ec.fieldContext_LinkDevicePayload_token(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LinkDevicePayload", field.Name)
 }
@@ -11190,6 +11385,16 @@ func (ec *executionContext) childFields_MoveGroupPayload(ctx context.Context, fi
 		return ec.fieldContext_MoveGroupPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MoveGroupPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Moved(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "measurements":
+		return ec.fieldContext_Moved_measurements(ctx, field)
+	case "buckets":
+		return ec.fieldContext_Moved_buckets(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Moved", field.Name)
 }
 
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11534,6 +11739,18 @@ func (ec *executionContext) childFields_RelationRule(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type RelationRule", field.Name)
 }
 
+func (ec *executionContext) childFields_ReplaceDevicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "ended":
+		return ec.fieldContext_ReplaceDevicePayload_ended(ctx, field)
+	case "link":
+		return ec.fieldContext_ReplaceDevicePayload_link(ctx, field)
+	case "moved":
+		return ec.fieldContext_ReplaceDevicePayload_moved(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReplaceDevicePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ReplayDeadLettersPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "accepted":
@@ -11734,6 +11951,8 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_commands(ctx, field)
 	case "decoder":
 		return ec.fieldContext_Template_decoder(ctx, field)
+	case "manyAssets":
+		return ec.fieldContext_Template_manyAssets(ctx, field)
 	case "silence":
 		return ec.fieldContext_Template_silence(ctx, field)
 	}
@@ -11888,6 +12107,8 @@ func (ec *executionContext) childFields_UnlinkDevicePayload(ctx context.Context,
 	switch field.Name {
 	case "link":
 		return ec.fieldContext_UnlinkDevicePayload_link(ctx, field)
+	case "remaining":
+		return ec.fieldContext_UnlinkDevicePayload_remaining(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UnlinkDevicePayload", field.Name)
 }

@@ -1447,6 +1447,29 @@ func (ec *executionContext) fieldContext_Template_decoder(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _Template_manyAssets(ctx context.Context, field graphql.CollectedField, obj *registry.Template) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Template_manyAssets(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ManyAssets(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Template_manyAssets(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Template", field, true, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _Template_silence(ctx context.Context, field graphql.CollectedField, obj *registry.Template) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1989,8 +2012,11 @@ func (ec *executionContext) unmarshalInputCreateTemplateInput(ctx context.Contex
 	if _, present := asMap["publish"]; !present {
 		asMap["publish"] = false
 	}
+	if _, present := asMap["manyAssets"]; !present {
+		asMap["manyAssets"] = true
+	}
 
-	fieldsInOrder := [...]string{"kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "publish", "alarms", "commands", "decoder", "silence"}
+	fieldsInOrder := [...]string{"kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "publish", "alarms", "commands", "decoder", "manyAssets", "silence"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2088,6 +2114,13 @@ func (ec *executionContext) unmarshalInputCreateTemplateInput(ctx context.Contex
 				return it, err
 			}
 			it.Decoder = data
+		case "manyAssets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("manyAssets"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ManyAssets = data
 		case "silence":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("silence"))
 			data, err := ec.unmarshalODuration2ᚖtimeᚐDuration(ctx, v)
@@ -2527,7 +2560,7 @@ func (ec *executionContext) unmarshalInputUpdateTemplateInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "alarms", "commands", "decoder", "silence"}
+	fieldsInOrder := [...]string{"id", "kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "alarms", "commands", "decoder", "manyAssets", "silence"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2625,6 +2658,13 @@ func (ec *executionContext) unmarshalInputUpdateTemplateInput(ctx context.Contex
 				return it, err
 			}
 			it.Decoder = graphql.OmittableOf(data)
+		case "manyAssets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("manyAssets"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ManyAssets = data
 		case "silence":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("silence"))
 			data, err := ec.unmarshalODuration2ᚖtimeᚐDuration(ctx, v)
@@ -3546,6 +3586,11 @@ func (ec *executionContext) _Template(ctx context.Context, sel ast.SelectionSet,
 		case "decoder":
 			out.Values[i] = ec._Template_decoder(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "manyAssets":
+			out.Values[i] = ec._Template_manyAssets(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "silence":
