@@ -57,12 +57,16 @@ func (c *deviceCache) trim() {
 	}
 }
 
-// knownDevice is a device as the partition remembers it.
+// knownDevice is a device as the partition remembers it, or an asset that is
+// read by hand.
 type knownDevice struct {
 	id, account registry.ID
 	// element is the database's own id of the node, the fastest way to it.
 	element  string
 	template *registry.Template
+	// asset says that it is an asset, which devices feed as feeds say.
+	asset bool
+	feeds []registry.Feed
 	// links are all that the device ever had: late readings need old ones.
 	links    []knownLink
 	measures map[string]*knownMeasure

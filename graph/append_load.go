@@ -9,20 +9,21 @@ import (
 	"github.com/holon-registry/holon/registry"
 )
 
-// appendLoad reads all that a partition has to know of many devices. It names
+// appendLoad reads all that a partition has to know of many devices, and of
+// assets that are read by hand: of these only the series of such readings. It names
 // no account: the readings of a partition belong to many, and the account of
 // each is compared with its device's. A link that begins in the past holds, as
 // far as readings are concerned, where its buckets have been moved already.
 var appendLoad = named("append.load", `
 	UNWIND $ids AS id
-	MATCH (d:Entity {id: id}) WHERE d:Device
+	MATCH (d:Entity {id: id}) WHERE d:Device OR d:Asset
 	MATCH (d)-[:INSTANCE_OF]->(t:Template)
 	RETURN collect({
-		id: d.id, account: d.account, element: elementId(d), template: t.id,
+		id: d.id, asset: d:Asset, feeds: [(d)<-[l:LINKED_TO]-(:Device) | {since: l.since, until: l.until, measures: l.assetMeasures}], account: d.account, element: elementId(d), template: t.id,
 		links: [(d)-[l:LINKED_TO]->(a) | {
 			id: l.id, asset: a.id, since: coalesce(l.movingFrom, l.since), until: l.until,
 			deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures, units: l.units, types: l.types}],
-		series: [(d)-[:HAS_SERIES]->(s) | {
+		series: [(d)-[:HAS_SERIES]->(s) WHERE d:Device OR s.manual | {
 			element: elementId(s), key: s.key, measure: s.measure, type: s.type, generation: s.generation,
 			period: s.period, lastAt: s.lastAt, lastValue: s.lastValue, suspect: s.lastSuspect,
 			newest: head([(s)-[:HAS_NEWEST]->(b) | {
@@ -100,7 +101,7 @@ func loadedDevices(f fields) []loadedDevice {
 	rows := f.maps("devices")
 	out := make([]loadedDevice, len(rows))
 	for i, row := range rows {
-		d := &knownDevice{id: row.id("id"), account: row.id("account"), element: row.text("element"), measures: map[string]*knownMeasure{}}
+		d := &knownDevice{id: row.id("id"), account: row.id("account"), element: row.text("element"), asset: row.boolean("asset"), feeds: feedsOf(row), measures: map[string]*knownMeasure{}}
 		for _, l := range row.maps("links") {
 			d.links = append(d.links, loadedLink(l))
 		}

@@ -140,7 +140,11 @@ func (b *batch) receive(it *item, index int32) {
 		}
 		return
 	}
-	if d == nil || d.account != r.Account {
+	if r.Asset && (d == nil || d.account != r.Account || !d.asset) {
+		it.refuse(registry.ReasonUnknownAsset, "", "asset "+r.Reference+" does not exist")
+		return
+	}
+	if d == nil || d.account != r.Account || d.asset != r.Asset {
 		it.refuse(registry.ReasonUnknownDevice, "", "device "+r.Reference+" does not exist")
 		return
 	}
@@ -167,6 +171,12 @@ func (b *batch) receive(it *item, index int32) {
 		if refusal != nil {
 			it.refusals = append(it.refusals, *refusal)
 			continue
+		}
+		if len(d.feeds) > 0 {
+			if refusal := d.template.CheckManual(name, measured, d.feeds); refusal != nil {
+				it.refusals = append(it.refusals, *refusal)
+				continue
+			}
 		}
 		d.measures[name] = m
 		if len(m.batch) == 0 {
@@ -296,7 +306,7 @@ func (b *batch) planOf(m *knownMeasure, value any) *seriesPlan {
 	s := m.of(t)
 	if s == nil {
 		s = &knownSeries{
-			measure: m, key: seriesKey(m.device.id, m.name, t), valueType: t,
+			measure: m, key: m.device.seriesKey(m.name, t), valueType: t,
 			generation: len(m.series) + 1, lastAt: math.MinInt64,
 		}
 		m.series = append(m.series, s)
@@ -311,6 +321,16 @@ func (b *batch) planOf(m *knownMeasure, value any) *seriesPlan {
 // seriesKey identifies a series: each type of a measure has its own.
 func seriesKey(twin registry.ID, measure string, t registry.ValueType) string {
 	return string(twin) + "/" + measure + "/" + string(t)
+}
+
+// seriesKey identifies a series that readings of the device itself are stored
+// in. An asset has such series beside those that it shares with devices: only its
+// own partition writes them, as only theirs write the others.
+func (d *knownDevice) seriesKey(measure string, t registry.ValueType) string {
+	if d.asset {
+		return seriesKey(d.id, measure, t) + "/manual"
+	}
+	return seriesKey(d.id, measure, t)
 }
 
 // nextBucket begins a bucket for a value that is newer than all before.

@@ -97,7 +97,7 @@ func (u *updates) add(b *batch) {
 
 // see notes when a device was seen.
 func (u *updates) see(it *item) {
-	if it.device == nil {
+	if it.device == nil || it.device.asset {
 		return
 	}
 	i, ok := u.at[it.device.id]

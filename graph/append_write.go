@@ -245,10 +245,14 @@ func (b *batch) makeSeries(ctx context.Context, tx *transaction) error {
 		series[s.key] = s
 		m := s.measure
 		declared, _ := m.device.template.Measure(m.name)
-		rows = append(rows, []any{m.device.element, map[string]any{
+		properties := map[string]any{
 			"id": string(newID()), "account": string(m.device.account), "key": s.key, "measure": m.name,
 			"type": string(s.valueType), "unit": unitOrNil(declared.Unit), "generation": s.generation, "period": plan.period,
-		}})
+		}
+		if m.device.asset {
+			properties["manual"] = true
+		}
+		rows = append(rows, []any{m.device.element, properties})
 	}
 	if len(rows) == 0 {
 		return nil

@@ -28,7 +28,10 @@ var (
 // deadLetterOf reads the properties of a DeadLetter node.
 func deadLetterOf(f fields) *registry.DeadLetter {
 	truncated, _ := f.optional("truncated").(bool)
+	asset, _ := f.optional("asset").(string)
+	assetReference, _ := f.optional("assetReference").(string)
 	return &registry.DeadLetter{
+		AssetReference: assetReference, AssetID: registry.ID(asset),
 		ID: f.id("id"), DeviceReference: f.text("reference"), DeviceID: registry.ID(f.text("device")),
 		Reason: registry.DeadLetterReason(f.text("reason")), Message: f.text("message"), Source: f.text("source"),
 		ReceivedAt: f.time("receivedAt"), Raw: f.text("raw"), Truncated: truncated, Payload: letterPayloadOf(f),
@@ -84,6 +87,10 @@ func (p *Partition) deadLetter(it *item) []any {
 		"reason": string(it.refusals[0].Reason), "message": plainText(strings.Join(messages, "; ")), "source": r.Source,
 		"receivedAt": r.ReceivedAt.UTC(), "raw": raw,
 	}
+	if r.Asset {
+		properties["reference"], properties["device"] = "", ""
+		properties["assetReference"], properties["asset"] = plainText(r.Reference), device
+	}
 	if !whole {
 		properties["truncated"] = true
 	}
@@ -116,7 +123,11 @@ func rawText(r *registry.AcceptedReading) (text string, whole bool) {
 		text = plainText(string(r.Raw))
 		return text, text == string(r.Raw)
 	}
-	encoded, err := json.Marshal(map[string]any{"device": r.Reference, "measuredAt": r.MeasuredAt.UTC(), "messageId": r.MessageID, "values": r.Values})
+	source := "device"
+	if r.Asset {
+		source = "asset"
+	}
+	encoded, err := json.Marshal(map[string]any{source: r.Reference, "measuredAt": r.MeasuredAt.UTC(), "messageId": r.MessageID, "values": r.Values})
 	if err != nil {
 		// JSON knows no infinities.
 		return plainText(fmt.Sprint(r.Values)), false

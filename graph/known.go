@@ -12,12 +12,52 @@ var knownDevices = named("device.known", `
 	MATCH (d:Device) WHERE d.account = $account AND d.keyFold = key
 	RETURN collect([d.keyFold, d.id, d.reference, [(d)-[:INSTANCE_OF]->(t) | t.id][0]]) AS devices`)
 
-// KnownDevice is what a source of readings has to know of a device.
+var knownAssets = named("asset.known", `
+	UNWIND $keys AS key
+	MATCH (a:Asset) WHERE a.account = $account AND a.keyFold = key
+	RETURN collect({key: a.keyFold, id: a.id, reference: a.reference, template: [(a)-[:INSTANCE_OF]->(t) | t.id][0],
+		feeds: [(a)<-[l:LINKED_TO]-(:Device) | {since: l.since, until: l.until, measures: l.assetMeasures}]}) AS assets`)
+
+// KnownDevice is what a source of readings has to know of a device, or of an
+// asset that is read by hand.
 type KnownDevice struct {
 	ID registry.ID
 	// Reference is as the device was created with it.
 	Reference  string
 	TemplateID registry.ID
+	// Feeds say when devices feed which measures of an asset.
+	Feeds []registry.Feed
+}
+
+// KnownAssets finds assets by their references, as KnownDevices does devices.
+func (s *Store) KnownAssets(ctx context.Context, scope registry.Scope, references []string) (map[string]KnownDevice, error) {
+	keys := make([]string, len(references))
+	for i, reference := range references {
+		keys[i] = Fold(reference)
+	}
+	known, _, err := one(ctx, s.reading(scope), knownAssets, params{"keys": keys}, func(f fields) map[string]KnownDevice {
+		rows := f.maps("assets")
+		out := make(map[string]KnownDevice, len(rows))
+		for _, row := range rows {
+			out[row.text("key")] = KnownDevice{ID: row.id("id"), Reference: row.text("reference"), TemplateID: row.id("template"), Feeds: feedsOf(row)}
+		}
+		return out
+	})
+	if err != nil {
+		return nil, fmt.Errorf("known assets: %w", err)
+	}
+	return known, nil
+}
+
+// feedsOf are the links that end at an asset, measure by measure.
+func feedsOf(f fields) []registry.Feed {
+	var out []registry.Feed
+	for _, l := range f.maps("feeds") {
+		for _, measure := range l.texts("measures") {
+			out = append(out, registry.Feed{Measure: measure, Since: l.millis("since"), Until: l.optionalMillis("until")})
+		}
+	}
+	return out
 }
 
 // KnownDevices finds devices by their references, in whatever case. The answer

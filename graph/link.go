@@ -184,13 +184,13 @@ func linkDifference(kind registry.Kind, key string, link *registry.Link, made bo
 	return registry.Difference{Path: "links", Before: end}
 }
 
-// lockEnds finds a device and an asset, keeps readings of the device and other
+// lockEnds finds a device and an asset, keeps readings of both and other
 // links of the asset out until the transaction ends, and reads what decides.
 func (s *Store) lockEnds(ctx context.Context, tx *transaction, scope registry.Scope, deviceRef, assetRef registry.Ref) (device, asset registry.ID, ends linkEnds, err error) {
 	if device, asset, err = findEnds(ctx, tx, deviceRef, assetRef); err != nil {
 		return device, asset, ends, err
 	}
-	if err = s.raiseTopology(ctx, tx, device); err != nil {
+	if err = s.raiseTopology(ctx, tx, device, asset); err != nil {
 		return device, asset, ends, err
 	}
 	ends, err = s.readEnds(ctx, tx, scope, linkState, device, asset)

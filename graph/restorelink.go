@@ -86,7 +86,7 @@ func (b *restoring) links(ctx context.Context, records []*registry.LinkRecord) e
 			violations = append(violations, registry.Violation{Path: "measures", Rule: "required", Message: "has at least one pair of measures"})
 		}
 		if !b.refuse(i, violations...) {
-			devices = append(devices, device.id)
+			devices = append(devices, device.id, asset.id)
 			pairs = append(pairs, []any{string(device.id), string(asset.id)})
 		}
 	}

@@ -119,7 +119,7 @@ func (b *restoring) changeThing(ctx context.Context, p *thingPlan) (any, error) 
 		if err := b.must(ctx, thingMove, params{"things": []any{map[string]any{"id": string(e.id), "template": string(p.template.ID)}}}, 1); err != nil {
 			return nil, err
 		}
-		if p.record.Kind == registry.KindDevice {
+		if p.record.Kind != registry.KindGroup {
 			if err := b.store.raiseTopology(ctx, b, e.id); err != nil {
 				return nil, err
 			}

@@ -294,7 +294,7 @@ func (s *Store) migrate(ctx context.Context, tx *transaction, target *compiledTe
 			before: thingSnapshot(one.thing, known[old[i]]), after: thingSnapshot(after, target.Template),
 		})
 	}
-	if target.Kind == registry.KindDevice {
+	if target.Kind != registry.KindGroup {
 		return s.raiseTopology(ctx, tx, ids...)
 	}
 	return nil

@@ -216,7 +216,7 @@ func (s *Store) changeOne(ctx context.Context, tx *transaction, scope registry.S
 	all.written = append(all.written, map[string]any{"id": string(object.ID), "changes": changes(before.node, kind, node)})
 	if action == "migrated" {
 		all.moved = append(all.moved, map[string]any{"id": string(object.ID), "template": string(template.ID)})
-		if kind == registry.KindDevice {
+		if kind != registry.KindGroup {
 			all.devices = append(all.devices, object.ID)
 		}
 	}

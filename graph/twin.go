@@ -8,8 +8,9 @@ import (
 )
 
 var (
-	// The twins that are to be deleted, with the devices whose partitions know of
-	// them: open links of an asset are held by its devices' partitions.
+	// The twins that are to be deleted, with those whose partitions know of them:
+	// open links of an asset are held by its devices' partitions, and links of a
+	// device by its assets'.
 	twinDoomed = labelled("doomed", `
 		CALL () {
 			UNWIND $keys AS key MATCH (n:LABEL) WHERE n.account = $account AND n.keyFold = key RETURN n, key AS ref
@@ -19,10 +20,10 @@ var (
 		MATCH (n)-[:INSTANCE_OF]->(t:Template)
 		RETURN collect({ref: ref, thing: `+thing("n")+`, template: properties(t),
 			moving: EXISTS { (n)-[l:LINKED_TO]->(:Asset) WHERE coalesce(l.movingFrom, -1) >= 0 },
-			devices: CASE WHEN n:Device THEN [n.id] ELSE [(n)<-[l:LINKED_TO]-(d:Device) WHERE l.until IS NULL | d.id] END,
+			devices: [n.id] + [(n)-[l:LINKED_TO]-(o:Device|Asset) WHERE l.until IS NULL OR n:Device | o.id],
 			components: COLLECT {
 				MATCH path = (n)<-[:COMPONENT_OF*1..8]-(c:Device)-[:INSTANCE_OF]->(ct:Template)
-				RETURN {thing: `+thing("c")+`, template: properties(ct), moving: EXISTS { (c)-[l:LINKED_TO]->(:Asset) WHERE coalesce(l.movingFrom, -1) >= 0 }} ORDER BY length(path), c.keyFold
+				RETURN {thing: `+thing("c")+`, template: properties(ct), moving: EXISTS { (c)-[l:LINKED_TO]->(:Asset) WHERE coalesce(l.movingFrom, -1) >= 0 }, devices: [c.id] + [(c)-[:LINKED_TO]->(o:Asset) | o.id]} ORDER BY length(path), c.keyFold
 			}}) AS twins`)
 
 	// The series are set apart first: what they hold goes in further, bounded

@@ -42,7 +42,7 @@ func (s *Store) deleting(scope registry.Scope, list string, d *doom) bulk {
 type doomed struct {
 	twin     registry.Related
 	template *registry.Template
-	// devices are those whose partitions know of the twin.
+	// devices are those, and assets, whose partitions know of the twin.
 	devices []registry.ID
 	// moving says that an asset is still being given what a device has measured.
 	moving bool
@@ -124,7 +124,7 @@ func (s *Store) doomed(ctx context.Context, tx *transaction, scope registry.Scop
 			for _, c := range item.maps("components") {
 				if component := thingOf(c.nested("thing")); component != nil {
 					of.components = append(of.components, doomed{
-						twin: component, template: s.template(c.nested("template"), scope.Account).Template, devices: []registry.ID{component.NodeID()}, moving: c.boolean("moving"),
+						twin: component, template: s.template(c.nested("template"), scope.Account).Template, devices: c.ids("devices"), moving: c.boolean("moving"),
 					})
 				}
 			}

@@ -12,18 +12,22 @@ import (
 	"github.com/holon-registry/holon/registry"
 )
 
-// KnownDevice is what a source must know of a device.
+// KnownDevice is what a source must know of a device, or of an asset that is
+// read by hand.
 type KnownDevice struct {
 	ID registry.ID
 	// Reference is as the device was created with it.
 	Reference  string
 	TemplateID registry.ID
+	// Feeds say when devices feed which measures of an asset.
+	Feeds []registry.Feed
 }
 
 // DeviceSource is the store that the directory asks. Those with lists are batch
 // methods: one slot for each thing asked, in order, nil where it is absent.
 type DeviceSource interface {
 	KnownDevices(ctx context.Context, scope registry.Scope, references []string) ([]*KnownDevice, error)
+	KnownAssets(ctx context.Context, scope registry.Scope, references []string) ([]*KnownDevice, error)
 	TemplatesByID(ctx context.Context, scope registry.Scope, ids []registry.ID) ([]*registry.Template, error)
 	// DeviceTemplate returns the newest published template of devices with a name,
 	// nil if there is none.
@@ -41,7 +45,7 @@ const (
 	directorySize = 200_000
 )
 
-// Directory remembers devices and their templates. It is safe for concurrent
+// Directory remembers devices, assets and their templates. It is safe for concurrent
 // use. Devices that do not exist are asked for every time.
 type Directory struct {
 	source DeviceSource
@@ -55,8 +59,21 @@ type Directory struct {
 }
 
 type deviceKey struct {
-	account   registry.ID
+	account registry.ID
+	deviceName
+}
+
+// deviceName is what a reading names: a device, or an asset.
+type deviceName struct {
 	reference string
+	asset     bool
+}
+
+func nameIn(r *registry.Reading) deviceName {
+	if r.Asset != "" {
+		return deviceName{r.Asset, true}
+	}
+	return deviceName{r.Device, false}
 }
 
 type knownDevice struct {
@@ -82,30 +99,30 @@ func NewDirectory(source DeviceSource, clock func() time.Time) *Directory {
 // none. It asks the store once for all devices that it does not know.
 func (d *Directory) find(ctx context.Context, scope registry.Scope, readings []registry.Reading, bad []bool) ([]*knownDevice, error) {
 	found := make([]*knownDevice, len(readings))
-	var missing map[string]*knownDevice // by reference as asked; the last known one, or nil
+	var missing map[deviceName]*knownDevice // by reference as asked; the last known one, or nil
 	now := d.now()
 	d.mu.Lock()
 	for i := range readings {
 		if bad[i] {
 			continue
 		}
-		reference := readings[i].Device
-		if i > 0 && !bad[i-1] && reference == readings[i-1].Device && found[i-1] != nil {
+		name := nameIn(&readings[i])
+		if i > 0 && !bad[i-1] && name == nameIn(&readings[i-1]) && found[i-1] != nil {
 			found[i] = found[i-1]
 			continue
 		}
-		known, ok := d.devices.Get(deviceKey{scope.Account, reference})
+		known, ok := d.devices.Get(deviceKey{scope.Account, name})
 		if ok && now.Sub(known.at) < deviceFresh {
 			found[i] = known
 			continue
 		}
 		if missing == nil {
-			missing = map[string]*knownDevice{}
+			missing = map[deviceName]*knownDevice{}
 		}
 		if ok {
-			missing[reference] = known
-		} else if _, noted := missing[reference]; !noted {
-			missing[reference] = nil
+			missing[name] = known
+		} else if _, noted := missing[name]; !noted {
+			missing[name] = nil
 		}
 	}
 	d.mu.Unlock()
@@ -117,7 +134,7 @@ func (d *Directory) find(ctx context.Context, scope registry.Scope, readings []r
 	}
 	for i := range readings {
 		if found[i] == nil && !bad[i] {
-			found[i] = missing[readings[i].Device]
+			found[i] = missing[nameIn(&readings[i])]
 		}
 	}
 	return found, nil
@@ -129,23 +146,20 @@ func (d *Directory) forget(scope registry.Scope, readings []registry.Reading) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i := range readings {
-		if known, ok := d.devices.Peek(deviceKey{scope.Account, readings[i].Device}); ok {
+		key := deviceKey{scope.Account, nameIn(&readings[i])}
+		if known, ok := d.devices.Peek(key); ok {
 			stale := *known
 			stale.at = known.at.Add(-deviceFresh)
-			d.devices.Add(deviceKey{scope.Account, readings[i].Device}, &stale)
+			d.devices.Add(key, &stale)
 		}
 	}
 }
 
 // ask fills in the missing devices from the store.
-func (d *Directory) ask(ctx context.Context, scope registry.Scope, missing map[string]*knownDevice, now time.Time) error {
-	references := make([]string, 0, len(missing))
-	for reference := range missing {
-		references = append(references, reference)
-	}
-	devices, err := d.source.KnownDevices(ctx, scope, references)
+func (d *Directory) ask(ctx context.Context, scope registry.Scope, missing map[deviceName]*knownDevice, now time.Time) error {
+	err := d.askKind(ctx, scope, missing, now, false, d.source.KnownDevices)
 	if err == nil {
-		err = d.fill(ctx, scope, references, devices, missing, now)
+		err = d.askKind(ctx, scope, missing, now, true, d.source.KnownAssets)
 	}
 	if registry.CodeOf(err) == registry.CodeUnavailable {
 		for _, last := range missing {
@@ -161,7 +175,26 @@ func (d *Directory) ask(ctx context.Context, scope registry.Scope, missing map[s
 	return nil
 }
 
-func (d *Directory) fill(ctx context.Context, scope registry.Scope, references []string, devices []*KnownDevice, missing map[string]*knownDevice, now time.Time) error {
+// askKind fills in the missing devices, or the missing assets.
+func (d *Directory) askKind(ctx context.Context, scope registry.Scope, missing map[deviceName]*knownDevice, now time.Time, assets bool, known func(context.Context, registry.Scope, []string) ([]*KnownDevice, error)) error {
+	var names []deviceName
+	var references []string
+	for name := range missing {
+		if name.asset == assets {
+			names, references = append(names, name), append(references, name.reference)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	devices, err := known(ctx, scope, references)
+	if err != nil {
+		return err
+	}
+	return d.fill(ctx, scope, names, devices, missing, now)
+}
+
+func (d *Directory) fill(ctx context.Context, scope registry.Scope, names []deviceName, devices []*KnownDevice, missing map[deviceName]*knownDevice, now time.Time) error {
 	templates := map[registry.ID]*registry.Template{}
 	var unknown []registry.ID
 	d.mu.Lock()
@@ -196,17 +229,17 @@ func (d *Directory) fill(ctx context.Context, scope registry.Scope, references [
 			d.templates.Add(id, templates[id])
 		}
 	}
-	for i, reference := range references {
-		key := deviceKey{scope.Account, reference}
+	for i, name := range names {
+		key := deviceKey{scope.Account, name}
 		device := devices[i]
 		if device == nil || templates[device.TemplateID] == nil {
 			d.devices.Remove(key)
-			missing[reference] = nil
+			missing[name] = nil
 			continue
 		}
 		known := &knownDevice{KnownDevice: *device, template: templates[device.TemplateID], at: now}
 		d.devices.Add(key, known)
-		missing[reference] = known
+		missing[name] = known
 	}
 	return nil
 }

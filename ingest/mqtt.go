@@ -50,7 +50,8 @@ const sourceMQTT = "mqtt"
 // MQTTListener is a listener of Holon's own for MQTT 3.1.1 and 5: it is no
 // broker, it takes readings and tells of changes. The password is an API key, the user name is
 // free. Readings go to holon/{account}/readings/{reference}; the payload is
-// one reading or an array, without "device". What is to be decoded goes to
+// one reading or an array, without "device". Readings that name their device, or
+// their asset, go to holon/{account}/readings. What is to be decoded goes to
 // holon/{account}/raw/{reference}. A PUBACK means "in the queue".
 //
 //	                           MQTT 5                  MQTT 3.1.1

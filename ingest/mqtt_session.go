@@ -142,8 +142,14 @@ func (s *mqttSession) judge(ctx context.Context, principal *registry.Principal, 
 			continue
 		}
 		reference, ok := strings.CutPrefix(batch[i].topic, prefix)
-		if !ok || reference == "" {
-			verdicts[i] = verdict{code: packets.ErrNotAuthorized, message: "readings go to " + prefix + "{reference}"}
+		if batch[i].topic+"/" == prefix {
+			// The readings say themselves what they are of.
+			ok = true
+		} else if reference == "" {
+			ok = false
+		}
+		if !ok {
+			verdicts[i] = verdict{code: packets.ErrNotAuthorized, message: "readings go to " + prefix + "{reference}, or without it if they name their device or asset"}
 			continue
 		}
 		messages, places = append(messages, deviceMessage{reference, batch[i].payload}), append(places, i)

@@ -16,7 +16,8 @@ import (
 //	{"device": "sensor-1", "measuredAt": "2026-01-02T03:04:05.678Z",
 //	 "messageId": "17", "values": {"temperature": 21.5, "open": true}}
 //
-// A value is a number, a boolean, a text or an object: see registry.DecodeValue.
+// Instead of "device", "asset" names an asset that somebody has read by hand. A
+// value is a number, a boolean, a text or an object: see registry.DecodeValue.
 // measuredAt is RFC 3339 or whole epoch milliseconds; it and messageId may be
 // absent or null. Unknown and repeated fields are faults, so that a slip of the
 // pen is not taken for an optional field left out. If device is not empty the
@@ -134,7 +135,7 @@ func (p *parser) list() {
 func (p *parser) reading() {
 	var r registry.Reading
 	r.Device = p.device
-	var seen [4]bool
+	var seen [5]bool
 	if p.next() != '{' {
 		p.fault(registry.ReasonMalformed, "", "type", "a reading is an object")
 		p.skip(0)
@@ -143,7 +144,10 @@ func (p *parser) reading() {
 			switch string(key) {
 			case "device":
 				p.once(&seen[0], "device")
-				p.readDevice(&r)
+				p.readSource("device", &r.Device)
+			case "asset":
+				p.once(&seen[4], "asset")
+				p.readSource("asset", &r.Asset)
 			case "measuredAt":
 				p.once(&seen[1], "measuredAt")
 				p.readTime(&r)
@@ -154,7 +158,7 @@ func (p *parser) reading() {
 				p.once(&seen[3], "values")
 				p.readValues(&r)
 			default:
-				p.fault(registry.ReasonMalformed, string(key), "undeclared", "a reading has the fields device, measuredAt, messageId and values")
+				p.fault(registry.ReasonMalformed, string(key), "undeclared", "a reading has the fields device or asset, measuredAt, messageId and values")
 				p.skip(0)
 			}
 		})
@@ -171,18 +175,19 @@ func (p *parser) once(seen *bool, path string) {
 	*seen = true
 }
 
-func (p *parser) readDevice(r *registry.Reading) {
+// readSource reads the reference of the device or the asset that a reading is of.
+func (p *parser) readSource(field string, into *string) {
 	if p.device != "" {
-		p.fault(registry.ReasonMalformed, "device", "undeclared", "the topic names the device, the reading must not")
+		p.fault(registry.ReasonMalformed, field, "undeclared", "the topic names the device, the reading must not")
 		p.skip(0)
 		return
 	}
 	if p.next() != '"' {
-		p.fault(registry.ReasonMalformed, "device", "type", "a device's reference is a text")
+		p.fault(registry.ReasonMalformed, field, "type", "a reference is a text")
 		p.skip(0)
 		return
 	}
-	r.Device = p.name()
+	*into = p.name()
 }
 
 func (p *parser) readMessageID(r *registry.Reading) {

@@ -121,6 +121,7 @@ func TestParseLines(t *testing.T) {
 // jsonReading is a reading as encoding/json understands it.
 type jsonReading struct {
 	Device     string         `json:"device"`
+	Asset      string         `json:"asset"`
 	MeasuredAt any            `json:"measuredAt"`
 	MessageID  *string        `json:"messageId"`
 	Values     map[string]any `json:"values"`
@@ -132,7 +133,7 @@ func FuzzParseJSON(f *testing.F) {
 		`[{"device":"d","measuredAt":"2023-11-14T22:13:20Z","values":{"t":-0.0}},{"device":"e","values":{}}]`,
 		`{"device":"d","values":{"p":{"latitude":1,"longitude":2,"altitude":null},"g":{"type":"Point","coordinates":[1,2,3]},"q":{"value":70,"unit":"[degF]","measuredAt":1700000000123},"c":{"x":1,"y":true}}}`,
 		`{"device":"d","values":{"p":{"latitude":1},"q":{"value":{"value":1,"unit":"m"},"unit":"m"},"c":{"x":[],"x":{}}}}`,
-		`[[],{},"x",null,true,0]`, `{"a":{"b":[{"c":"\\"}]}}`, `{"device":"d","values":{"t":1e999}}`, " [ ] ", `{"x":"\ud800"}`,
+		`{"asset":"a","values":{"t":1}}`, `[[],{},"x",null,true,0]`, `{"a":{"b":[{"c":"\\"}]}}`, `{"device":"d","values":{"t":1e999}}`, " [ ] ", `{"x":"\ud800"}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -175,7 +176,7 @@ func FuzzParseJSON(f *testing.F) {
 			if want[i].MessageID != nil {
 				id = *want[i].MessageID
 			}
-			if r.Device != want[i].Device || r.MessageID != id || !cmp.Equal(r.Values, want[i].Values) && len(r.Values)+len(want[i].Values) > 0 {
+			if r.Device != want[i].Device || r.Asset != want[i].Asset || r.MessageID != id || !cmp.Equal(r.Values, want[i].Values) && len(r.Values)+len(want[i].Values) > 0 {
 				t.Fatalf("%q: got %+v, encoding/json has %+v", in, r, want[i])
 			}
 			if ms, ok := want[i].MeasuredAt.(float64); ok && math.Abs(ms) < 1<<53 && float64(r.MeasuredAt.UnixMilli()) != ms {

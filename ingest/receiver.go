@@ -227,20 +227,23 @@ func (r *Receiver) check(ctx context.Context, principal *registry.Principal, sou
 		}
 		reading, device := &readings[i], devices[i]
 		switch {
-		case reading.Device == "":
-			c.fault(i, registry.ReasonMalformed, "device", "required", "a reading names its device")
+		case reading.Device != "" && reading.Asset != "":
+			c.fault(i, registry.ReasonMalformed, "asset", "exclusive", "a reading is of a device or of an asset, not of both")
 			continue
-		case len(reading.Device) > maxReference:
-			c.fault(i, registry.ReasonUnknownDevice, "device", "length", "a reference has at most "+strconv.Itoa(maxReference)+" bytes")
+		case reading.Device == "" && reading.Asset == "":
+			c.fault(i, registry.ReasonMalformed, "device", "required", "a reading names its device, or its asset")
+			continue
+		case len(reading.Device)+len(reading.Asset) > maxReference:
+			c.unknown(i, reading, "length", "a reference has at most "+strconv.Itoa(maxReference)+" bytes")
 			continue
 		case device == nil || !principal.MaySend(device.ID):
 			// A key that is bound to other devices learns nothing about this one.
-			c.fault(i, registry.ReasonUnknownDevice, "device", ruleUnknown, "there is no device "+strconv.Quote(reading.Device)+" that this key may send for")
+			c.unknown(i, reading, ruleUnknown, "there is no "+reading.Source()+" that this key may send for")
 			continue
 		}
-		values, timed := c.checkReading(i, reading, device.template, now)
+		values, timed := c.checkReading(i, reading, device, now)
 		c.readings[i] = registry.AcceptedReading{
-			Account: principal.Account, DeviceID: device.ID, Reference: device.Reference, Source: source,
+			Account: principal.Account, DeviceID: device.ID, Reference: device.Reference, Asset: reading.Asset != "", Source: source,
 			MeasuredAt: wholeMillisecond(reading.MeasuredAt), MessageID: reading.MessageID, Values: values,
 		}
 		if timed && !c.bad[i] {
@@ -253,6 +256,15 @@ func (r *Receiver) check(ctx context.Context, principal *registry.Principal, sou
 	return c, nil
 }
 
+// unknown notes that what a reading is of is not there.
+func (c *checked) unknown(index int, reading *registry.Reading, rule, message string) {
+	if reading.Asset != "" {
+		c.fault(index, registry.ReasonUnknownAsset, "asset", rule, message)
+		return
+	}
+	c.fault(index, registry.ReasonUnknownDevice, "device", rule, message)
+}
+
 // wholeMillisecond cuts a time down to what is stored.
 func wholeMillisecond(t time.Time) time.Time {
 	if t.IsZero() {
@@ -263,7 +275,7 @@ func wholeMillisecond(t time.Time) time.Time {
 
 // checkReading looks at one reading and returns its values, and whether some
 // have times of their own.
-func (c *checked) checkReading(i int, reading *registry.Reading, template *registry.Template, now time.Time) (values map[string]any, timed bool) {
+func (c *checked) checkReading(i int, reading *registry.Reading, device *knownDevice, now time.Time) (values map[string]any, timed bool) {
 	if refusal := registry.CheckTime(reading.MeasuredAt, now); refusal != nil {
 		c.fault(i, refusal.Reason, "measuredAt", "range", refusal.Message)
 	}
@@ -291,14 +303,23 @@ func (c *checked) checkReading(i int, reading *registry.Reading, template *regis
 			}
 			values[measure], value = decoded, decoded
 		}
-		if refusal := template.CheckValue(measure, value); refusal != nil {
+		if refusal := device.template.CheckValue(measure, value); refusal != nil {
 			c.fault(i, refusal.Reason, "values."+measure, refusal.Rule, refusal.Message)
 			continue
 		}
+		at := reading.MeasuredAt
+		if at.IsZero() {
+			at = now
+		}
 		if q, ok := value.(registry.Quantity); ok && !q.MeasuredAt.IsZero() {
-			timed = true
+			timed, at = true, q.MeasuredAt
 			if refusal := registry.CheckTime(q.MeasuredAt, now); refusal != nil {
 				c.fault(i, refusal.Reason, "values."+measure+".measuredAt", "range", refusal.Message)
+			}
+		}
+		if len(device.Feeds) > 0 {
+			if refusal := device.template.CheckManual(measure, at, device.Feeds); refusal != nil {
+				c.fault(i, refusal.Reason, "values."+measure, refusal.Rule, refusal.Message)
 			}
 		}
 	}

@@ -55,6 +55,22 @@ func (d *devices) KnownDevices(_ context.Context, scope registry.Scope, referenc
 	return found, nil
 }
 
+// KnownAssets knows every asset that begins with "room", whose humidity a device
+// feeds from noon on, or ever since if it is a fed one.
+func (d *devices) KnownAssets(_ context.Context, scope registry.Scope, references []string) ([]*KnownDevice, error) {
+	found := make([]*KnownDevice, len(references))
+	for i, r := range references {
+		if folded := strings.ToLower(r); strings.HasPrefix(folded, "room") {
+			feed := registry.Feed{Measure: "humidity", Since: noon}
+			if strings.HasSuffix(folded, "-fed") {
+				feed.Since = noon.AddDate(-20, 0, 0)
+			}
+			found[i] = &KnownDevice{ID: idOf(scope.Account, folded), Reference: folded, TemplateID: sensorTemplate, Feeds: []registry.Feed{feed}}
+		}
+	}
+	return found, nil
+}
+
 func (d *devices) TemplatesByID(_ context.Context, _ registry.Scope, ids []registry.ID) ([]*registry.Template, error) {
 	found := make([]*registry.Template, len(ids))
 	for i, id := range ids {
@@ -245,4 +261,66 @@ func TestDirectory(t *testing.T) {
 	send("deleted", registry.CodeInvalid, 1, "sensor-1")
 	store.fail(registry.Unavailable("graph database", nil))
 	send("deleted, then the store is down", registry.CodeUnavailable, 1, "sensor-1")
+}
+
+// TestReceiverOfAssets hands in readings of assets: all or none.
+func TestReceiverOfAssets(t *testing.T) {
+	q, now, who := openQueue(t, nil), noon, newPrincipal()
+	r := newReceiver(t, q, new(devices), clockAt(&now))
+	before := noon.Add(-time.Minute)
+	right := []registry.Reading{
+		{Asset: "Room-1", MeasuredAt: before, Values: map[string]any{"humidity": 40.0, "temperature": registry.Quantity{Value: 1.0, MeasuredAt: before.Add(-time.Second)}}},
+		{Device: "sensor-1", MeasuredAt: noon, Values: map[string]any{"humidity": 41.0}},
+		{Asset: "room-1", Values: map[string]any{"temperature": 2.0}},
+	}
+	wrong := []registry.Reading{
+		{Asset: "cellar", Values: map[string]any{"humidity": 1.0}},
+		{Asset: "room-1", Device: "sensor-1", Values: map[string]any{"humidity": 1.0}},
+		{Asset: "room-1", Values: map[string]any{"humidity": 1.0, "pressure": 1.0, "open": "yes"}},
+		{Asset: "room-1", MeasuredAt: before, Values: map[string]any{"humidity": registry.Quantity{Value: 1.0, MeasuredAt: noon}}},
+		{Values: map[string]any{"humidity": 1.0}},
+	}
+	_, err := r.Receive(t.Context(), who, "http", append(wrong, right...))
+	var e *registry.Error
+	if !errors.As(err, &e) || e.Code != registry.CodeInvalid {
+		t.Fatalf("got %v", err)
+	}
+	var paths []string
+	for _, v := range e.Violations {
+		paths = append(paths, v.Path+" "+v.Rule)
+	}
+	want := []string{"[0].asset unknown", "[1].asset exclusive", "[2].values.humidity fed", "[2].values.open type", "[2].values.pressure undeclared", "[3].values.humidity fed", "[4].device required"}
+	if diff := cmp.Diff(want, paths); diff != "" {
+		t.Errorf("violations (-want +got):\n%s", diff)
+	}
+	bound := *who
+	bound.Key.DeviceIDs = []registry.ID{idOf(who.Account, "sensor-1")}
+	if _, err := r.Receive(t.Context(), &bound, "http", right); registry.CodeOf(err) != registry.CodeInvalid {
+		t.Errorf("a key that is bound to a device: %v", err)
+	}
+	for p := range q.Partitions() {
+		if left := drain(t, q, p); len(left) > 0 {
+			t.Errorf("a refused request left %+v", left)
+		}
+	}
+	receipt, err := r.Receive(t.Context(), who, "http", right)
+	if err != nil || receipt.Accepted != 4 {
+		t.Fatalf("got %+v, %v", receipt, err)
+	}
+	assets := 0
+	for p := range q.Partitions() {
+		for _, e := range drain(t, q, p) {
+			for _, one := range e.Readings {
+				if one.Asset {
+					assets++
+				}
+				if one.Asset != (one.Reference == "room-1") || one.DeviceID != idOf(who.Account, one.Reference) {
+					t.Errorf("got %+v", one)
+				}
+			}
+		}
+	}
+	if assets != 3 {
+		t.Errorf("%d readings of assets, want 3", assets)
+	}
 }

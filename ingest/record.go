@@ -41,6 +41,8 @@ const (
 	flagMessage
 	flagRefused
 	flagPayload
+	// flagAsset says that the device is an asset.
+	flagAsset
 )
 
 // The flags of a payload.
@@ -77,6 +79,9 @@ func appendRecord(b []byte, r *registry.AcceptedReading) ([]byte, error) {
 	}
 	if r.Payload != nil {
 		flags |= flagPayload
+	}
+	if r.Asset {
+		flags |= flagAsset
 	}
 	b = append(b, flags)
 	b = appendID(b, r.Account)
@@ -166,6 +171,7 @@ func (d *decoder) record() (r registry.AcceptedReading, err error) {
 	if err != nil {
 		return r, err
 	}
+	r.Asset = flags&flagAsset != 0
 	if r.Account, err = d.id(); err != nil {
 		return r, err
 	}

@@ -25,6 +25,7 @@ func sampleReadings() []registry.AcceptedReading {
 			"place": registry.Location{Latitude: -33.9, Longitude: 180}, "peak": registry.Location{Latitude: 46.5, Longitude: 7.9, Altitude: new(4158.2)},
 			"motor": registry.Composite{"speed": 1450.5, "on": true, "mode": "auto"}, "heat": registry.Quantity{Value: 70.0, Unit: "[degF]"},
 		}},
+		{Account: account, DeviceID: device, Asset: true, Reference: "room-1", MeasuredAt: at(1_700_000_000_125), Source: "graphql", Values: map[string]any{"temperature": 1.0}},
 		{Account: "not-a-uuid", DeviceID: "", Reference: "", Source: "", MeasuredAt: at(0).Add(-time.Hour)},
 		{Account: account, Reference: "ghost", Source: "mqtt", Raw: []byte("{\x00\xff"),
 			Refused: &registry.Refusal{Reason: registry.ReasonMalformed, Measure: "m", Message: "broken"}},

@@ -206,13 +206,14 @@ func readLetter(letter *registry.DeadLetter) Submission {
 	s := ParseJSON([]byte(letter.Raw), "")
 	for i := range s.Readings {
 		reading := &s.Readings[i]
-		switch reading.Device {
-		case "":
-			reading.Device = letter.DeviceReference
-		case letter.DeviceReference:
-		default:
+		switch {
+		case reading.Asset == "" && reading.Device == "":
+			reading.Device, reading.Asset = letter.DeviceReference, letter.AssetReference
+		case letter.DeviceReference == "" && letter.AssetReference == "":
+			// Of a message that names itself what its readings are of.
+		case reading.Asset != letter.AssetReference || reading.Device != letter.DeviceReference:
 			s.Faults = append(s.Faults, Fault{i, registry.ReasonMalformed, registry.Violation{
-				Path: "device", Rule: "undeclared", Message: fmt.Sprintf("the message of device %q names another one", letter.DeviceReference)}})
+				Path: "device", Rule: "undeclared", Message: fmt.Sprintf("the message of %q names something else", letter.DeviceReference+letter.AssetReference)}})
 		}
 		if reading.MeasuredAt.IsZero() {
 			// Apart, as the queue would have put them.

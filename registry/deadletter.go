@@ -12,6 +12,8 @@ type DeadLetterReason string
 const (
 	ReasonMalformed         DeadLetterReason = "MALFORMED"          // the payload cannot be read
 	ReasonUndecodable       DeadLetterReason = "UNDECODABLE"        // the template's decoder cannot read the payload
+	ReasonUnknownAsset      DeadLetterReason = "UNKNOWN_ASSET"      // no such asset, or it was deleted meanwhile
+	ReasonFedByDevice       DeadLetterReason = "FED_BY_DEVICE"      // a device feeds the asset's measure at that time
 	ReasonUnknownDevice     DeadLetterReason = "UNKNOWN_DEVICE"     // no such device, or it was deleted meanwhile
 	ReasonUndeclaredMeasure DeadLetterReason = "UNDECLARED_MEASURE" // the template has no such measure
 	ReasonWrongType         DeadLetterReason = "WRONG_TYPE"         // the value is not of the measure's type
@@ -22,6 +24,7 @@ const (
 // DeadLetterReasons are all of them.
 var DeadLetterReasons = []DeadLetterReason{
 	ReasonMalformed, ReasonUndecodable, ReasonUnknownDevice, ReasonUndeclaredMeasure, ReasonWrongType, ReasonTimeOutOfBounds, ReasonConflictingValue,
+	ReasonUnknownAsset, ReasonFedByDevice,
 }
 
 // MarshalGQL writes the reason as a GraphQL enum value.
@@ -36,13 +39,13 @@ func (r *DeadLetterReason) UnmarshalGQL(v any) error {
 type DeadLetter struct {
 	ID ID
 	// DeviceReference is as it was received; DeviceID is empty if no such
-	// device is known.
-	DeviceReference string
-	DeviceID        ID
-	Reason          DeadLetterReason
-	Message         string
-	Source          string
-	ReceivedAt      time.Time
+	// device is known. A reading of an asset itself has these two instead.
+	DeviceReference, AssetReference string
+	DeviceID, AssetID               ID
+	Reason                          DeadLetterReason
+	Message                         string
+	Source                          string
+	ReceivedAt                      time.Time
 	// Raw is the reading as text: as received, or as JSON; empty for a payload
 	// that is no text.
 	Raw string

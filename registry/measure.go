@@ -24,6 +24,9 @@ type MeasureDeclaration struct {
 	// Computed is an expression over other measures and attributes: the measure
 	// is worked out when it is read, and never stored. Empty for others.
 	Computed string `json:"computed,omitempty"`
+	// Manual is what becomes of readings of an asset itself where a device feeds
+	// the measure: they are refused if it is empty.
+	Manual ManualRule `json:"manual,omitempty"`
 }
 
 // ComputedText is the expression, nil where there is none.

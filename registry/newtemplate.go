@@ -113,6 +113,9 @@ func (n NewTemplate) Normal() (NewTemplate, error) {
 	n.Required, n.Measures, n.Components, n.Searched = some(n.Required), some(n.Measures), some(n.Components), some(n.Searched)
 	for i := range n.Measures {
 		n.Measures[i].Unit = unitCode(n.Measures[i].Unit)
+		if n.Measures[i].Manual == ManualUnfed {
+			n.Measures[i].Manual = ""
+		}
 	}
 	if n.Decoder != nil {
 		if n.Decoder, err = n.Decoder.normal(); err != nil {
@@ -209,6 +212,7 @@ func (n NewTemplate) checkMeasures(c *checker) {
 		seen[measure.Name] = true
 		checkUnit(c, path+".unit", measure.Unit)
 		measure.checkLimits(c, path)
+		measure.checkManual(c, path, n.Kind)
 	}
 }
 

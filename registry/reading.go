@@ -2,10 +2,11 @@ package registry
 
 import "time"
 
-// Reading is one message of a device, as a source hands it in.
+// Reading is one message of a device, or what somebody has read from an asset
+// itself, as a source hands it in.
 type Reading struct {
-	// Device is the device's reference.
-	Device string
+	// Device is the device's reference, Asset the asset's; one of them is empty.
+	Device, Asset string
 	// MeasuredAt is zero if the device did not say: the time of receipt holds.
 	MeasuredAt time.Time
 	// MessageID makes a repeat of a reading without MeasuredAt known; optional.
@@ -17,9 +18,11 @@ type Reading struct {
 
 // AcceptedReading is a reading on its way through the queue.
 type AcceptedReading struct {
-	Account   ID
+	Account ID
+	// DeviceID is the id of the device, or of the asset if Asset is set.
 	DeviceID  ID
 	Reference string
+	Asset     bool
 	// MeasuredAt and ReceivedAt are set by the time a worker sees them.
 	MeasuredAt time.Time
 	ReceivedAt time.Time
@@ -48,7 +51,7 @@ type Refusal struct {
 	Measure string
 	Message string
 	// Rule names what a value breaks: "type", "undeclared", "unit", "computed",
-	// "enum", "range" or "length". A refusal that was queued has none.
+	// "enum", "range", "length" or "fed". A refusal that was queued has none.
 	Rule string
 }
 

@@ -12,6 +12,13 @@ func (r *Resolver) deadLetters(ctx context.Context, f registry.DeadLetterFilter,
 	if err != nil {
 		return nil, err
 	}
+	for _, letter := range page.Items {
+		for _, id := range []registry.ID{letter.DeviceID, letter.AssetID} {
+			if id != "" {
+				loadersFrom(ctx).nodes.Expect(id)
+			}
+		}
+	}
 	total, err := countIfAsked(ctx, func() (int, error) { return r.Graph.CountDeadLetters(ctx, scopeFrom(ctx), f) })
 	return &generated.DeadLetterConnection{
 		Nodes: page.Items, PageInfo: pageInfo(page, deadLetterKey), TotalCount: total,

@@ -18,6 +18,11 @@ func (r *deadLetterResolver) Device(ctx context.Context, obj *registry.DeadLette
 	return object[*registry.Device](ctx, obj.DeviceID)
 }
 
+// Asset is the resolver for the asset field.
+func (r *deadLetterResolver) Asset(ctx context.Context, obj *registry.DeadLetter) (*registry.Asset, error) {
+	return object[*registry.Asset](ctx, obj.AssetID)
+}
+
 // RecordReadings is the resolver for the recordReadings field.
 func (r *mutationResolver) RecordReadings(ctx context.Context, input generated.RecordReadingsInput) (*generated.RecordReadingsPayload, error) {
 	readings := newReadings(input.Readings)

@@ -48,7 +48,7 @@ func measureDeclarations(in []*generated.MeasureDeclarationInput) []registry.Mea
 	out := make([]registry.MeasureDeclaration, len(in))
 	for i, m := range in {
 		out[i] = registry.MeasureDeclaration{
-			Name: m.Name, Type: m.Type, Unit: deref(m.Unit), Minimum: m.Minimum, Maximum: m.Maximum, MaximumRate: m.MaximumRate, Computed: deref(m.Computed),
+			Name: m.Name, Type: m.Type, Unit: deref(m.Unit), Minimum: m.Minimum, Maximum: m.Maximum, MaximumRate: m.MaximumRate, Computed: deref(m.Computed), Manual: m.Manual,
 		}
 	}
 	return out

@@ -19,16 +19,23 @@ type directorySource struct{ graph *graph.Store }
 // KnownDevices implements ingest.DeviceSource.
 func (d directorySource) KnownDevices(ctx context.Context, scope registry.Scope, references []string) ([]*ingest.KnownDevice, error) {
 	found, err := d.graph.KnownDevices(ctx, scope, references)
-	if err != nil {
-		return nil, err
-	}
+	return inOrder(references, found), err
+}
+
+// KnownAssets implements ingest.DeviceSource.
+func (d directorySource) KnownAssets(ctx context.Context, scope registry.Scope, references []string) ([]*ingest.KnownDevice, error) {
+	found, err := d.graph.KnownAssets(ctx, scope, references)
+	return inOrder(references, found), err
+}
+
+func inOrder(references []string, found map[string]graph.KnownDevice) []*ingest.KnownDevice {
 	known := make([]*ingest.KnownDevice, len(references))
 	for i, reference := range references {
-		if device, ok := found[graph.Fold(reference)]; ok {
-			known[i] = &ingest.KnownDevice{ID: device.ID, Reference: device.Reference, TemplateID: device.TemplateID}
+		if one, ok := found[graph.Fold(reference)]; ok {
+			known[i] = &ingest.KnownDevice{ID: one.ID, Reference: one.Reference, TemplateID: one.TemplateID, Feeds: one.Feeds}
 		}
 	}
-	return known, nil
+	return known
 }
 
 // TemplatesByID implements ingest.DeviceSource.

@@ -743,6 +743,8 @@ type MeasureDeclarationInput struct {
 	// Work the measure out when it is read, from other measures and from attributes: `measures.level * attributes.area`. There are
 	// + - * / % and **, abs, min, max, round, floor, ceil, sqrt, pow, log and exp, and `measures.on ? measures.power : 0`.
 	Computed *string `json:"computed,omitempty"`
+	// For assets: whether readings of the asset itself are taken where a device feeds the measure too.
+	Manual registry.ManualRule `json:"manual"`
 }
 
 // A field of a COMPOSITE.
@@ -953,10 +955,13 @@ type PublishTemplatePayload struct {
 type Query struct {
 }
 
-// One message of a device.
+// One message of a device, or what was read from an asset by hand: name one of the two.
 type ReadingInput struct {
 	// The device's reference.
-	Device string `json:"device"`
+	Device *string `json:"device,omitempty"`
+	// The asset's reference: the values are measured of the asset itself, under its own names. Refused for a measure that a device feeds at that time,
+	// unless the asset's template says `manual: NEWEST_WINS`.
+	Asset *string `json:"asset,omitempty"`
 	// When it was measured; the time of receipt if absent.
 	MeasuredAt *time.Time `json:"measuredAt,omitempty"`
 	// Makes a repeat of a reading without `measuredAt` known.

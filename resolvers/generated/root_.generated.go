@@ -297,6 +297,8 @@ type ComplexityRoot struct {
 	}
 
 	DeadLetter struct {
+		Asset           func(childComplexity int) int
+		AssetReference  func(childComplexity int) int
 		Device          func(childComplexity int) int
 		DeviceReference func(childComplexity int) int
 		ID              func(childComplexity int) int
@@ -523,6 +525,7 @@ type ComplexityRoot struct {
 	MeasureDeclaration struct {
 		ComputedText func(childComplexity int) int
 		Fields       func(childComplexity int) int
+		Manual       func(childComplexity int) int
 		Maximum      func(childComplexity int) int
 		MaximumRate  func(childComplexity int) int
 		Minimum      func(childComplexity int) int
@@ -2106,6 +2109,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateTemplatePayload.Template(childComplexity), true
 
+	case "DeadLetter.asset":
+		if e.ComplexityRoot.DeadLetter.Asset == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetter.Asset(childComplexity), true
+	case "DeadLetter.assetReference":
+		if e.ComplexityRoot.DeadLetter.AssetReference == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeadLetter.AssetReference(childComplexity), true
 	case "DeadLetter.device":
 		if e.ComplexityRoot.DeadLetter.Device == nil {
 			break
@@ -3121,6 +3136,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeasureDeclaration.Fields(childComplexity), true
+	case "MeasureDeclaration.manual":
+		if e.ComplexityRoot.MeasureDeclaration.Manual == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureDeclaration.Manual(childComplexity), true
 	case "MeasureDeclaration.maximum":
 		if e.ComplexityRoot.MeasureDeclaration.Maximum == nil {
 			break
@@ -8731,10 +8752,15 @@ input RecordReadingsInput {
   readings: [ReadingInput!]!
 }
 
-"""One message of a device."""
+"""One message of a device, or what was read from an asset by hand: name one of the two."""
 input ReadingInput {
   """The device's reference."""
-  device: String!
+  device: String
+  """
+  The asset's reference: the values are measured of the asset itself, under its own names. Refused for a measure that a device feeds at that time,
+  unless the asset's template says ` + "`" + `manual: NEWEST_WINS` + "`" + `.
+  """
+  asset: String
   """When it was measured; the time of receipt if absent."""
   measuredAt: DateTime
   """Makes a repeat of a reading without ` + "`" + `measuredAt` + "`" + ` known."""
@@ -8756,10 +8782,14 @@ type RecordReadingsPayload {
 type DeadLetter implements Node {
   """The global, opaque id."""
   id: ID!
-  """The device's reference, as it was received."""
+  """The device's reference, as it was received; empty for a reading of an asset itself."""
   deviceReference: String!
   """The device; null if there is none."""
   device: Device
+  """The asset's reference, as it was received; empty for a reading of a device."""
+  assetReference: String!
+  """The asset; null if there is none."""
+  asset: Asset
   """Why it cannot be used."""
   reason: DeadLetterReason!
   """The reason in words."""
@@ -8782,7 +8812,11 @@ enum DeadLetterReason {
   UNDECODABLE
   """There is no such device, or it was deleted meanwhile."""
   UNKNOWN_DEVICE
-  """The device's template has no such measure."""
+  """There is no such asset, or it was deleted meanwhile."""
+  UNKNOWN_ASSET
+  """A device feeds the asset's measure at that time, and its template takes no manual readings then."""
+  FED_BY_DEVICE
+  """The template has no such measure."""
   UNDECLARED_MEASURE
   """The value is not of the measure's type."""
   WRONG_TYPE
@@ -9519,6 +9553,16 @@ type MeasureDeclaration {
   maximumRate: Float
   """The expression that the measure is worked out by when it is read; null for a measure that is stored."""
   computed: String
+  """What becomes of readings of an asset itself where a device feeds the measure."""
+  manual: ManualRule!
+}
+
+"""What becomes of readings of an asset itself, of a measure that a device may feed."""
+enum ManualRule {
+  """They are taken while no device feeds the measure, and refused otherwise."""
+  UNFED
+  """They are taken at any time; the newer value of both sources is the newest."""
+  NEWEST_WINS
 }
 
 """What the values of a measure are."""
@@ -9712,6 +9756,8 @@ input MeasureDeclarationInput {
   + - * / % and **, abs, min, max, round, floor, ceil, sqrt, pow, log and exp, and ` + "`" + `measures.on ? measures.power : 0` + "`" + `.
   """
   computed: String
+  """For assets: whether readings of the asset itself are taken where a device feeds the measure too."""
+  manual: ManualRule! = UNFED
 }
 
 """What ` + "`" + `createTemplate` + "`" + ` made."""
@@ -10789,6 +10835,10 @@ func (ec *executionContext) childFields_DeadLetter(ctx context.Context, field gr
 		return ec.fieldContext_DeadLetter_deviceReference(ctx, field)
 	case "device":
 		return ec.fieldContext_DeadLetter_device(ctx, field)
+	case "assetReference":
+		return ec.fieldContext_DeadLetter_assetReference(ctx, field)
+	case "asset":
+		return ec.fieldContext_DeadLetter_asset(ctx, field)
 	case "reason":
 		return ec.fieldContext_DeadLetter_reason(ctx, field)
 	case "message":
@@ -11251,6 +11301,8 @@ func (ec *executionContext) childFields_MeasureDeclaration(ctx context.Context, 
 		return ec.fieldContext_MeasureDeclaration_maximumRate(ctx, field)
 	case "computed":
 		return ec.fieldContext_MeasureDeclaration_computed(ctx, field)
+	case "manual":
+		return ec.fieldContext_MeasureDeclaration_manual(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeasureDeclaration", field.Name)
 }

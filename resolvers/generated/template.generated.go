@@ -438,6 +438,29 @@ func (ec *executionContext) fieldContext_MeasureDeclaration_computed(_ context.C
 	return graphql.NewScalarFieldContext("MeasureDeclaration", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _MeasureDeclaration_manual(ctx context.Context, field graphql.CollectedField, obj *registry.MeasureDeclaration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MeasureDeclaration_manual(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Manual, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v registry.ManualRule) graphql.Marshaler {
+			return ec.marshalNManualRule2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐManualRule(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MeasureDeclaration_manual(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MeasureDeclaration", field, false, false, errors.New("field of type ManualRule does not have child fields"))
+}
+
 func (ec *executionContext) _MeasureField_name(ctx context.Context, field graphql.CollectedField, obj *registry.MeasureField) (ret graphql.Marshaler) {
 	return ec.marshalNString2string(ctx, field.Selections, obj.Name)
 }
@@ -2218,7 +2241,11 @@ func (ec *executionContext) unmarshalInputMeasureDeclarationInput(ctx context.Co
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "type", "unit", "minimum", "maximum", "maximumRate", "computed"}
+	if _, present := asMap["manual"]; !present {
+		asMap["manual"] = "UNFED"
+	}
+
+	fieldsInOrder := [...]string{"name", "type", "unit", "minimum", "maximum", "maximumRate", "computed", "manual"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2274,6 +2301,13 @@ func (ec *executionContext) unmarshalInputMeasureDeclarationInput(ctx context.Co
 				return it, err
 			}
 			it.Computed = data
+		case "manual":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("manual"))
+			data, err := ec.unmarshalNManualRule2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐManualRule(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Manual = data
 		}
 	}
 	return it, nil
@@ -2902,6 +2936,11 @@ func (ec *executionContext) _MeasureDeclaration(ctx context.Context, sel ast.Sel
 		case "computed":
 			out.Values[i] = ec._MeasureDeclaration_computed(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "manual":
+			out.Values[i] = ec._MeasureDeclaration_manual(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -4049,6 +4088,16 @@ func (ec *executionContext) unmarshalNDirection2githubᚗcomᚋholonᚑregistry�
 }
 
 func (ec *executionContext) marshalNDirection2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐDirection(ctx context.Context, sel ast.SelectionSet, v registry.Direction) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNManualRule2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐManualRule(ctx context.Context, v any) (registry.ManualRule, error) {
+	var res registry.ManualRule
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNManualRule2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐManualRule(ctx context.Context, sel ast.SelectionSet, v registry.ManualRule) graphql.Marshaler {
 	return v
 }
 
