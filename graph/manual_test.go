@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -66,6 +67,38 @@ func TestReadingsByHand(t *testing.T) {
 	f.send(f.reading(d, minute(12), map[string]any{"y": 12.0}))
 	live("both", 13.0)
 	f.expectSamples(room.ID, "both", at(minute(10), 10.0), at(minute(11), 11.0), at(minute(12), 12.0), at(minute(13), 13.0))
+	// A page does not part values of one moment, of which each source has one.
+	f.expect(f.send(f.byHand(room, minute(11), map[string]any{"both": 11.5})), 1, 0, 0, 1)
+	for size := 1; size <= 5; size++ {
+		var paged, sampled []any
+		for page := (registry.PageRequest{Size: size}); ; {
+			got, err := f.store.Measurements(t.Context(), f.scope, room.ID, "both", nil, nil, page, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range got.Items {
+				paged = append(paged, m.Value)
+			}
+			if !got.HasNext || len(paged) > 5 {
+				break
+			}
+			page.Key = strconv.FormatInt(got.Items[len(got.Items)-1].At.UnixMilli(), 10)
+		}
+		for from := start; ; {
+			got, err := f.store.Samples(t.Context(), f.scope, room.ID, "both", from, start.Add(24*time.Hour), size, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			sampled = append(sampled, got.Value...)
+			if got.NextFrom == nil || len(sampled) > 5 {
+				break
+			}
+			from = *got.NextFrom
+		}
+		if len(paged) != 5 || len(sampled) != 5 {
+			t.Errorf("pages of %d give %v, samples %v", size, paged, sampled)
+		}
+	}
 	// The end of the link is known at once.
 	if _, err := f.unlink("d", "room"); err != nil {
 		t.Fatal(err)

@@ -85,7 +85,7 @@ func (s *Store) Measurements(ctx context.Context, scope registry.Scope, twin reg
 			low = max(low, at+1)
 		}
 	}
-	read, err := s.readMeasurements(ctx, scope, measurementRequest{twin, measure, low, high, page.Size + 1, page.Backward, in, true})
+	read, err := s.readMeasurements(ctx, scope, measurementRequest{twin, measure, low, high, max(page.Size+1, 4), page.Backward, in, true})
 	if err != nil {
 		return registry.Page[registry.Measurement]{}, fmt.Errorf("measurements: %w", err)
 	}
@@ -94,7 +94,29 @@ func (s *Store) Measurements(ctx context.Context, scope registry.Scope, twin reg
 		items[i] = read.marks[at]
 		items[i].At, items[i].Value = time.UnixMilli(at).UTC(), read.value[i]
 	}
+	page.Size = together(read.at, page.Size)
 	return cut(items, page), nil
+}
+
+// together is how many of some values are told so that those of one moment are
+// not parted: a cursor is a moment, and at one a measure of an asset may have
+// values of several sources. It is more than the size only where all are of one
+// moment.
+func together(at []int64, size int) int {
+	if size < 1 || len(at) <= size || at[size] != at[size-1] {
+		return size
+	}
+	n := size
+	for n > 0 && at[n-1] == at[size] {
+		n--
+	}
+	if n > 0 {
+		return n
+	}
+	for n < len(at) && at[n] == at[0] {
+		n++
+	}
+	return n
 }
 
 // Samples returns up to limit measurements at once, oldest first, from
@@ -111,9 +133,13 @@ func (s *Store) Samples(ctx context.Context, scope registry.Scope, twin registry
 	at, values := read.at, read.value
 	out := &registry.Samples{}
 	if len(at) > limit {
-		next := time.UnixMilli(at[limit]).UTC()
+		n := together(at, limit)
+		next := time.UnixMilli(at[n-1] + 1).UTC()
+		if n < len(at) {
+			next = time.UnixMilli(at[n]).UTC()
+		}
 		out.NextFrom = &next
-		at, values = at[:limit], values[:limit]
+		at, values = at[:n], values[:n]
 	}
 	out.Value = values
 	out.At = make([]time.Time, len(at))

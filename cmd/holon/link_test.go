@@ -36,10 +36,10 @@ type samplesOf struct {
 func TestLinkExamples(t *testing.T) {
 	t.Parallel()
 	c, _ := newAccount(t)
-	runPage(t, c, "links", 7)
+	runPage(t, c, "links", 9)
 	// Where two devices measured for the asset, the newer value of both is its state.
 	then := ask[map[string]any](t, c, `{ asset(reference: "room-1") {
-		a: stateAt(time: "2026-01-02T08:55:00Z") { measures { value } } b: stateAt(time: "2026-01-02T09:30:00Z") { measures { value } }
+		a: stateAt(time: "2026-01-02T08:52:00Z") { measures { value } } b: stateAt(time: "2026-01-02T09:05:00Z") { measures { value } }
 	} }`, nil)
 	measured := func(value float64) any {
 		return map[string]any{"measures": []any{map[string]any{"value": value}}}
@@ -148,5 +148,61 @@ func TestLinkIntoThePast(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the asset has %d measurements", len(got.At))
 		}
+	}
+}
+
+// TestReadingsByHand hands in readings of assets over GraphQL, HTTP and MQTT.
+func TestReadingsByHand(t *testing.T) {
+	t.Parallel()
+	c, account := newAccount(t)
+	ask[any](t, c, `mutation {
+		t: createTemplate(input: {kind: ASSET, name: "room", publish: true, measures: [{name: "inside", type: "number", unit: "Cel"}, {name: "note", type: "string"}, {name: "twice", type: "number", computed: "measures.inside * 2"}]}) { template { measures { manual } } }
+		a: createAsset(input: {reference: "room-1", template: "room"}) { asset { id } }
+		d: createDevice(input: {reference: "d"}) { device { id } }
+		l: linkDevice(input: {device: "d", asset: "room-1", since: "2026-01-02T10:00:00Z", measures: [{device: "x", asset: "inside"}]}) { link { id } }
+	}`, nil)
+	// One wrong reading and none is taken; every wrong one is told.
+	err := c.query(t.Context(), `mutation { recordReadings(input: {readings: [
+		{asset: "room-1", measuredAt: "2026-01-02T08:00:00Z", values: {inside: 8}}
+		{asset: "nowhere", values: {inside: 1}}
+		{asset: "room-1", measuredAt: "2026-01-02T11:00:00Z", values: {inside: 1}}
+		{asset: "room-1", values: {twice: 1, height: 1, note: 1}}
+		{asset: "room-1", device: "d", values: {inside: 1}}
+		{values: {inside: 1}}
+	]}) { accepted } }`, nil, nil)
+	for _, says := range []string{"INVALID", "[1].asset", "and 6 more"} {
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("got %v, want %s", err, says)
+		}
+	}
+	refused(t, clientOf(t, account, "d"), "INVALID", `mutation { recordReadings(input: {readings: [{asset: "room-1", values: {note: "x"}}]}) { accepted } }`, nil)
+	if _, err := c.post(t.Context(), "/v1/readings", "application/x-ndjson", []byte(`{"asset": "room-1", "measuredAt": "2026-01-02T09:00:00Z", "values": {"inside": {"value": 9, "unit": "°C"}, "note": "cold"}}
+{"device": "d", "measuredAt": "2026-01-02T10:30:00Z", "values": {"x": 10.5}}
+`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.post(t.Context(), "/v1/readings", "application/json", []byte(`{"asset": "room-1", "measuredAt": "2026-01-02T11:00:00Z", "values": {"inside": 1}}`)); err == nil || !strings.Contains(err.Error(), "fed") {
+		t.Errorf("where a device feeds it: %v", err)
+	}
+	want := map[string]any{"asset": map[string]any{
+		"live":         []any{map[string]any{"measure": "inside", "value": 10.5}, map[string]any{"measure": "note", "value": "cold"}, map[string]any{"measure": "twice", "value": 21.0}},
+		"measurements": map[string]any{"nodes": []any{map[string]any{"value": 9.0}, map[string]any{"value": 10.5}}},
+		"aggregate":    []any{map[string]any{"value": 2.0}},
+	}}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		got := ask[map[string]any](t, c, `{ asset(reference: "room-1") {
+			live { measure value } measurements(measure: "inside") { nodes { value } }
+			aggregate(measure: "inside", from: "2026-01-02T00:00:00Z", to: "2026-01-03T00:00:00Z", every: "P1D", function: COUNT) { value }
+		} }`, nil)
+		diff := cmp.Diff(want, got)
+		if diff == "" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("-want +got:\n%s", diff)
+		}
+	}
+	if letters := ask[map[string]any](t, c, `{ deadLetters { totalCount nodes { assetReference asset { reference } } } }`, nil); letters["deadLetters"].(map[string]any)["totalCount"] != 0.0 {
+		t.Errorf("dead letters = %v", letters)
 	}
 }
