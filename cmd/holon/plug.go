@@ -19,16 +19,16 @@ type directorySource struct{ graph *graph.Store }
 // KnownDevices implements ingest.DeviceSource.
 func (d directorySource) KnownDevices(ctx context.Context, scope registry.Scope, references []string) ([]*ingest.KnownDevice, error) {
 	found, err := d.graph.KnownDevices(ctx, scope, references)
-	return inOrder(references, found), err
+	return knownInOrder(references, found), err
 }
 
 // KnownAssets implements ingest.DeviceSource.
 func (d directorySource) KnownAssets(ctx context.Context, scope registry.Scope, references []string) ([]*ingest.KnownDevice, error) {
 	found, err := d.graph.KnownAssets(ctx, scope, references)
-	return inOrder(references, found), err
+	return knownInOrder(references, found), err
 }
 
-func inOrder(references []string, found map[string]graph.KnownDevice) []*ingest.KnownDevice {
+func knownInOrder(references []string, found map[string]graph.KnownDevice) []*ingest.KnownDevice {
 	known := make([]*ingest.KnownDevice, len(references))
 	for i, reference := range references {
 		if one, ok := found[graph.Fold(reference)]; ok {
