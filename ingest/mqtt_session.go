@@ -144,11 +144,8 @@ func (s *mqttSession) judge(ctx context.Context, principal *registry.Principal, 
 		reference, ok := strings.CutPrefix(batch[i].topic, prefix)
 		if batch[i].topic+"/" == prefix {
 			// The readings say themselves what they are of.
-			ok = true
-		} else if reference == "" {
-			ok = false
-		}
-		if !ok {
+			reference = ""
+		} else if !ok || reference == "" {
 			verdicts[i] = verdict{code: packets.ErrNotAuthorized, message: "readings go to " + prefix + "{reference}, or without it if they name their device or asset"}
 			continue
 		}
