@@ -139,7 +139,7 @@ func (w world) fill() {
 		Kind: registry.KindAsset, Name: "Cold-Store", Publish: true, Required: []string{"serial"},
 		Properties: map[string]any{"serial": map[string]any{"type": "string", "pattern": "^[A-Z]+"}, "tags": map[string]any{"type": "array", "items": map[string]any{"type": "string"}}},
 		Measures: []registry.MeasureDeclaration{
-			{Name: "inside", Type: "temperature", Minimum: new(-40.0), Maximum: new(30.0), MaximumRate: new(0.5)}, {Name: "note", Type: "string"},
+			{Name: "inside", Type: "temperature", Minimum: new(-40.0), Maximum: new(30.0), MaximumRate: new(0.5)}, {Name: "note", Type: "string", Manual: registry.ManualNewestWins},
 			{Name: "defrosting", Type: "defrosting"}, {Name: "compressor", Type: "compressor"}, {Name: "place", Type: "location"},
 			{Name: "above", Type: "number", Computed: "measures.inside + 40"},
 		},
