@@ -1,10 +1,8 @@
 package registry
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"time"
-	"unicode/utf8"
 )
 
 // TemplateDecoder says how the devices of a template write their payloads.
@@ -36,6 +34,8 @@ type Payload struct {
 	ID ID
 	// Content is what was sent, byte by byte.
 	Content []byte
+	// Bytes is how many they are, where the content was not read.
+	Bytes int
 	// ContentType is what the sender called it; empty if it did not say.
 	ContentType string
 	// Template names the template whose decoder reads it, where the payload names
@@ -50,8 +50,8 @@ type Payload struct {
 	Valid bool
 }
 
-// Size is how many bytes the payload has.
-func (p *Payload) Size() int { return len(p.Content) }
+// Size is how many bytes the payload has, known without its content too.
+func (p *Payload) Size() int { return max(p.Bytes, len(p.Content)) }
 
 // Kind is the content type, nil if the sender gave none.
 func (p *Payload) Kind() *string { return someText(p.ContentType) }
@@ -64,17 +64,5 @@ func someText(text string) *string {
 	if text == "" {
 		return nil
 	}
-	return &text
-}
-
-// Base64 is the content in base64.
-func (p *Payload) Base64() string { return base64.StdEncoding.EncodeToString(p.Content) }
-
-// Text is the content as text, nil if it is none.
-func (p *Payload) Text() *string {
-	if !utf8.Valid(p.Content) {
-		return nil
-	}
-	text := string(p.Content)
 	return &text
 }

@@ -88,6 +88,11 @@ func complexity() generated.ComplexityRoot {
 	d.Commands = func(child int, _ *registry.CommandState, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
+	d.Payloads = func(child int, _, _ *time.Time, first *int, _ *string, last *int, _ *string) int {
+		return page(child, first, last)
+	}
+	root.Payload.Content, root.Payload.Text = contentCost, contentCost
+	root.ReprocessPayload.Failures = list
 	q.Alarms = func(child int, _ *bool, _ *registry.AlarmSeverity, _, _ *string, _, _ *time.Time, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
@@ -117,6 +122,9 @@ func page(child int, first, last *int) int {
 func bulkCost(child, items int) int { return 1 + items*child/10 }
 
 func list(child int) int { return 1 + usualList*max(child, 1) }
+
+// contentCost is that of up to 256 KiB.
+func contentCost(int) int { return 20 }
 
 func alarmCost(child int, _ *bool) int { return list(child) }
 

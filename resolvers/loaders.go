@@ -34,6 +34,7 @@ type loaders struct {
 	series      *loader[registry.ID, []*registry.Series]
 	presence    *loader[registry.ID, *registry.Presence]
 	desired     *loader[registry.ID, *registry.Desired]
+	contents    *loader[registry.ID, []byte]
 	// Alarms by which of them.
 	alarms family[alarmsAsked, registry.ID, []*registry.Alarm]
 	// Inherited policies by type; "" is every type.

@@ -36,6 +36,9 @@ func (l *loaders) motion(r *Resolver, scope registry.Scope) {
 			}
 		}
 	})
+	l.contents = newLoader(func(ctx context.Context, ids []registry.ID) ([][]byte, error) {
+		return r.Graph.PayloadContents(ctx, scope, ids)
+	}, nil)
 	l.alarms.make = func(which alarmsAsked) *loader[registry.ID, []*registry.Alarm] {
 		return newLoader(func(ctx context.Context, ids []registry.ID) ([][]*registry.Alarm, error) {
 			if err := onlyNow(scope); err != nil {

@@ -29,6 +29,8 @@ type Recorder interface {
 	Record(ctx context.Context, by registry.Principal, source string, readings []registry.Reading) error
 	// Replay tries dead letters again.
 	Replay(ctx context.Context, by registry.Principal, request registry.ReplayRequest) (registry.Replayed, error)
+	// Reprocess decodes payloads anew.
+	Reprocess(ctx context.Context, by registry.Principal, request registry.ReprocessRequest) (registry.Reprocessed, error)
 }
 
 type principalKey struct{}

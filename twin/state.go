@@ -297,6 +297,23 @@ func (s *Store) Forget(ctx context.Context, scope registry.Scope, ids ...registr
 	})
 }
 
+// ForgetValues makes the newest values of twins be read from the graph again:
+// what was stored may have been taken back.
+func (s *Store) ForgetValues(ctx context.Context, scope registry.Scope, ids ...registry.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return s.call(ctx, "forget", func() error {
+		_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, id := range ids {
+				p.Unlink(ctx, s.stateKey(scope.Account, id))
+			}
+			return nil
+		})
+		return err
+	})
+}
+
 // pack is the text of a value and its time: "1700000000000|21.5". Why it is
 // suspect and its unit stand between the two: "1700000000000;RATE;Cel|21.5".
 func pack(of registry.LiveValue) (string, error) {

@@ -103,6 +103,8 @@ var reaches = map[string][]string{
 	"sendCommand":       {`mutation { sendCommand(input: {device: "$DeviceRef", name: "reboot"}) { command { id } } }`, `mutation { sendCommand(input: {deviceId: "$Device", name: "reboot"}) { command { id } } }`},
 	"cancelCommand":     {`mutation { cancelCommand(input: {id: "$Device"}) { command { id } } }`},
 	"acknowledgeAlarm":  {`mutation { acknowledgeAlarm(input: {id: "$Device"}) { alarm { id } } }`},
+	"reprocess":         {`mutation { reprocess(input: {device: "$DeviceRef"}) { payloads } }`, `mutation { reprocess(input: {device: "$DeviceRef", rehearse: true}) { payloads token } }`},
+	"prunePayloads":     {`mutation { prunePayloads(input: {template: "$TemplateName"}) { pruned } }`, `mutation { prunePayloads(input: {all: true}) { pruned } }`},
 	"recordReadings":    {`mutation { recordReadings(input: {readings: [{device: "$DeviceRef", values: {temperature: 1}}]}) { accepted } }`},
 }
 

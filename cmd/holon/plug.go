@@ -108,3 +108,8 @@ func (r recorder) Record(ctx context.Context, by registry.Principal, source stri
 func (r recorder) Replay(ctx context.Context, by registry.Principal, request registry.ReplayRequest) (registry.Replayed, error) {
 	return r.receiver.Replay(ctx, &by, r.graph, request)
 }
+
+// Reprocess implements resolvers.Recorder.
+func (r recorder) Reprocess(ctx context.Context, by registry.Principal, request registry.ReprocessRequest) (registry.Reprocessed, error) {
+	return r.receiver.Reprocess(ctx, &by, r.graph, request)
+}

@@ -16,6 +16,11 @@ import (
 
 // region    ************************** generated!.gotpl **************************
 
+type PayloadResolver interface {
+	Content(ctx context.Context, obj *registry.Payload) (string, error)
+	Text(ctx context.Context, obj *registry.Payload) (*string, error)
+}
+
 // endregion ************************** generated!.gotpl **************************
 
 // region    ***************************** args.gotpl *****************************
@@ -130,7 +135,7 @@ func (ec *executionContext) _Payload_content(ctx context.Context, field graphql.
 			return ec.fieldContext_Payload_content(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Base64(), nil
+			return ec.Resolvers.Payload().Content(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
@@ -141,7 +146,7 @@ func (ec *executionContext) _Payload_content(ctx context.Context, field graphql.
 	)
 }
 func (ec *executionContext) fieldContext_Payload_content(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Payload", field, true, false, errors.New("field of type String does not have child fields"))
+	return graphql.NewScalarFieldContext("Payload", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _Payload_text(ctx context.Context, field graphql.CollectedField, obj *registry.Payload) (ret graphql.Marshaler) {
@@ -153,7 +158,7 @@ func (ec *executionContext) _Payload_text(ctx context.Context, field graphql.Col
 			return ec.fieldContext_Payload_text(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Text(), nil
+			return ec.Resolvers.Payload().Text(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
@@ -164,7 +169,7 @@ func (ec *executionContext) _Payload_text(ctx context.Context, field graphql.Col
 	)
 }
 func (ec *executionContext) fieldContext_Payload_text(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Payload", field, true, false, errors.New("field of type String does not have child fields"))
+	return graphql.NewScalarFieldContext("Payload", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _TemplateDecoder_name(ctx context.Context, field graphql.CollectedField, obj *registry.TemplateDecoder) (ret graphql.Marshaler) {
@@ -261,48 +266,114 @@ func (ec *executionContext) _Payload(ctx context.Context, sel ast.SelectionSet, 
 		case "id":
 			out.Values[i] = ec._Payload_id(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "receivedAt":
 			out.Values[i] = ec._Payload_receivedAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "source":
 			out.Values[i] = ec._Payload_source(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "size":
 			out.Values[i] = ec._Payload_size(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "contentType":
 			out.Values[i] = ec._Payload_contentType(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "template":
 			out.Values[i] = ec._Payload_template(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "valid":
 			out.Values[i] = ec._Payload_valid(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "content":
-			out.Values[i] = ec._Payload_content(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Payload_content(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "text":
-			out.Values[i] = ec._Payload_text(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Payload_text(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -370,6 +441,32 @@ func (ec *executionContext) _TemplateDecoder(ctx context.Context, sel ast.Select
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
+
+func (ec *executionContext) marshalNPayload2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐPayloadᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Payload) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNPayload2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐPayload(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNPayload2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐPayload(ctx context.Context, sel ast.SelectionSet, v *registry.Payload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Payload(ctx, sel, v)
+}
 
 func (ec *executionContext) marshalOPayload2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐPayload(ctx context.Context, sel ast.SelectionSet, v *registry.Payload) graphql.Marshaler {
 	if v == nil {

@@ -889,6 +889,26 @@ type PageInfo struct {
 	EndCursor *string `json:"endCursor,omitempty"`
 }
 
+// A page of payloads.
+type PayloadConnection struct {
+	// The payloads with their cursors.
+	Edges []*PayloadEdge `json:"edges"`
+	// The payloads.
+	Nodes []*registry.Payload `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in the whole list.
+	TotalCount int `json:"totalCount"`
+}
+
+// One payload in a page.
+type PayloadEdge struct {
+	// Where the payload lies in the list.
+	Cursor string `json:"cursor"`
+	// The payload.
+	Node *registry.Payload `json:"node"`
+}
+
 // A page of policies.
 type PolicyConnection struct {
 	// The policies with their cursors.
@@ -927,6 +947,26 @@ type ProfileEdge struct {
 	Cursor string `json:"cursor"`
 	// The profile.
 	Node *registry.Profile `json:"node"`
+}
+
+// Which payloads to remove: at least one field says which, or `all`.
+type PrunePayloadsInput struct {
+	// All of them; needed where nothing else says which.
+	All *bool `json:"all,omitempty"`
+	// Only what was received before this time.
+	Before *time.Time `json:"before,omitempty"`
+	// Only what the decoder of this template read, whatever its version.
+	Template *string `json:"template,omitempty"`
+	// Only what could be decoded, or only what could not.
+	Valid *bool `json:"valid,omitempty"`
+	// Only count them.
+	Rehearse bool `json:"rehearse"`
+}
+
+// What `prunePayloads` did.
+type PrunePayloadsPayload struct {
+	// How many were removed, or would be.
+	Pruned int `json:"pruned"`
 }
 
 // Which template to publish. Name the draft by `id`, or by `kind` and `name`.
@@ -1164,6 +1204,24 @@ type ReplayDeadLettersPayload struct {
 	StillRefused []*registry.DeadLetter `json:"stillRefused"`
 	// Give it as `after` to go on; null if that was all.
 	EndCursor *string `json:"endCursor,omitempty"`
+}
+
+// Which payloads to decode anew.
+type ReprocessInput struct {
+	// The device's reference.
+	Device string `json:"device"`
+	// Only what was received at this time or later.
+	From *time.Time `json:"from,omitempty"`
+	// Only what was received before this time.
+	To *time.Time `json:"to,omitempty"`
+	// How many payloads, the oldest first: at most 1,000.
+	First int `json:"first"`
+	// Go on where an earlier call ended: its `endCursor`.
+	After *string `json:"after,omitempty"`
+	// Only say what would be done.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal: refuses with CONFLICT if what was rehearsed is no longer what would be done.
+	Token *string `json:"token,omitempty"`
 }
 
 // A page of what a search found, and what is known of all of it.

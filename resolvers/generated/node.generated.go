@@ -49,6 +49,8 @@ type MutationResolver interface {
 	LinkDevice(ctx context.Context, input LinkDeviceInput) (*LinkDevicePayload, error)
 	ReplaceDevice(ctx context.Context, input ReplaceDeviceInput) (*ReplaceDevicePayload, error)
 	UnlinkDevice(ctx context.Context, input UnlinkDeviceInput) (*UnlinkDevicePayload, error)
+	Reprocess(ctx context.Context, input ReprocessInput) (*registry.Reprocessed, error)
+	PrunePayloads(ctx context.Context, input PrunePayloadsInput) (*PrunePayloadsPayload, error)
 	CreatePolicy(ctx context.Context, input CreatePolicyInput) (*CreatePolicyPayload, error)
 	UpdatePolicy(ctx context.Context, input UpdatePolicyInput) (*UpdatePolicyPayload, error)
 	DeletePolicy(ctx context.Context, input DeletePolicyInput) (*DeletePolicyPayload, error)
@@ -502,6 +504,20 @@ func (ec *executionContext) field_Mutation_moveGroup_args(ctx context.Context, r
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_prunePayloads_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (PrunePayloadsInput, error) {
+			return ec.unmarshalNPrunePayloadsInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐPrunePayloadsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_publishTemplate_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -564,6 +580,20 @@ func (ec *executionContext) field_Mutation_replayDeadLetters_args(ctx context.Co
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (ReplayDeadLettersInput, error) {
 			return ec.unmarshalNReplayDeadLettersInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐReplayDeadLettersInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_reprocess_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ReprocessInput, error) {
+			return ec.unmarshalNReprocessInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐReprocessInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -3258,6 +3288,94 @@ func (ec *executionContext) fieldContext_Mutation_unlinkDevice(ctx context.Conte
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_unlinkDevice_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_reprocess(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_reprocess(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().Reprocess(ctx, fc.Args["input"].(ReprocessInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.Reprocessed) graphql.Marshaler {
+			return ec.marshalNReprocessPayload2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐReprocessed(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_reprocess(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReprocessPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_reprocess_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_prunePayloads(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_prunePayloads(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PrunePayloads(ctx, fc.Args["input"].(PrunePayloadsInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *PrunePayloadsPayload) graphql.Marshaler {
+			return ec.marshalNPrunePayloadsPayload2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐPrunePayloadsPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_prunePayloads(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PrunePayloadsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_prunePayloads_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -6000,6 +6118,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "unlinkDevice":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_unlinkDevice(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reprocess":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_reprocess(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "prunePayloads":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_prunePayloads(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

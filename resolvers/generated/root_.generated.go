@@ -34,6 +34,7 @@ type ResolverRoot interface {
 	Group() GroupResolver
 	Link() LinkResolver
 	Mutation() MutationResolver
+	Payload() PayloadResolver
 	Policy() PolicyResolver
 	PolicyExplanation() PolicyExplanationResolver
 	PolicyReach() PolicyReachResolver
@@ -406,6 +407,7 @@ type ComplexityRoot struct {
 		Links             func(childComplexity int, open bool) int
 		Live              func(childComplexity int, measures []string, unit *string) int
 		Measurements      func(childComplexity int, measure string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string, unit *string) int
+		Payloads          func(childComplexity int, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) int
 		Policies          func(childComplexity int, typeArg *string) int
 		PolicyExplanation func(childComplexity int, policy string) int
 		PolicyReferences  func(childComplexity int, typeArg *string) int
@@ -636,11 +638,13 @@ type ComplexityRoot struct {
 		LinkDevice        func(childComplexity int, input LinkDeviceInput) int
 		MigrateObjects    func(childComplexity int, input MigrateObjectsInput) int
 		MoveGroup         func(childComplexity int, input MoveGroupInput) int
+		PrunePayloads     func(childComplexity int, input PrunePayloadsInput) int
 		PublishTemplate   func(childComplexity int, input PublishTemplateInput) int
 		RecordReadings    func(childComplexity int, input RecordReadingsInput) int
 		Relate            func(childComplexity int, input RelateInput) int
 		ReplaceDevice     func(childComplexity int, input ReplaceDeviceInput) int
 		ReplayDeadLetters func(childComplexity int, input ReplayDeadLettersInput) int
+		Reprocess         func(childComplexity int, input ReprocessInput) int
 		SendCommand       func(childComplexity int, input SendCommandInput) int
 		SetDesired        func(childComplexity int, input SetDesiredInput) int
 		UnlinkDevice      func(childComplexity int, input UnlinkDeviceInput) int
@@ -665,7 +669,7 @@ type ComplexityRoot struct {
 	}
 
 	Payload struct {
-		Base64       func(childComplexity int) int
+		Content      func(childComplexity int) int
 		ID           func(childComplexity int) int
 		Kind         func(childComplexity int) int
 		ReceivedAt   func(childComplexity int) int
@@ -674,6 +678,18 @@ type ComplexityRoot struct {
 		TemplateName func(childComplexity int) int
 		Text         func(childComplexity int) int
 		Valid        func(childComplexity int) int
+	}
+
+	PayloadConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	PayloadEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	Policy struct {
@@ -752,6 +768,10 @@ type ComplexityRoot struct {
 		Direction func(childComplexity int) int
 		Groups    func(childComplexity int) int
 		Name      func(childComplexity int) int
+	}
+
+	PrunePayloadsPayload struct {
+		Pruned func(childComplexity int) int
 	}
 
 	PublishTemplatePayload struct {
@@ -868,6 +888,24 @@ type ComplexityRoot struct {
 		Readings     func(childComplexity int) int
 		Refused      func(childComplexity int) int
 		StillRefused func(childComplexity int) int
+	}
+
+	ReprocessFailure struct {
+		Message func(childComplexity int) int
+		Payload func(childComplexity int) int
+	}
+
+	ReprocessPayload struct {
+		Added       func(childComplexity int) int
+		Conflicts   func(childComplexity int) int
+		EndCursor   func(childComplexity int) int
+		Failures    func(childComplexity int) int
+		Payloads    func(childComplexity int) int
+		Removed     func(childComplexity int) int
+		Replaced    func(childComplexity int) int
+		TokenText   func(childComplexity int) int
+		Unchanged   func(childComplexity int) int
+		Undecodable func(childComplexity int) int
 	}
 
 	Samples struct {
@@ -2553,6 +2591,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Measurements(childComplexity, args["measure"].(string), args["from"].(*time.Time), args["to"].(*time.Time), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["unit"].(*string)), true
+	case "Device.payloads":
+		if e.ComplexityRoot.Device.Payloads == nil {
+			break
+		}
+
+		args, err := ec.field_Device_payloads_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.Payloads(childComplexity, args["from"].(*time.Time), args["to"].(*time.Time), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Device.policies":
 		if e.ComplexityRoot.Device.Policies == nil {
 			break
@@ -3738,6 +3787,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.MoveGroup(childComplexity, args["input"].(MoveGroupInput)), true
+	case "Mutation.prunePayloads":
+		if e.ComplexityRoot.Mutation.PrunePayloads == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_prunePayloads_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.PrunePayloads(childComplexity, args["input"].(PrunePayloadsInput)), true
 	case "Mutation.publishTemplate":
 		if e.ComplexityRoot.Mutation.PublishTemplate == nil {
 			break
@@ -3793,6 +3853,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ReplayDeadLetters(childComplexity, args["input"].(ReplayDeadLettersInput)), true
+	case "Mutation.reprocess":
+		if e.ComplexityRoot.Mutation.Reprocess == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_reprocess_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.Reprocess(childComplexity, args["input"].(ReprocessInput)), true
 	case "Mutation.sendCommand":
 		if e.ComplexityRoot.Mutation.SendCommand == nil {
 			break
@@ -3974,11 +4045,11 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
 
 	case "Payload.content":
-		if e.ComplexityRoot.Payload.Base64 == nil {
+		if e.ComplexityRoot.Payload.Content == nil {
 			break
 		}
 
-		return e.ComplexityRoot.Payload.Base64(childComplexity), true
+		return e.ComplexityRoot.Payload.Content(childComplexity), true
 	case "Payload.id":
 		if e.ComplexityRoot.Payload.ID == nil {
 			break
@@ -4027,6 +4098,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Payload.Valid(childComplexity), true
+
+	case "PayloadConnection.edges":
+		if e.ComplexityRoot.PayloadConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PayloadConnection.Edges(childComplexity), true
+	case "PayloadConnection.nodes":
+		if e.ComplexityRoot.PayloadConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PayloadConnection.Nodes(childComplexity), true
+	case "PayloadConnection.pageInfo":
+		if e.ComplexityRoot.PayloadConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PayloadConnection.PageInfo(childComplexity), true
+	case "PayloadConnection.totalCount":
+		if e.ComplexityRoot.PayloadConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PayloadConnection.TotalCount(childComplexity), true
+
+	case "PayloadEdge.cursor":
+		if e.ComplexityRoot.PayloadEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PayloadEdge.Cursor(childComplexity), true
+	case "PayloadEdge.node":
+		if e.ComplexityRoot.PayloadEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PayloadEdge.Node(childComplexity), true
 
 	case "Policy.appliesTo":
 		if e.ComplexityRoot.Policy.AppliesTo == nil {
@@ -4335,6 +4444,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ProfileRelation.Name(childComplexity), true
+
+	case "PrunePayloadsPayload.pruned":
+		if e.ComplexityRoot.PrunePayloadsPayload.Pruned == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PrunePayloadsPayload.Pruned(childComplexity), true
 
 	case "PublishTemplatePayload.rehearsal":
 		if e.ComplexityRoot.PublishTemplatePayload.Rehearsal == nil {
@@ -4919,6 +5035,80 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReplayDeadLettersPayload.StillRefused(childComplexity), true
+
+	case "ReprocessFailure.message":
+		if e.ComplexityRoot.ReprocessFailure.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReprocessFailure.Message(childComplexity), true
+	case "ReprocessFailure.payload":
+		if e.ComplexityRoot.ReprocessFailure.Payload == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReprocessFailure.Payload(childComplexity), true
+
+	case "ReprocessPayload.added":
+		if e.ComplexityRoot.ReprocessPayload.Added == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReprocessPayload.Added(childComplexity), true
+	case "ReprocessPayload.conflicts":
+		if e.ComplexityRoot.ReprocessPayload.Conflicts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReprocessPayload.Conflicts(childComplexity), true
+	case "ReprocessPayload.endCursor":
+		if e.ComplexityRoot.ReprocessPayload.EndCursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReprocessPayload.EndCursor(childComplexity), true
+	case "ReprocessPayload.failures":
+		if e.ComplexityRoot.ReprocessPayload.Failures == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReprocessPayload.Failures(childComplexity), true
+	case "ReprocessPayload.payloads":
+		if e.ComplexityRoot.ReprocessPayload.Payloads == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReprocessPayload.Payloads(childComplexity), true
+	case "ReprocessPayload.removed":
+		if e.ComplexityRoot.ReprocessPayload.Removed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReprocessPayload.Removed(childComplexity), true
+	case "ReprocessPayload.replaced":
+		if e.ComplexityRoot.ReprocessPayload.Replaced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReprocessPayload.Replaced(childComplexity), true
+	case "ReprocessPayload.token":
+		if e.ComplexityRoot.ReprocessPayload.TokenText == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReprocessPayload.TokenText(childComplexity), true
+	case "ReprocessPayload.unchanged":
+		if e.ComplexityRoot.ReprocessPayload.Unchanged == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReprocessPayload.Unchanged(childComplexity), true
+	case "ReprocessPayload.undecodable":
+		if e.ComplexityRoot.ReprocessPayload.Undecodable == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReprocessPayload.Undecodable(childComplexity), true
 
 	case "Samples.at":
 		if e.ComplexityRoot.Samples.At == nil {
@@ -5782,6 +5972,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputMoveGroupInput,
 		ec.unmarshalInputObjectRef,
 		ec.unmarshalInputOrderBy,
+		ec.unmarshalInputPrunePayloadsInput,
 		ec.unmarshalInputPublishTemplateInput,
 		ec.unmarshalInputReadingInput,
 		ec.unmarshalInputRecordReadingsInput,
@@ -5792,6 +5983,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRelationsInput,
 		ec.unmarshalInputReplaceDeviceInput,
 		ec.unmarshalInputReplayDeadLettersInput,
+		ec.unmarshalInputReprocessInput,
 		ec.unmarshalInputSendCommandInput,
 		ec.unmarshalInputSetDesiredInput,
 		ec.unmarshalInputTemplateDecoderInput,
@@ -8146,6 +8338,134 @@ type APIKey {
   createdAt: DateTime!
   """If there are any, the key can only send readings, and only of these devices."""
   devices: [Device!]!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/payload.graphqls", Input: `extend type Mutation {
+  """
+  Decodes what a device sent anew, as its template says now, and replaces what those payloads gave: measurements that come out otherwise
+  are replaced, those that come out no more are removed, new ones are added. What the device got otherwise stays as it is. It works
+  payload by payload and may be interrupted: calling it again goes on, and changes nothing that is right already.
+  """
+  reprocess(
+    """Which payloads."""
+    input: ReprocessInput!
+  ): ReprocessPayload!
+  """Removes kept payloads before their time. The measurements that they gave stay."""
+  prunePayloads(
+    """Which payloads."""
+    input: PrunePayloadsInput!
+  ): PrunePayloadsPayload!
+}
+
+extend type Device {
+  """
+  What the device sent in a format of its own, newest first, as long as it is kept: ` + "`" + `--payload-days` + "`" + `. Of what names its devices itself, all
+  that has readings of this one.
+  """
+  payloads(
+    """Only what was received at this time or later."""
+    from: DateTime
+    """Only what was received before this time."""
+    to: DateTime
+    """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
+    first: Int
+    """Only what follows this cursor."""
+    after: String
+    """How many from the end or before ` + "`" + `before` + "`" + `: at most 1,000."""
+    last: Int
+    """Only what comes before this cursor."""
+    before: String
+  ): PayloadConnection!
+}
+
+"""A page of payloads."""
+type PayloadConnection {
+  """The payloads with their cursors."""
+  edges: [PayloadEdge!]!
+  """The payloads."""
+  nodes: [Payload!]!
+  """Where the page lies."""
+  pageInfo: PageInfo!
+  """How many there are in the whole list."""
+  totalCount: Int!
+}
+
+"""One payload in a page."""
+type PayloadEdge {
+  """Where the payload lies in the list."""
+  cursor: String!
+  """The payload."""
+  node: Payload!
+}
+
+"""Which payloads to remove: at least one field says which, or ` + "`" + `all` + "`" + `."""
+input PrunePayloadsInput {
+  """All of them; needed where nothing else says which."""
+  all: Boolean
+  """Only what was received before this time."""
+  before: DateTime
+  """Only what the decoder of this template read, whatever its version."""
+  template: String
+  """Only what could be decoded, or only what could not."""
+  valid: Boolean
+  """Only count them."""
+  rehearse: Boolean! = false
+}
+
+"""What ` + "`" + `prunePayloads` + "`" + ` did."""
+type PrunePayloadsPayload {
+  """How many were removed, or would be."""
+  pruned: Int!
+}
+
+"""Which payloads to decode anew."""
+input ReprocessInput {
+  """The device's reference."""
+  device: String!
+  """Only what was received at this time or later."""
+  from: DateTime
+  """Only what was received before this time."""
+  to: DateTime
+  """How many payloads, the oldest first: at most 1,000."""
+  first: Int! = 1000
+  """Go on where an earlier call ended: its ` + "`" + `endCursor` + "`" + `."""
+  after: String
+  """Only say what would be done."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal: refuses with CONFLICT if what was rehearsed is no longer what would be done."""
+  token: String
+}
+
+"""What ` + "`" + `reprocess` + "`" + ` did, or would do."""
+type ReprocessPayload {
+  """How many payloads were decoded anew."""
+  payloads: Int!
+  """How many of them the decoder cannot read, or have readings that are wrong: what they gave stays as it is."""
+  undecodable: Int!
+  """The first 20 of those, with the reasons."""
+  failures: [ReprocessFailure!]!
+  """How many measurements have another value."""
+  replaced: Int!
+  """How many measurements are new."""
+  added: Int!
+  """How many measurements are there no more."""
+  removed: Int!
+  """How many stay as they are."""
+  unchanged: Int!
+  """How many are not written because the device got another value for that time otherwise."""
+  conflicts: Int!
+  """After a rehearsal: what the real call can be given, so that it does nothing else."""
+  token: String
+  """Give it as ` + "`" + `after` + "`" + ` to go on; null if that was all."""
+  endCursor: String
+}
+
+"""A payload that cannot be decoded."""
+type ReprocessFailure {
+  """The payload."""
+  payload: Payload!
+  """Why."""
+  message: String!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/policy.graphqls", Input: `extend type Query {
@@ -11075,6 +11395,8 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_commands(ctx, field)
 	case "desired":
 		return ec.fieldContext_Device_desired(ctx, field)
+	case "payloads":
+		return ec.fieldContext_Device_payloads(ctx, field)
 	case "presence":
 		return ec.fieldContext_Device_presence(ctx, field)
 	}
@@ -11487,6 +11809,30 @@ func (ec *executionContext) childFields_Payload(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Payload", field.Name)
 }
 
+func (ec *executionContext) childFields_PayloadConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_PayloadConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_PayloadConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PayloadConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_PayloadConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PayloadConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PayloadEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_PayloadEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_PayloadEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PayloadEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_Policy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -11641,6 +11987,14 @@ func (ec *executionContext) childFields_ProfileRelation(ctx context.Context, fie
 		return ec.fieldContext_ProfileRelation_assets(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ProfileRelation", field.Name)
+}
+
+func (ec *executionContext) childFields_PrunePayloadsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "pruned":
+		return ec.fieldContext_PrunePayloadsPayload_pruned(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PrunePayloadsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_PublishTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11817,6 +12171,42 @@ func (ec *executionContext) childFields_ReplayDeadLettersPayload(ctx context.Con
 		return ec.fieldContext_ReplayDeadLettersPayload_endCursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ReplayDeadLettersPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ReprocessFailure(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "payload":
+		return ec.fieldContext_ReprocessFailure_payload(ctx, field)
+	case "message":
+		return ec.fieldContext_ReprocessFailure_message(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReprocessFailure", field.Name)
+}
+
+func (ec *executionContext) childFields_ReprocessPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "payloads":
+		return ec.fieldContext_ReprocessPayload_payloads(ctx, field)
+	case "undecodable":
+		return ec.fieldContext_ReprocessPayload_undecodable(ctx, field)
+	case "failures":
+		return ec.fieldContext_ReprocessPayload_failures(ctx, field)
+	case "replaced":
+		return ec.fieldContext_ReprocessPayload_replaced(ctx, field)
+	case "added":
+		return ec.fieldContext_ReprocessPayload_added(ctx, field)
+	case "removed":
+		return ec.fieldContext_ReprocessPayload_removed(ctx, field)
+	case "unchanged":
+		return ec.fieldContext_ReprocessPayload_unchanged(ctx, field)
+	case "conflicts":
+		return ec.fieldContext_ReprocessPayload_conflicts(ctx, field)
+	case "token":
+		return ec.fieldContext_ReprocessPayload_token(ctx, field)
+	case "endCursor":
+		return ec.fieldContext_ReprocessPayload_endCursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReprocessPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Samples(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -1,0 +1,307 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// What payloads gave can be taken away again. The buckets that it stood in are
+// added up anew from what is left in them, and sealed again later; those with
+// nothing left go. Series that lose their newest bucket get the one before.
+
+var (
+	// The rows are a measure, its times, and the first and the last of them.
+	payloadHeld = named("payload.held", `
+		UNWIND $rows AS r
+		MATCH (d:Entity {id: $device}) WHERE d.account = $account
+		MATCH (d)-[:HAS_SERIES]->(s:Series WHERE s.measure = r[0])
+		CALL (s, r) {
+			MATCH (s)-[:HAS_BUCKET]->(b:Bucket) WHERE b.from <= r[3] AND b.to > r[2]
+			MATCH (b)-[:HAS_MEASUREMENT]->(m) WHERE m.at IN r[1]
+			RETURN collect([m.at, coalesce(m.value, properties(m)), coalesce(b.unit, s.unit, '')]) AS held
+		}
+		RETURN collect({measure: r[0], type: s.type, held: held}) AS series`)
+
+	payloadUndo = named("payload.undo", `
+		UNWIND $rows AS r
+		MATCH (d:Entity {id: $device}) WHERE d.account = $account
+		MATCH (d)-[:HAS_SERIES]->(s:Series WHERE s.measure = r[0])
+		MATCH (s)-[:HAS_BUCKET]->(b:Bucket) WHERE b.from <= r[3] AND b.to > r[2]
+		MATCH (b)-[:HAS_MEASUREMENT]->(m) WHERE m.at IN r[1]
+		WITH b, collect(m) AS gone
+		FOREACH (m IN gone | DETACH DELETE m)
+		RETURN collect(DISTINCT elementId(b)) AS buckets`)
+
+	payloadLeft = named("payload.left", `
+		UNWIND $buckets AS id
+		MATCH (b) WHERE elementId(b) = id AND b.account = $account
+		MATCH (d:Entity {id: $device})-[:HAS_SERIES]->(s)-[:HAS_BUCKET]->(b)
+		CALL (b) {
+			OPTIONAL MATCH (b)-[:HAS_MEASUREMENT]->(m)
+			RETURN collect(m) AS held
+		}
+		RETURN collect({bucket: id, type: s.type, closed: b.last IS NOT NULL, newest: EXISTS { (s)-[:HAS_NEWEST]->(b) },
+			at: [m IN held | m.at], value: [m IN held | coalesce(m.value, properties(m))], suspect: [m IN held | m.suspect]}) AS buckets`)
+
+	payloadAddedUp = named("payload.addedUp", `
+		UNWIND $rows AS r
+		MATCH (b) WHERE elementId(b) = r[0] AND b.account = $account
+		SET b += r[1], b:Unsealed, b.sealAt = $sealAt`)
+
+	// Every series that had the bucket as its newest gets the one before it, which
+	// thereby is open again.
+	payloadEmptied = named("payload.emptied", `
+		UNWIND $buckets AS id
+		MATCH (b) WHERE elementId(b) = id AND b.account = $account
+		CALL (b) {
+			MATCH (s:Series)-[o:HAS_NEWEST]->(b)
+			DELETE o
+			WITH s, b
+			MATCH (s)-[:HAS_BUCKET]->(x:Bucket) WHERE x <> b AND NOT elementId(x) IN $buckets
+			WITH s, max(x.from) AS newest
+			MATCH (s)-[:HAS_BUCKET]->(x:Bucket) WHERE x.from = newest AND NOT elementId(x) IN $buckets
+			WITH s, collect(x)[0] AS before
+			CREATE (s)-[:HAS_NEWEST]->(before)
+		}
+		DETACH DELETE b`)
+
+	// What a series says of its newest value is what its newest bucket holds.
+	payloadNewest = named("payload.newest", `
+		UNWIND $measures AS measure
+		MATCH (d:Entity {id: $device}) WHERE d.account = $account
+		MATCH (d)-[:HAS_SERIES]->(s:Series WHERE s.measure = measure)
+		CALL (s) {
+			OPTIONAL MATCH (s)-[:HAS_NEWEST]->(b)
+			OPTIONAL MATCH (b)-[:HAS_MEASUREMENT]->(x)
+			WITH b, max(x.at) AS at
+			OPTIONAL MATCH (b)-[:HAS_MEASUREMENT]->(m) WHERE m.at = at
+			RETURN b, m
+		}
+		SET s.lastAt = m.at, s.lastValue = m.value, s.lastSuspect = m.suspect, b.last = null, b.lastValue = null, b.lastSuspect = null
+		RETURN collect([elementId(s), CASE WHEN m.value IS NULL AND m IS NOT NULL THEN properties(m) END]) AS series`)
+
+	payloadNewestComposite = named("payload.newestComposite", `
+		UNWIND $rows AS r
+		MATCH (s) WHERE elementId(s) = r[0] AND s.account = $account
+		SET s.lastValue = r[1]`)
+
+	payloadJudged = named("payload.judged", `
+		UNWIND $rows AS r
+		MATCH (n:Decoding {key: r[0] + '/' + $device}) WHERE n.account = $account
+		SET n.measures = r[1], n.at = r[2]
+		WITH n, r
+		MATCH (n)-[:DECODED_FROM]->(p)
+		SET p.valid = r[3]`)
+
+	payloadTwins = named("payload.twins", `
+		MATCH (d:Entity {id: $device}) WHERE d.account = $account
+		RETURN [d.id] + [(d)-[:LINKED_TO]->(a) | a.id] AS twins`)
+)
+
+// byMeasure puts measurements together as rows of queries.
+func byMeasure(all []registry.MeasureTime) []any {
+	times := map[string][]int64{}
+	for _, one := range all {
+		times[one.Measure] = append(times[one.Measure], one.At)
+	}
+	var rows []any
+	for _, measure := range slices.Sorted(maps.Keys(times)) {
+		list := times[measure]
+		slices.Sort(list)
+		rows = append(rows, []any{measure, list, list[0], list[len(list)-1]})
+	}
+	return rows
+}
+
+// Standings compares measurements with those that a device has, one slot each.
+func (s *Store) Standings(ctx context.Context, scope registry.Scope, device registry.ID, template *registry.Template, wanted []registry.WantedValue) ([]registry.Standing, error) {
+	out := make([]registry.Standing, len(wanted))
+	if len(wanted) == 0 {
+		return out, nil
+	}
+	keys := make([]registry.MeasureTime, len(wanted))
+	for i, w := range wanted {
+		keys[i] = w.MeasureTime
+	}
+	held, _, err := one(ctx, s.reading(scope), payloadHeld, params{"device": string(device), "rows": byMeasure(keys)}, func(f fields) map[registry.MeasureTime]taken {
+		known := map[registry.MeasureTime]taken{}
+		for _, row := range f.maps("series") {
+			measure, unit := row.text("measure"), ""
+			if declared := template.Declared(measure); declared != nil {
+				unit = declared.Unit
+			}
+			for _, item := range row.list("held") {
+				three, ok := item.([]any)
+				if !ok || len(three) != 3 {
+					row.failed("a measurement is %v", item)
+					return nil
+				}
+				at, _ := three[0].(int64)
+				in, _ := three[2].(string)
+				value := valueOf(registry.ValueType(row.text("type")), three[1])
+				known[registry.MeasureTime{Measure: measure, At: at}] = taken{value: converted(value, in, unit), about: in != unit}
+			}
+		}
+		return known
+	})
+	if err != nil {
+		return nil, fmt.Errorf("compare measurements: %w", err)
+	}
+	for i, w := range wanted {
+		by, there := held[w.MeasureTime]
+		switch {
+		case !there:
+			out[i] = registry.StandingAbsent
+		case w.Value != nil && (registry.SameValue(w.Value, by.value) || by.about && nearly(w.Value, by.value)):
+			out[i] = registry.StandingSame
+		default:
+			out[i] = registry.StandingOther
+		}
+	}
+	return out, nil
+}
+
+// Undo removes measurements that payloads gave, in one transaction, and returns
+// the twins that had them. Workers learn that what they know of the device no
+// longer holds. Doing it again changes nothing.
+func (s *Store) Undo(ctx context.Context, scope registry.Scope, device registry.ID, undoings []registry.Undoing) ([]registry.ID, error) {
+	var gone []registry.MeasureTime
+	rows := make([]any, len(undoings))
+	for i, u := range undoings {
+		gone = append(gone, u.Remove...)
+		measures, at := make([]string, len(u.Keep)), make([]int64, len(u.Keep))
+		for j, kept := range u.Keep {
+			measures[j], at[j] = kept.Measure, kept.At
+		}
+		rows[i] = []any{string(u.Payload), measures, at, u.Valid}
+	}
+	var twins []registry.ID
+	err := write(ctx, s, scope, "payload.undo", func(ctx context.Context, tx *transaction) error {
+		if len(gone) > 0 {
+			if err := s.raiseTopology(ctx, tx, device); err != nil {
+				return err
+			}
+			if err := s.takeAway(ctx, tx, device, gone); err != nil {
+				return err
+			}
+		}
+		if err := nothing(ctx, tx, payloadJudged, params{"device": string(device), "rows": rows}); err != nil {
+			return err
+		}
+		found, _, err := one(ctx, tx, payloadTwins, params{"device": string(device)}, func(f fields) []registry.ID { return f.ids("twins") })
+		twins = found
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("take back what payloads gave: %w", err)
+	}
+	return twins, nil
+}
+
+// takeAway removes measurements of a device, and adds up what is left.
+func (s *Store) takeAway(ctx context.Context, tx *transaction, device registry.ID, gone []registry.MeasureTime) error {
+	rows := byMeasure(gone)
+	buckets, _, err := one(ctx, tx, payloadUndo, params{"device": string(device), "rows": rows}, func(f fields) []string { return f.texts("buckets") })
+	if err != nil || len(buckets) == 0 {
+		return err
+	}
+	var emptied []string
+	left, _, err := one(ctx, tx, payloadLeft, params{"device": string(device), "buckets": buckets}, func(f fields) []any {
+		var out []any
+		for _, b := range f.maps("buckets") {
+			properties := addedUp(b)
+			if properties == nil {
+				emptied = append(emptied, b.text("bucket"))
+				continue
+			}
+			out = append(out, []any{b.text("bucket"), properties})
+		}
+		return out
+	})
+	if err != nil {
+		return err
+	}
+	sealAt := s.now().Add(sealAfter).UnixMilli()
+	if err := nothing(ctx, tx, payloadAddedUp, params{"rows": left, "sealAt": sealAt}); err != nil {
+		return err
+	}
+	if err := nothing(ctx, tx, payloadEmptied, params{"buckets": listed(emptied)}); err != nil {
+		return err
+	}
+	measures := make([]string, len(rows))
+	for i, row := range rows {
+		measures[i], _ = row.([]any)[0].(string)
+	}
+	composites, _, err := one(ctx, tx, payloadNewest, params{"device": string(device), "measures": measures}, func(f fields) []any {
+		var out []any
+		for _, item := range f.list("series") {
+			pair, _ := item.([]any)
+			if len(pair) == 2 && pair[1] != nil {
+				out = append(out, []any{pair[0], stored(valueOf(registry.ValueComposite, pair[1]))})
+			}
+		}
+		return out
+	})
+	if err != nil || len(composites) == 0 {
+		return err
+	}
+	return nothing(ctx, tx, payloadNewestComposite, params{"rows": composites})
+}
+
+// addedUp is what a bucket says of the measurements in it; nil if there are none.
+func addedUp(f fields) map[string]any {
+	times, held, suspects := f.list("at"), f.list("value"), f.list("suspect")
+	if len(times) == 0 {
+		return nil
+	}
+	if len(held) != len(times) || len(suspects) != len(times) {
+		f.failed("%d measurements have %d values", len(times), len(held))
+		return nil
+	}
+	of := registry.ValueType(f.text("type"))
+	var sum, low, high float64
+	var trues, doubted int64
+	var first, last int
+	for i := range times {
+		at, _ := times[i].(int64)
+		if before, _ := times[first].(int64); at < before {
+			first = i
+		}
+		if after, _ := times[last].(int64); at > after {
+			last = i
+		}
+		switch v := valueOf(of, held[i]).(type) {
+		case float64:
+			if i == 0 {
+				low, high = v, v
+			}
+			sum, low, high = sum+v, min(low, v), max(high, v)
+		case bool:
+			if v {
+				trues++
+			}
+		}
+		if suspects[i] != nil {
+			doubted++
+		}
+	}
+	value := func(i int) any { return stored(valueOf(of, held[i])) }
+	out := map[string]any{"count": len(times), "first": times[first], "firstValue": value(first), "suspects": nil}
+	if doubted > 0 {
+		out["suspects"] = doubted
+	}
+	switch of {
+	case registry.ValueNumber:
+		out["sum"], out["min"], out["max"] = sum, low, high
+	case registry.ValueBoolean:
+		out["trueCount"] = trues
+	}
+	if f.boolean("closed") && !f.boolean("newest") {
+		out["last"], out["lastValue"], out["lastSuspect"] = times[last], value(last), suspects[last]
+	}
+	return out
+}

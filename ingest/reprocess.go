@@ -1,0 +1,301 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// Payloads is the store of what was decoded.
+type Payloads interface {
+	// KeptPayloads returns up to limit of what a device sent, with contents, oldest
+	// first, after an id.
+	KeptPayloads(ctx context.Context, scope registry.Scope, device registry.ID, f registry.PayloadFilter, after string, limit int) ([]*registry.KeptPayload, error)
+	// Standings compares measurements with those that the device has, one slot each.
+	Standings(ctx context.Context, scope registry.Scope, device registry.ID, template *registry.Template, wanted []registry.WantedValue) ([]registry.Standing, error)
+	// Undo removes measurements of payloads, in one transaction, and returns the
+	// twins that had them.
+	Undo(ctx context.Context, scope registry.Scope, device registry.ID, undoings []registry.Undoing) ([]registry.ID, error)
+}
+
+const (
+	// reprocessPage is how many payloads are in memory, and in a transaction, at a
+	// time.
+	reprocessPage = 50
+	mostFailures  = 20
+)
+
+// reprocessing is one call of Reprocess.
+type reprocessing struct {
+	receiver  *Receiver
+	principal *registry.Principal
+	store     Payloads
+	request   registry.ReprocessRequest
+	device    *knownDevice
+	out       registry.Reprocessed
+	// became is what measurements came to be so far; nil for those that are gone.
+	became map[registry.MeasureTime]any
+	digest []string
+}
+
+// Reprocess decodes payloads of a device anew, the oldest first, and replaces what
+// they gave. Page by page, what goes is removed in one transaction, and what comes
+// instead is queued as any reading is; when it returns that is stored. If it is
+// interrupted in between, a payload has less than it should: decoding it again
+// adds what is missing, and nothing twice.
+//
+// With a token of a rehearsal it is CONFLICT if it would do something else.
+func (r *Receiver) Reprocess(ctx context.Context, principal *registry.Principal, store Payloads, request registry.ReprocessRequest) (registry.Reprocessed, error) {
+	if request.Token != "" && !request.Rehearse {
+		first := request
+		first.Rehearse, first.Token = true, ""
+		would, err := r.Reprocess(ctx, principal, store, first)
+		if err != nil {
+			return would, err
+		}
+		if would.Token != request.Token {
+			return registry.Reprocessed{}, registry.Conflict("token", "decoding anew would do something else than was rehearsed: rehearse again")
+		}
+	}
+	named := []registry.Reading{{Device: request.Device}}
+	r.directory.forget(principal.Scope, named)
+	devices, err := r.directory.find(ctx, principal.Scope, named, make([]bool, 1))
+	if err != nil {
+		return registry.Reprocessed{}, err
+	}
+	if devices[0] == nil {
+		return registry.Reprocessed{}, registry.NotFound("device", request.Device)
+	}
+	p := &reprocessing{receiver: r, principal: principal, store: store, request: request, device: devices[0], became: map[registry.MeasureTime]any{}}
+	return p.run(ctx)
+}
+
+func (p *reprocessing) run(ctx context.Context) (registry.Reprocessed, error) {
+	after := ""
+	if p.request.After != "" {
+		var err error
+		if after, err = registry.ParseCursor(p.request.After); err != nil {
+			return p.out, err
+		}
+	}
+	forgotten := map[string]bool{}
+	for left := p.request.First; left > 0; {
+		size := min(left, reprocessPage)
+		page, err := p.store.KeptPayloads(ctx, p.principal.Scope, p.device.ID, registry.PayloadFilter{From: p.request.From, To: p.request.To}, after, size)
+		if err != nil {
+			return p.out, err
+		}
+		for _, one := range page {
+			if !forgotten[one.Template] {
+				forgotten[one.Template] = true
+				p.receiver.directory.forgetTemplate(p.principal.Scope, one.Template)
+			}
+		}
+		if err := p.page(ctx, page); err != nil {
+			return p.out, err
+		}
+		if len(page) < size {
+			return p.done(""), nil
+		}
+		after = string(page[len(page)-1].ID)
+		left -= len(page)
+	}
+	return p.done(registry.Cursor(after)), nil
+}
+
+func (p *reprocessing) done(after string) registry.Reprocessed {
+	p.out.After = after
+	if p.request.Rehearse {
+		slices.Sort(p.digest) // values come out of maps
+		sum := sha256.Sum256([]byte(strings.Join(p.digest, "\n")))
+		p.out.Token = hex.EncodeToString(sum[:16])
+	}
+	slices.Sort(p.out.Twins)
+	p.out.Twins = slices.Compact(p.out.Twins)
+	return p.out
+}
+
+// page decodes a page of payloads and does what follows from it.
+func (p *reprocessing) page(ctx context.Context, page []*registry.KeptPayload) error {
+	var undoings []registry.Undoing
+	var readings []registry.AcceptedReading
+	for _, one := range page {
+		p.out.Payloads++
+		decoded, message, err := p.decode(ctx, one)
+		if err != nil {
+			return err
+		}
+		if message != "" {
+			p.out.Undecodable++
+			if len(p.out.Failures) < mostFailures {
+				p.out.Failures = append(p.out.Failures, registry.ReprocessFailure{Payload: &one.Payload, Message: message})
+			}
+			undoings = append(undoings, registry.Undoing{Payload: one.ID, Keep: one.Gave})
+			p.digest = append(p.digest, string(one.ID)+" cannot be decoded")
+			continue
+		}
+		undoing, again, err := p.compare(ctx, one, decoded)
+		if err != nil {
+			return err
+		}
+		undoings, readings = append(undoings, undoing), append(readings, again...)
+	}
+	if p.request.Rehearse || len(page) == 0 {
+		return nil
+	}
+	twins, err := p.store.Undo(ctx, p.principal.Scope, p.device.ID, undoings)
+	if err != nil {
+		return err
+	}
+	p.out.Twins = append(p.out.Twins, twins...)
+	if len(readings) == 0 {
+		return nil
+	}
+	queue := p.receiver.queue
+	if err := queue.Add(ctx, readings); err != nil {
+		return err
+	}
+	stored, err := queue.Settled(ctx, queue.partitionsOf(readings))
+	if err == nil && !stored {
+		err = registry.Unavailable("queue", ctx.Err())
+	}
+	return err
+}
+
+// decode decodes one payload anew: the readings of the device, or a message that
+// says why it cannot be decoded.
+func (p *reprocessing) decode(ctx context.Context, one *registry.KeptPayload) ([]registry.AcceptedReading, string, error) {
+	if one.Content == nil {
+		return nil, "what was sent is not kept", nil
+	}
+	scope, reference := p.principal.Scope, p.device.Reference
+	m := rawMessage{reference: reference, content: one.Content, contentType: one.ContentType, receivedAt: one.ReceivedAt, id: one.ID}
+	c := rawCheck{payload: &one.Payload, device: p.device}
+	template := p.device.template
+	if one.Template != "" {
+		var err error
+		if template, err = p.receiver.directory.templateNamed(ctx, scope, one.Template); err != nil {
+			return nil, "", err
+		}
+		m.reference, m.template, c.device = "", one.Template, nil
+	}
+	s := p.receiver.decode(ctx, &m, &c, template)
+	if len(s.Faults) > 0 {
+		return nil, s.Faults[0].Message, nil
+	}
+	s.Readings = slices.DeleteFunc(s.Readings, func(r registry.Reading) bool { return !strings.EqualFold(r.Device, reference) })
+	giveTimes(s.Readings, map[string][]time.Time{strings.ToLower(reference): one.Given}, one.ReceivedAt)
+	checked, err := p.receiver.check(ctx, p.principal, one.Source, s.Readings, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(checked.faults) > 0 {
+		return nil, invalid(checked.faults).Error(), nil
+	}
+	return checked.good(), "", nil
+}
+
+// compare finds out what decoding a payload anew changes: what goes, and the
+// readings that come.
+func (p *reprocessing) compare(ctx context.Context, one *registry.KeptPayload, decoded []registry.AcceptedReading) (registry.Undoing, []registry.AcceptedReading, error) {
+	undoing := registry.Undoing{Payload: one.ID, Valid: true}
+	own := map[registry.MeasureTime]bool{}
+	for _, gave := range one.Gave {
+		own[gave] = true
+	}
+	var wanted []registry.WantedValue
+	for i := range decoded {
+		for measure, value := range decoded[i].Values {
+			stored, _, refusal := p.device.template.Accept(measure, value)
+			if refusal != nil { // it was checked a moment ago
+				return undoing, nil, fmt.Errorf("measure %s: %s", measure, refusal.Message)
+			}
+			key := registry.MeasureTime{Measure: measure, At: decoded[i].MeasuredAt.UnixMilli()}
+			wanted = append(wanted, registry.WantedValue{MeasureTime: key, Value: stored})
+		}
+	}
+	come := map[registry.MeasureTime]bool{}
+	for _, w := range wanted {
+		come[w.MeasureTime] = true
+	}
+	for _, gave := range one.Gave {
+		if !come[gave] {
+			wanted = append(wanted, registry.WantedValue{MeasureTime: gave})
+		}
+	}
+	standings, err := p.store.Standings(ctx, p.principal.Scope, p.device.ID, p.device.template, wanted)
+	if err != nil {
+		return undoing, nil, err
+	}
+	write := map[registry.MeasureTime]bool{}
+	for i, w := range wanted {
+		p.decide(w, p.standing(w, standings[i]), own[w.MeasureTime], &undoing, write)
+	}
+	var again []registry.AcceptedReading
+	for _, r := range decoded {
+		values := map[string]any{}
+		for measure, value := range r.Values {
+			if write[registry.MeasureTime{Measure: measure, At: r.MeasuredAt.UnixMilli()}] {
+				values[measure] = value
+			}
+		}
+		if len(values) > 0 {
+			r.Values, r.Payload = values, &registry.Payload{ID: one.ID}
+			again = append(again, r)
+		}
+	}
+	return undoing, again, nil
+}
+
+// standing is what a measurement comes to be by what was decided so far.
+func (p *reprocessing) standing(w registry.WantedValue, stored registry.Standing) registry.Standing {
+	value, known := p.became[w.MeasureTime]
+	switch {
+	case !known:
+		return stored
+	case value == nil:
+		return registry.StandingAbsent
+	case registry.SameValue(value, w.Value):
+		return registry.StandingSame
+	}
+	return registry.StandingOther
+}
+
+// decide says what becomes of one measurement.
+func (p *reprocessing) decide(w registry.WantedValue, now registry.Standing, own bool, undoing *registry.Undoing, write map[registry.MeasureTime]bool) {
+	what := ""
+	switch {
+	case w.Value == nil && now == registry.StandingAbsent: // gone already
+		return
+	case w.Value == nil:
+		p.out.Removed++
+		p.became[w.MeasureTime], what = nil, "removed"
+		undoing.Remove = append(undoing.Remove, w.MeasureTime)
+	case now == registry.StandingAbsent:
+		p.out.Added++
+		p.became[w.MeasureTime], what = w.Value, "added"
+		write[w.MeasureTime] = true
+	case now == registry.StandingSame:
+		p.out.Unchanged++
+		if own {
+			undoing.Keep = append(undoing.Keep, w.MeasureTime)
+		}
+		return
+	case own:
+		p.out.Replaced++
+		p.became[w.MeasureTime], what = w.Value, "replaced"
+		undoing.Remove = append(undoing.Remove, w.MeasureTime)
+		write[w.MeasureTime] = true
+	default:
+		p.out.Conflicts++
+		what = "conflict"
+	}
+	p.digest = append(p.digest, what+" "+string(undoing.Payload)+" "+w.Measure+" "+strconv.FormatInt(w.At, 10)+" "+fmt.Sprint(registry.PlainValue(w.Value)))
+}
