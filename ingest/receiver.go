@@ -97,6 +97,15 @@ func (r *Receiver) Submit(ctx context.Context, principal *registry.Principal, so
 	return receipt, err
 }
 
+// Rehearse says what Submit would accept, and why not the rest, and queues nothing.
+func (r *Receiver) Rehearse(ctx context.Context, principal *registry.Principal, source string, s Submission) (Receipt, error) {
+	checked, err := r.check(ctx, principal, source, s.Readings, s.Faults)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return Receipt{Accepted: len(checked.good()), Faults: checked.faults}, nil
+}
+
 func (r *Receiver) submit(ctx context.Context, principal *registry.Principal, source string, s Submission) (Receipt, error) {
 	checked, err := r.check(ctx, principal, source, s.Readings, s.Faults)
 	if err != nil {

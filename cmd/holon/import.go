@@ -49,7 +49,7 @@ func (c *importCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
 		return err
 	}
 	defer store.Close(context.WithoutCancel(ctx))
-	readings := &importRecorder{command: c, log: log, graph: store, scope: scope}
+	readings := &importRecorder{settings: c.redisSettings, log: log, graph: store, scope: scope}
 	defer readings.close()
 	shown := &importReport{dryRun: c.DryRun, out: os.Stdout}
 	if c.Report != "" {

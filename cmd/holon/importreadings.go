@@ -14,7 +14,7 @@ import (
 // importRecorder hands the measurements of a file to the same queue as all
 // readings, which is opened when the first ones come.
 type importRecorder struct {
-	command  *importCmd
+	settings redisSettings
 	log      zerolog.Logger
 	graph    *graph.Store
 	scope    registry.Scope
@@ -34,12 +34,29 @@ func (r *importRecorder) Record(ctx context.Context, readings []registry.Reading
 	return err
 }
 
+// offer hands over those readings that are right, and says what is wrong with the
+// others; a rehearsal only says.
+func (r *importRecorder) offer(ctx context.Context, readings []registry.Reading, rehearse bool) (accepted int, faults []ingest.Fault, err error) {
+	if r.receiver == nil {
+		if err := r.open(ctx); err != nil {
+			return 0, nil, err
+		}
+	}
+	by := registry.Principal{Scope: r.scope}
+	submit := r.receiver.Submit
+	if rehearse {
+		submit = r.receiver.Rehearse
+	}
+	receipt, err := submit(ctx, &by, "import", ingest.Submission{Readings: readings, Partial: true})
+	return receipt.Accepted, receipt.Faults, err
+}
+
 func (r *importRecorder) open(ctx context.Context) error {
 	partitions, err := r.graph.Partitions(ctx)
 	if err != nil {
 		return err
 	}
-	s := r.command.redisSettings
+	s := r.settings
 	if r.queue, err = ingest.Open(ctx, ingest.QueueConfig{
 		URL: s.queueURL(), Partitions: partitions, MaxReadings: s.MaxReadings, AllowVolatile: s.AllowVolatile, Logger: r.log,
 	}); err != nil {

@@ -37,10 +37,17 @@ type cli struct {
 	Migrate migrateCmd `cmd:"" help:"Bring the database's constraints and indexes up to date."`
 	Key     keyCmd     `cmd:"" help:"Make, list and delete API keys."`
 	Export  exportCmd  `cmd:"" help:"Write a whole account to a file, as JSON lines: a backup, or to move it."`
-	Import  importCmd  `cmd:"" help:"Make an account's objects of a file, or of files of another system."`
+	Import  importing  `cmd:"" help:"Make an account's objects of a file, or of files of another system; or hand over the readings of a file."`
 	Bench   benchCmd   `cmd:"" help:"Measure how fast this machine writes and reads, beside the raw stores."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what is missing or wrong, and what to do about it."`
 	Health  healthCmd  `cmd:"" help:"Ask a running service whether it is ready; for health checks of containers."`
+}
+
+// importing has the commands that import: what they are by themselves, and
+// readings.
+type importing struct {
+	Objects  importCmd         `cmd:"" default:"withargs" help:"Make an account's objects of a file, or of files of another system. What "holon import FILE" does."`
+	Readings importReadingsCmd `cmd:"" help:"Decode a file, such as CSV, and hand its readings to the queue."`
 }
 
 func main() {
