@@ -222,6 +222,7 @@ func (f *fileImport) all(ctx context.Context, decoder decode.Decoder, in io.Read
 // refuse tells of a line that cannot be used.
 func (f *fileImport) refuse(line int, message string) error {
 	f.state.Sum.Refused++
+	message = strings.TrimPrefix(message, fmt.Sprintf("line %d, ", line))
 	fmt.Printf("line %d: refused: %s\n", line, message)
 	if f.report == nil {
 		return nil

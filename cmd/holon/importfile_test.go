@@ -56,7 +56,7 @@ func TestImportReadings(t *testing.T) {
 			t.Fatal(err)
 		}
 		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-		if len(lines) != 2 || !strings.HasPrefix(lines[0], `{"line":3,"result":"refused","message":"line 3, column temp: \"warm\" is not a number"`) || !strings.HasPrefix(lines[1], `{"line":4,"result":"refused","message":"device: there is no device`) {
+		if len(lines) != 2 || !strings.HasPrefix(lines[0], `{"line":3,"result":"refused","message":"column temp: \"warm\" is not a number"`) || !strings.HasPrefix(lines[1], `{"line":4,"result":"refused","message":"device: there is no device`) {
 			t.Errorf("report: %s", text)
 		}
 	}

@@ -46,7 +46,7 @@ type cli struct {
 // importing has the commands that import: what they are by themselves, and
 // readings.
 type importing struct {
-	Objects  importCmd         `cmd:"" default:"withargs" help:"Make an account's objects of a file, or of files of another system. What "holon import FILE" does."`
+	Objects  importCmd         `cmd:"" default:"withargs" help:"Make an account's objects of a file, or of files of another system. What holon import FILE does."`
 	Readings importReadingsCmd `cmd:"" help:"Decode a file, such as CSV, and hand its readings to the queue."`
 }
 
