@@ -61,7 +61,7 @@ func TestImportReadings(t *testing.T) {
 		}
 	}
 	waitFor(t, "the readings", func() bool {
-		return cmp.Equal([]any{20.5, 21.0}, samplesOf(t, client, "l1", "temperature"))
+		return cmp.Equal([]any{20.5, 21.0}, deviceSamples(t, client, "l1", "temperature"))
 	})
 	// What was done before is not done again.
 	source, err := os.Open(file)
@@ -94,7 +94,7 @@ func TestImportReadings(t *testing.T) {
 		t.Error(err)
 	}
 	waitFor(t, "the reading of the other file", func() bool {
-		return cmp.Equal([]any{20.5, 21.0, 10.0}, samplesOf(t, client, "l1", "temperature"))
+		return cmp.Equal([]any{20.5, 21.0, 10.0}, deviceSamples(t, client, "l1", "temperature"))
 	})
 }
 

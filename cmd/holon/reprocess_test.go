@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// samplesOf are the values of a measure of a device, in order of time.
-func samplesOf(t *testing.T, c apiClient, reference, measure string) []any {
+// deviceSamples are the values of a measure of a device, in order of time.
+func deviceSamples(t *testing.T, c apiClient, reference, measure string) []any {
 	t.Helper()
 	return ask[struct {
 		Device struct{ Samples struct{ Value []any } }
@@ -85,7 +85,7 @@ func TestReprocess(t *testing.T) {
 	if diff := cmp.Diff(want, rehearsed.counts); diff != "" || rehearsed.Token == nil {
 		t.Errorf("rehearsed: %s", diff)
 	}
-	if diff := cmp.Diff([]any{210.0, 211.0, 212.0, 99.0}, samplesOf(t, client, "p1", "temperature")); diff != "" {
+	if diff := cmp.Diff([]any{210.0, 211.0, 212.0, 99.0}, deviceSamples(t, client, "p1", "temperature")); diff != "" {
 		t.Errorf("a rehearsal changed: %s", diff)
 	}
 	token := map[string]any{"token": *rehearsed.Token}
@@ -93,7 +93,7 @@ func TestReprocess(t *testing.T) {
 	if diff := cmp.Diff(want, got.counts); diff != "" {
 		t.Errorf("done: %s", diff)
 	}
-	if diff := cmp.Diff([]any{21.0, 21.1, 21.2, 99.0}, samplesOf(t, client, "p1", "temperature")); diff != "" {
+	if diff := cmp.Diff([]any{21.0, 21.1, 21.2, 99.0}, deviceSamples(t, client, "p1", "temperature")); diff != "" {
 		t.Errorf("replaced: %s", diff)
 	}
 	refused(t, client, "CONFLICT", `mutation ($token: String) { reprocess(input: {device: "p1", token: $token}) `+fields, token)
@@ -113,7 +113,7 @@ func TestReprocess(t *testing.T) {
 	if diff := cmp.Diff(counts{Payloads: 4, Added: 4, Removed: 3}, sum); diff != "" {
 		t.Errorf("in pieces: %s", diff)
 	}
-	if diff := cmp.Diff([]any{99.0}, samplesOf(t, client, "p1", "temperature")); diff != "" {
+	if diff := cmp.Diff([]any{99.0}, deviceSamples(t, client, "p1", "temperature")); diff != "" {
 		t.Errorf("left: %s", diff)
 	}
 	if live := liveOf(t, client, "p1", "pressure"); live != 99.0 {
@@ -126,7 +126,7 @@ func TestReprocess(t *testing.T) {
 	if diff := cmp.Diff(counts{Payloads: 4, Undecodable: 4}, failed.counts); diff != "" || len(failed.Failures) != 4 || failed.Failures[0].Message != "none of the mapped values is there: missing" {
 		t.Errorf("undecodable: %s %+v", diff, failed.Failures)
 	}
-	if got := samplesOf(t, client, "p1", "pressure"); len(got) != 4 {
+	if got := deviceSamples(t, client, "p1", "pressure"); len(got) != 4 {
 		t.Errorf("pressure %v", got)
 	}
 
@@ -140,7 +140,7 @@ func TestReprocess(t *testing.T) {
 		}
 	}
 	ask[any](t, client, `mutation { prunePayloads(input: {all: true}) { pruned } }`, nil)
-	if left := ask[listed](t, client, list, nil).Device.Payloads.TotalCount; left != 0 || len(samplesOf(t, client, "p1", "pressure")) != 4 {
+	if left := ask[listed](t, client, list, nil).Device.Payloads.TotalCount; left != 0 || len(deviceSamples(t, client, "p1", "pressure")) != 4 {
 		t.Errorf("%d payloads are left", left)
 	}
 }
