@@ -14,12 +14,14 @@ import (
 
 // jsonDecoder reads JSON documents by paths: one, or one a line.
 type jsonDecoder struct {
-	frames    *path
-	device    *path
-	time      *path
-	moments   moments
-	measures  []mapping
-	skipEmpty bool
+	frames   *path
+	device   *path
+	time     *path
+	moments  moments
+	measures []mapping
+	// attributes are what frames say of their devices.
+	attributes []attributePath
+	skipEmpty  bool
 }
 
 func newJSON(o *options, m *measures) Decoder {
@@ -46,6 +48,7 @@ func newJSON(o *options, m *measures) Decoder {
 		}
 		return p, p.text
 	}, parseNumber)
+	d.attributes = m.attributePaths(o)
 	return d
 }
 
@@ -157,6 +160,7 @@ func (d *jsonDecoder) frame(document, frame any, p Payload) (r registry.Reading,
 	if err != nil {
 		return r, false, err
 	}
+	r.Attributes = attributesIn(d.attributes, document, frame)
 	return r, len(r.Values) > 0, emptyFrame(r.Values, d.measures, d.skipEmpty)
 }
 

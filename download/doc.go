@@ -1,3 +1,3 @@
-// Package download streams measurements over HTTP, as CSV or as JSON lines: a
-// whole series, however long, in constant memory.
+// Package download streams measurements, and lists of devices and assets, over
+// HTTP, as CSV or as JSON lines: whole, however long, in constant memory.
 package download

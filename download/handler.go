@@ -58,6 +58,12 @@ func NewHandler(measurements Measurements, auth Authenticator, log zerolog.Logge
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begun, err := h.serve(w, r)
+	h.end(w, r, begun, err)
+}
+
+// end tells what went wrong, if anything did: in the answer, or by breaking it
+// off.
+func (h *handler) end(w http.ResponseWriter, r *http.Request, begun bool, err error) {
 	switch {
 	case err == nil:
 	case begun:
@@ -70,18 +76,27 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve writes the answer, and says whether it had begun to when it failed.
-func (h *handler) serve(w http.ResponseWriter, r *http.Request) (begun bool, err error) {
+// principal is who asks; a key that only sends may not.
+func (h *handler) principal(r *http.Request) (*registry.Principal, error) {
 	secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		return false, registry.Unauthenticated()
+		return nil, registry.Unauthenticated()
 	}
 	principal, err := h.auth.Authenticate(r.Context(), secret)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	if principal.Bound() {
-		return false, registry.Forbidden("a key that is bound to devices only sends their readings")
+		return nil, registry.Forbidden("a key that is bound to devices only sends their readings")
+	}
+	return principal, nil
+}
+
+// serve writes the answer, and says whether it had begun to when it failed.
+func (h *handler) serve(w http.ResponseWriter, r *http.Request) (begun bool, err error) {
+	principal, err := h.principal(r)
+	if err != nil {
+		return false, err
 	}
 	q, err := parse(r)
 	if err != nil {

@@ -3,7 +3,6 @@ package download
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/holon-registry/holon/registry"
@@ -48,16 +47,9 @@ func parse(r *http.Request) (query, error) {
 		}
 		*into = t
 	}
-	switch format := values.Get("format"); format {
-	case "csv":
-	case "ndjson":
-		q.ndjson = true
-	case "":
-		q.ndjson = strings.Contains(r.Header.Get("Accept"), "application/x-ndjson")
-	default:
-		return query{}, registry.InvalidField("format", "unknown", "%q is neither csv nor ndjson", format)
-	}
-	return q, nil
+	var err error
+	q.ndjson, err = asLines(r)
+	return q, err
 }
 
 // choose returns the series that are asked for.

@@ -26,6 +26,8 @@ const (
 type outcome struct {
 	thing registry.Related
 	err   error
+	// made says that the thing was not there before.
+	made bool
 }
 
 // bulk is work on many items.
@@ -45,6 +47,11 @@ type bulk struct {
 
 // alone runs a batch of one item.
 func (s *Store) alone(ctx context.Context, scope registry.Scope, b bulk) (registry.Related, error) {
+	out, err := s.aloneOutcome(ctx, scope, b)
+	return out.thing, err
+}
+
+func (s *Store) aloneOutcome(ctx context.Context, scope registry.Scope, b bulk) (outcome, error) {
 	out := make([]outcome, 1)
 	err := change(ctx, s, scope, b.name, func(ctx context.Context, tx *transaction) error {
 		if err := b.work(ctx, tx, 0, 1, out); err != nil {
@@ -53,9 +60,9 @@ func (s *Store) alone(ctx context.Context, scope registry.Scope, b bulk) (regist
 		return out[0].err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", b.name, err)
+		return outcome{}, fmt.Errorf("%s: %w", b.name, err)
 	}
-	return out[0].thing, nil
+	return out[0], nil
 }
 
 // together runs a batch in one transaction: all of it, or nothing.

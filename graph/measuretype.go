@@ -46,6 +46,7 @@ func (s *Store) CreateMeasureType(ctx context.Context, scope registry.Scope, n r
 		m = &registry.MeasureType{
 			Object: registry.Object{ID: newID(), Version: 1, CreatedAt: tx.at, UpdatedAt: tx.at},
 			Name:   n.Name, ValueType: n.ValueType, Values: n.Values, Fields: n.Fields, Unit: n.Unit, Description: n.Description,
+			Annotations: n.Annotations,
 		}
 		node, err := measureTypeProperties(m)
 		if err != nil {
@@ -130,6 +131,13 @@ func measureTypeProperties(m *registry.MeasureType) (map[string]any, error) {
 		"id": string(m.ID), "keyFold": Fold(m.Name), "name": m.Name, "valueType": string(m.ValueType), "unit": m.Unit,
 		"description": m.Description, "version": m.Version, "createdAt": m.CreatedAt, "updatedAt": m.UpdatedAt,
 	}
+	if len(m.Annotations) > 0 {
+		text, err := json.Marshal(m.Annotations)
+		if err != nil {
+			return nil, fmt.Errorf("annotations of measure type %s: %w", m.Name, err)
+		}
+		out["annotations"] = string(text)
+	}
 	if len(m.Values) > 0 {
 		out["values"] = m.Values
 	}
@@ -150,6 +158,7 @@ func measureTypeOf(f fields) *registry.MeasureType {
 		Unit: node.optionalText("unit"), Description: node.optionalText("description"),
 	}
 	m.Values, m.Fields = measureTypeShape(node)
+	node.json("annotations", &m.Annotations)
 	return m
 }
 

@@ -169,6 +169,7 @@ func measureTypeRecordOf(f fields) *registry.MeasureTypeRecord {
 		Name: f.text("name"), ValueType: registry.ValueType(f.text("valueType")), Unit: f.optionalText("unit"), Description: f.optionalText("description"),
 	}
 	r.Values, r.Fields = measureTypeShape(f)
+	f.json("annotations", &r.Annotations)
 	r.Stamp, r.Revision = stampOf(object, f.text("keyFold"))
 	return r
 }
@@ -181,7 +182,8 @@ func templateRecordOf(f fields) registry.Record {
 	}
 	return &registry.TemplateRecord{
 		Kind: t.Kind, Name: t.Name, Version: t.Version, Status: t.Status, Description: t.Description, Properties: t.Properties,
-		Required: t.Required, Relations: t.Relations, Measures: t.Measures, Components: t.Components, Searched: t.Searched, Behaviour: t.Behaviour,
+		Required: t.Required, Relations: t.Relations, Measures: t.Measures, Components: t.Components, Searched: t.Searched,
+		Annotations: t.Annotations, Behaviour: t.Behaviour,
 		PublishedAt: t.PublishedAt, Stamp: registry.Stamp{ID: t.ID, CreatedAt: &t.CreatedAt, Order: f.text("keyFold")},
 	}
 }

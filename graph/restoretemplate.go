@@ -40,7 +40,7 @@ func (b *restoring) measureTypesNamed(ctx context.Context, keys []string) (map[s
 	return found, err
 }
 
-// measureTypes restores measure types, which never change.
+// measureTypes restores measure types. One that is there is widened at most.
 func (b *restoring) measureTypes(ctx context.Context, records []*registry.MeasureTypeRecord) error {
 	keys, stamps := make([]string, len(records)), make([]registry.Stamp, len(records))
 	for i, r := range records {
@@ -57,6 +57,7 @@ func (b *restoring) measureTypes(ctx context.Context, records []*registry.Measur
 	for i, r := range records {
 		n := registry.NewMeasureType{
 			Name: r.Name, ValueType: r.ValueType, Values: r.Values, Fields: r.Fields, Unit: r.Unit, Description: r.Description,
+			Annotations: r.Annotations,
 		}.Normal()
 		if b.refuse(i, n.Check()...) {
 			continue
@@ -65,7 +66,9 @@ func (b *restoring) measureTypes(ctx context.Context, records []*registry.Measur
 			switch {
 			case b.taken(i, "measure type", r.Name, r.Stamp, old.ID):
 			case !sameMeasureType(old, n):
-				b.results[i] = refusedBy(registry.Conflict("name", "measure type %q exists already and is another one", r.Name))
+				if known[keys[i]], err = b.widenMeasureType(ctx, i, old, n); err != nil {
+					return err
+				}
 			default:
 				b.results[i].Result = registry.RestoreUnchanged
 			}
@@ -76,6 +79,7 @@ func (b *restoring) measureTypes(ctx context.Context, records []*registry.Measur
 		}
 		m := &registry.MeasureType{
 			Object: b.object(r.Stamp, r.Revision), Name: n.Name, ValueType: n.ValueType, Values: n.Values, Fields: n.Fields, Unit: n.Unit, Description: n.Description,
+			Annotations: n.Annotations,
 		}
 		known[keys[i]], b.results[i].Result = m, registry.RestoreMade
 		if b.tx == nil {
@@ -97,8 +101,32 @@ func (b *restoring) measureTypes(ctx context.Context, records []*registry.Measur
 	return nil
 }
 
+// widenMeasureType makes a measure type what a record says, if it then still takes
+// all that it took before. It returns the measure type as it is now.
+func (b *restoring) widenMeasureType(ctx context.Context, i int, old *registry.MeasureType, n registry.NewMeasureType) (*registry.MeasureType, error) {
+	patch := registry.MeasureTypePatch{
+		Values: n.Values, Fields: n.Fields, Description: registry.Optional[string]{Value: n.Description, Set: true}, Annotations: n.Annotations,
+	}
+	if patch.Annotations == nil {
+		patch.Annotations = registry.Annotations{}
+	}
+	wider, err := patch.Apply(old)
+	if err != nil || n.ValueType != old.ValueType || !reflect.DeepEqual(n.Unit, old.Unit) {
+		b.results[i] = refusedBy(registry.Conflict("name", "measure type %q exists already and is another one", n.Name))
+		return old, nil
+	}
+	b.results[i].Result = registry.RestoreChanged
+	if b.tx == nil {
+		b.after = append(b.after, func() { b.measures[Fold(wider.Name)] = wider })
+		return wider, nil
+	}
+	return wider, b.tx.replaceMeasureType(ctx, old, wider, actionImported)
+}
+
 func sameMeasureType(old *registry.MeasureType, n registry.NewMeasureType) bool {
-	is := registry.NewMeasureType{Name: n.Name, ValueType: old.ValueType, Values: old.Values, Fields: old.Fields, Unit: old.Unit, Description: old.Description}
+	is := registry.NewMeasureType{
+		Name: n.Name, ValueType: old.ValueType, Values: old.Values, Fields: old.Fields, Unit: old.Unit, Description: old.Description, Annotations: old.Annotations,
+	}
 	return reflect.DeepEqual(is.Normal(), n)
 }
 
@@ -171,7 +199,7 @@ func (b *restoring) templateVersions(ctx context.Context, records []*registry.Te
 func templateFrom(r *registry.TemplateRecord, types map[string]*registry.MeasureType) (*registry.Template, *jsonschema.Schema, []registry.ID, []registry.Violation) {
 	n, schema, err := checkedTemplate(registry.NewTemplate{
 		Kind: r.Kind, Name: r.Name, Description: r.Description, Properties: r.Properties, Required: r.Required, Relations: r.Relations,
-		Measures: r.Measures, Components: r.Components, Searched: r.Searched, Behaviour: r.Behaviour,
+		Measures: r.Measures, Components: r.Components, Searched: r.Searched, Annotations: r.Annotations, Behaviour: r.Behaviour,
 	})
 	var violations []registry.Violation
 	if e, ok := errors.AsType[*registry.Error](err); ok {
@@ -188,7 +216,8 @@ func templateFrom(r *registry.TemplateRecord, types map[string]*registry.Measure
 	}
 	t := &registry.Template{
 		Kind: r.Kind, Name: r.Name, Version: r.Version, Status: r.Status, Description: r.Description,
-		Properties: n.Properties, Required: n.Required, Relations: n.Relations, Components: n.Components, Searched: n.Searched, Behaviour: n.Behaviour,
+		Properties: n.Properties, Required: n.Required, Relations: n.Relations, Components: n.Components, Searched: n.Searched,
+		Annotations: n.Annotations, Behaviour: n.Behaviour,
 	}
 	var ids []registry.ID
 	for i, m := range n.Measures {

@@ -84,6 +84,15 @@ func templateSnapshot(t *registry.Template) map[string]any {
 	if t.OneAsset {
 		out["oneAsset"] = true
 	}
+	if t.Provisioning != "" {
+		out["provisioning"] = string(t.Provisioning)
+	}
+	if len(t.Reported) > 0 {
+		out["reported"] = t.Reported
+	}
+	if len(t.Annotations) > 0 {
+		out["annotations"] = t.Annotations
+	}
 	if len(t.Commands) > 0 {
 		out["commands"] = t.Commands
 	}
@@ -112,9 +121,13 @@ func listed[T any](list []T) []T {
 
 // measureTypeSnapshot is the snapshot of a measure type.
 func measureTypeSnapshot(m *registry.MeasureType) map[string]any {
-	return objectSnapshot(m.Object, map[string]any{
+	own := map[string]any{
 		"name": m.Name, "valueType": string(m.ValueType), "values": listed(m.Values), "fields": listed(m.Fields), "unit": m.Unit, "description": m.Description,
-	})
+	}
+	if len(m.Annotations) > 0 {
+		own["annotations"] = m.Annotations
+	}
+	return objectSnapshot(m.Object, own)
 }
 
 // fromSnapshot reads an object of a kind from the JSON text of its snapshot: the

@@ -253,6 +253,11 @@ func templateOf(f fields) *registry.Template {
 	if one := nullable[bool](f, "oneAsset"); one != nil {
 		t.OneAsset = *one
 	}
+	if provisioning := f.optionalText("provisioning"); provisioning != nil {
+		t.Provisioning = registry.Provisioning(*provisioning)
+	}
+	t.Reported = someTexts(f, "reported")
+	f.json("annotations", &t.Annotations)
 	if open := nullable[bool](f, "open"); open != nil {
 		t.Open = *open
 	}
@@ -293,6 +298,20 @@ func templateProperties(t *registry.Template) (map[string]any, error) {
 	out["oneAsset"] = nil
 	if t.OneAsset {
 		out["oneAsset"] = true
+	}
+	out["provisioning"], out["reported"], out["annotations"] = nil, nil, nil
+	if t.Provisioning != "" {
+		out["provisioning"] = string(t.Provisioning)
+	}
+	if len(t.Reported) > 0 {
+		out["reported"] = t.Reported
+	}
+	if len(t.Annotations) > 0 {
+		text, err := json.Marshal(t.Annotations)
+		if err != nil {
+			return nil, fmt.Errorf("template annotations: %w", err)
+		}
+		out["annotations"] = string(text)
 	}
 	// Templates that raise alarms are found by how many they declare.
 	out["alarmed"] = nil

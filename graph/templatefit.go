@@ -113,7 +113,8 @@ type fitting struct {
 	target *compiledTemplate
 	// whole says that all objects of the template get the version.
 	whole bool
-	// others are the templates at the other ends of relations.
+	// others are the templates of the things, and those at the other ends of
+	// relations.
 	others map[registry.ID]*registry.Template
 }
 
@@ -125,6 +126,7 @@ func (s *Store) fittingOf(target *compiledTemplate, whole bool) *fitting {
 func (f *fitting) misfits(ctx context.Context, r runner, scope registry.Scope, things []subject) ([][]registry.Violation, error) {
 	var others []registry.ID
 	for _, s := range things {
+		others = append(others, templateOfThing(s.thing))
 		for _, related := range s.related {
 			others = append(others, related.template)
 		}
@@ -140,7 +142,11 @@ func (f *fitting) misfits(ctx context.Context, r runner, scope registry.Scope, t
 }
 
 func (f *fitting) check(s subject) []registry.Violation {
-	violations := f.target.check(attributesIn(s.thing))
+	attributes := attributesIn(s.thing)
+	if old := f.others[templateOfThing(s.thing)]; old != nil {
+		attributes = f.target.adopted(attributes, nil, old)
+	}
+	violations := f.target.check(attributes)
 	seen := map[string]bool{}
 	for _, related := range s.related {
 		source, other := f.target.Template, f.others[related.template]

@@ -16,11 +16,11 @@ const migrateBatch = 1000
 const maxTold = 50
 
 var templateMigrate = named("template.migrate", `
-	UNWIND $ids AS id
-	MATCH (n:Entity {id: id})-[old:INSTANCE_OF]->()
+	UNWIND $things AS thing
+	MATCH (n:Entity {id: thing.id})-[old:INSTANCE_OF]->()
 	WHERE n.account = $account
 	DELETE old
-	SET n.version = n.version + 1, n.updatedAt = $now
+	SET n += thing.changes, n.version = n.version + 1, n.updatedAt = $now
 	WITH n
 	MATCH (t:Entity {id: $target})
 	WHERE t.account = $account AND t:Template
@@ -277,7 +277,26 @@ func (s *Store) migrate(ctx context.Context, tx *transaction, target *compiledTe
 	if err := s.learnTemplates(ctx, tx, tx.scope, known, old); err != nil {
 		return err
 	}
-	n, _, err := one(ctx, tx, templateMigrate, params{"ids": texts(ids), "target": string(target.ID), "now": tx.at}, counted)
+	var names distinct
+	written, attributes := make([]any, len(things)), make([]registry.Attributes, len(things))
+	for i, one := range things {
+		if known[old[i]] == nil {
+			return errAgain
+		}
+		attributes[i] = target.adopted(attributesIn(one.thing), nil, known[old[i]])
+		changes, err := adoptedProperties(attributesIn(one.thing), attributes[i])
+		if err != nil {
+			return err
+		}
+		for _, name := range attributeNames(target.Kind, changes) {
+			names.add(name)
+		}
+		written[i] = map[string]any{"id": string(ids[i]), "changes": changes}
+	}
+	if err := s.claim(ctx, tx, propertyNames, names.all()); err != nil {
+		return err
+	}
+	n, _, err := one(ctx, tx, templateMigrate, params{"things": written, "target": string(target.ID), "now": tx.at}, counted)
 	if err == nil && n != len(ids) {
 		err = errAgain
 	}
@@ -285,10 +304,7 @@ func (s *Store) migrate(ctx context.Context, tx *transaction, target *compiledTe
 		return err
 	}
 	for i, one := range things {
-		if known[old[i]] == nil {
-			return errAgain
-		}
-		after := migrated(one.thing, target.ID, tx.at)
+		after := migrated(one.thing, target.ID, attributes[i], tx.at)
 		tx.record(entry{
 			kind: objectKind(after), id: after.NodeID(), key: keyOf(after), operation: registry.ChangeUpdate, action: "migrated", version: objectIn(after).Version,
 			before: thingSnapshot(one.thing, known[old[i]]), after: thingSnapshot(after, target.Template),
@@ -300,8 +316,22 @@ func (s *Store) migrate(ctx context.Context, tx *transaction, target *compiledTe
 	return nil
 }
 
+// adoptedProperties is what has to be set on a node so that it has attributes,
+// some of which it got by its template: nothing if it got none.
+func adoptedProperties(before, after registry.Attributes) (map[string]any, error) {
+	if len(before) == len(after) {
+		return map[string]any{}, nil
+	}
+	out, err := properties(after)
+	if err != nil {
+		return nil, err
+	}
+	out[wordsProperty] = searchText(out)
+	return out, nil
+}
+
 // migrated is a copy of a thing as an instance of another version.
-func migrated(thing registry.Related, template registry.ID, at time.Time) registry.Related {
+func migrated(thing registry.Related, template registry.ID, attributes registry.Attributes, at time.Time) registry.Related {
 	raised := func(o registry.Object) registry.Object {
 		o.Version, o.UpdatedAt = o.Version+1, at
 		return o
@@ -309,14 +339,14 @@ func migrated(thing registry.Related, template registry.ID, at time.Time) regist
 	switch thing := thing.(type) {
 	case *registry.Group:
 		after := *thing
-		after.Object, after.TemplateID = raised(after.Object), template
+		after.Object, after.TemplateID, after.Attributes = raised(after.Object), template, attributes
 		return &after
 	case *registry.Device:
 		after := *thing
-		after.Object, after.TemplateID = raised(after.Object), template
+		after.Object, after.TemplateID, after.Attributes = raised(after.Object), template, attributes
 		return &after
 	}
 	after := *thing.(*registry.Asset)
-	after.Object, after.TemplateID = raised(after.Object), template
+	after.Object, after.TemplateID, after.Attributes = raised(after.Object), template, attributes
 	return &after
 }

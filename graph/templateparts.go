@@ -76,7 +76,8 @@ func (s *Store) prepareTemplate(ctx context.Context, tx *transaction, n registry
 	known.templates[templateName{n.Kind, Fold(n.Name)}] = n.Name
 	t := &registry.Template{
 		Kind: n.Kind, Name: n.Name, Description: n.Description, Properties: n.Properties, Required: n.Required,
-		Relations: slices.Clone(n.Relations), Components: slices.Clone(n.Components), Searched: n.Searched, Behaviour: n.Behaviour,
+		Relations: slices.Clone(n.Relations), Components: slices.Clone(n.Components), Searched: n.Searched,
+		Annotations: n.Annotations, Behaviour: n.Behaviour,
 	}
 	violations := resolve(t, known.templates)
 	for i, m := range n.Measures {

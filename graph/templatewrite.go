@@ -133,6 +133,9 @@ func checkedTemplate(n registry.NewTemplate) (registry.NewTemplate, *jsonschema.
 	violations := n.Check()
 	schema, wrong := jsonschema.Compile(n.Properties, n.Required)
 	violations = append(violations, behaviourViolations(n)...)
+	if schema != nil {
+		violations = append(violations, schema.WrongDefaults()...)
+	}
 	if violations = append(violations, wrong...); len(violations) > 0 {
 		return n, nil, registry.Invalid(violations...)
 	}

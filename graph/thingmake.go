@@ -169,7 +169,7 @@ func (s *Store) makePart(ctx context.Context, tx *transaction, scope registry.Sc
 	for i := range things {
 		before, entries := len(made), len(tx.entries)
 		if made, err = things[i].checkAll(tx, got, made); err == nil {
-			out[i] = outcome{thing: made[before].thing}
+			out[i] = outcome{thing: made[before].thing, made: true}
 			continue
 		}
 		if !itsOwn(err) {
@@ -232,7 +232,8 @@ func (n *newThing) check(tx *transaction, got *prepared) (madeThing, error) {
 		return madeThing{}, n.lacks
 	}
 	found, violations := edges(template.Template, n.relations, got)
-	violations = slices.Concat(n.wrong, template.check(n.attributes), violations)
+	attributes := template.filled(n.attributes, n.given)
+	violations = slices.Concat(n.wrong, template.check(attributes), violations)
 	var parent registry.Related
 	if n.parent != nil {
 		above, ok := got.target(*n.parent)
@@ -266,7 +267,7 @@ func (n *newThing) check(tx *transaction, got *prepared) (madeThing, error) {
 		return madeThing{}, n.taken()
 	}
 	object := registry.Object{ID: newID(), Version: 1, CreatedAt: tx.at, UpdatedAt: tx.at}
-	thing, err := n.make(object, template.Template, n.attributes, parent)
+	thing, err := n.make(object, template.Template, attributes, parent)
 	if err != nil {
 		return madeThing{}, err
 	}

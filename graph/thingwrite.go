@@ -179,6 +179,9 @@ func (s *Store) changeOne(ctx context.Context, tx *transaction, scope registry.S
 		}
 	}
 	attributes := p.attributes(attributesIn(before.thing))
+	if template.ID != before.template.ID {
+		attributes = template.adopted(attributes, p.patch.Attributes, before.template.Template)
+	}
 	violations = append(violations, template.check(attributes)...)
 	whole, wrong := p.whole(got)
 	violations = append(violations, wrong...)

@@ -75,7 +75,7 @@ func (s *Store) bulk(ctx context.Context, scope registry.Scope, b bulk, atomic b
 	out = b.asGiven(out)
 	result := &registry.Bulk{Results: make([]registry.BulkResult, len(out)), Total: len(out)}
 	for i, item := range out {
-		result.Results[i] = registry.BulkResult{Index: i, Key: key(i), Object: item.thing}
+		result.Results[i] = registry.BulkResult{Index: i, Key: key(i), Object: item.thing, Created: item.made && item.err == nil}
 		if item.err != nil {
 			result.Results[i].Object, result.Results[i].Error = nil, s.shown(item.err)
 			result.Failed++

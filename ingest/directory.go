@@ -32,6 +32,20 @@ type DeviceSource interface {
 	// DeviceTemplate returns the newest published template of devices with a name,
 	// nil if there is none.
 	DeviceTemplate(ctx context.Context, scope registry.Scope, name string) (*registry.Template, error)
+	// DeviceTemplates is DeviceTemplate for many names.
+	DeviceTemplates(ctx context.Context, scope registry.Scope, names []string) ([]*registry.Template, error)
+	// Announce makes devices; one that is there already is no error. It says why
+	// there is still none of a reference.
+	Announce(ctx context.Context, scope registry.Scope, devices []registry.NewTwin) ([]*registry.Error, error)
+	// Report gives devices attributes, where they do not have them already. It says
+	// why one cannot have them.
+	Report(ctx context.Context, scope registry.Scope, reports []Report) ([]*registry.Error, error)
+}
+
+// Report is what a device says of itself: a patch of its attributes.
+type Report struct {
+	Device     registry.ID
+	Attributes registry.Attributes
 }
 
 const (
@@ -80,6 +94,8 @@ type knownDevice struct {
 	KnownDevice
 	template *registry.Template
 	at       time.Time
+	// reported are attributes that the device is known to have reported since.
+	reported registry.Attributes
 }
 
 // NewDirectory makes an empty directory. A nil clock is the system's.

@@ -28,7 +28,7 @@ func (r *Receiver) checkMessages(ctx context.Context, principal *registry.Princi
 	for _, m := range messages {
 		gather.add(ParseJSON(m.payload, m.reference))
 	}
-	return gather.check(ctx, r, principal, source)
+	return gather.check(ctx, r, principal, source, false)
 }
 
 // gatherer puts the readings of many messages together, so that their devices
@@ -64,11 +64,21 @@ func (g *gatherer) add(parsed Submission) {
 	g.checks, g.first = append(g.checks, c), append(g.first, len(g.readings))
 }
 
-// check checks all readings and tells what is wrong by message.
-func (g *gatherer) check(ctx context.Context, r *Receiver, principal *registry.Principal, source string) ([]messageCheck, error) {
+// check checks all readings and tells what is wrong by message. A rehearsal makes
+// no devices.
+func (g *gatherer) check(ctx context.Context, r *Receiver, principal *registry.Principal, source string, rehearse bool) ([]messageCheck, error) {
 	checked, err := r.check(ctx, principal, source, g.readings, g.faults)
 	if err != nil {
 		return nil, err
+	}
+	if len(checked.newcomers)+len(checked.reporting) > 0 && !rehearse {
+		faulty := map[int]bool{}
+		for _, f := range checked.faults {
+			faulty[g.owner[f.Index]] = true
+		}
+		if err := r.announce(ctx, principal, checked, g.readings, func(i int) bool { return !faulty[g.owner[i]] }); err != nil {
+			return nil, err
+		}
 	}
 	for _, f := range checked.faults {
 		c := &g.checks[g.owner[f.Index]]

@@ -25,7 +25,7 @@ func (s *mqttSession) judgeRaw(ctx context.Context, principal *registry.Principa
 		reference, _ := rawTopic(principal.AccountName, m.topic)
 		messages[i] = rawMessage{reference: reference, content: m.payload, contentType: m.kind, receivedAt: m.at}
 	}
-	checks, err := s.hook.receiver.checkRaw(ctx, principal, sourceMQTT, messages)
+	checks, err := s.hook.receiver.checkRaw(ctx, principal, sourceMQTT, messages, false)
 	if err != nil {
 		return err
 	}

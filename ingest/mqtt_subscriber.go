@@ -299,7 +299,7 @@ func (s *MQTTSubscriber) check(ctx context.Context, scope registry.Scope, batch 
 	if err != nil {
 		return nil, err
 	}
-	decoded, err := s.receiver.checkRaw(ctx, everybody, sourceSubscriber, raws)
+	decoded, err := s.receiver.checkRaw(ctx, everybody, sourceSubscriber, raws, false)
 	if err != nil {
 		return nil, err
 	}

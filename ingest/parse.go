@@ -14,12 +14,13 @@ import (
 // ParseJSON reads one reading, or an array of readings, from a JSON document:
 //
 //	{"device": "sensor-1", "measuredAt": "2026-01-02T03:04:05.678Z",
-//	 "messageId": "17", "values": {"temperature": 21.5, "open": true}}
+//	 "messageId": "17", "values": {"temperature": 21.5, "open": true},
+//	 "template": "sensor", "attributes": {"firmware": "1.2"}}
 //
 // Instead of "device", "asset" names an asset that somebody has read by hand. A
 // value is a number, a boolean, a text or an object: see registry.DecodeValue.
-// measuredAt is RFC 3339 or whole epoch milliseconds; it and messageId may be
-// absent or null. Unknown and repeated fields are faults, so that a slip of the
+// measuredAt is RFC 3339 or whole epoch milliseconds; it, messageId, template and
+// attributes may be absent or null. Unknown and repeated fields are faults, so that a slip of the
 // pen is not taken for an optional field left out. If device is not empty the
 // readings are of that device, and must not name one themselves.
 //
@@ -135,7 +136,7 @@ func (p *parser) list() {
 func (p *parser) reading() {
 	var r registry.Reading
 	r.Device = p.device
-	var seen [5]bool
+	var seen [7]bool
 	if p.next() != '{' {
 		p.fault(registry.ReasonMalformed, "", "type", "a reading is an object")
 		p.skip(0)
@@ -157,8 +158,14 @@ func (p *parser) reading() {
 			case "values":
 				p.once(&seen[3], "values")
 				p.readValues(&r)
+			case "template":
+				p.once(&seen[5], "template")
+				p.readTemplate(&r)
+			case "attributes":
+				p.once(&seen[6], "attributes")
+				p.readAttributes(&r)
 			default:
-				p.fault(registry.ReasonMalformed, string(key), "undeclared", "a reading has the fields device or asset, measuredAt, messageId and values")
+				p.fault(registry.ReasonMalformed, string(key), "undeclared", "a reading has the fields device or asset, measuredAt, messageId, values, template and attributes")
 				p.skip(0)
 			}
 		})
@@ -188,6 +195,39 @@ func (p *parser) readSource(field string, into *string) {
 		return
 	}
 	*into = p.name()
+}
+
+func (p *parser) readTemplate(r *registry.Reading) {
+	switch p.next() {
+	case '"':
+		r.Template = p.name()
+	case 'n':
+		p.word("null")
+	default:
+		p.fault(registry.ReasonMalformed, "template", "type", "a template's name is a text")
+		p.skip(0)
+	}
+}
+
+// readAttributes reads what a device says of itself, which is rare enough to be
+// made of maps.
+func (p *parser) readAttributes(r *registry.Reading) {
+	if p.next() == 'n' {
+		p.word("null")
+		return
+	}
+	parts := 0
+	value, wrong := p.tree(0, &parts)
+	object, is := value.(map[string]any)
+	switch {
+	case p.err != nil:
+	case wrong != "":
+		p.fault(registry.ReasonMalformed, "attributes", "type", wrong)
+	case !is:
+		p.fault(registry.ReasonMalformed, "attributes", "type", "attributes are an object: {\"firmware\": \"1.2\"}")
+	default:
+		r.Attributes = object
+	}
 }
 
 func (p *parser) readMessageID(r *registry.Reading) {

@@ -46,8 +46,8 @@ type rawCheck struct {
 }
 
 // checkRaw decodes payloads and checks the readings of all of them at once. Its
-// error is one of the device directory.
-func (r *Receiver) checkRaw(ctx context.Context, principal *registry.Principal, source string, messages []rawMessage) ([]rawCheck, error) {
+// error is one of the device directory. A rehearsal makes no devices.
+func (r *Receiver) checkRaw(ctx context.Context, principal *registry.Principal, source string, messages []rawMessage, rehearse bool) ([]rawCheck, error) {
 	checks := make([]rawCheck, len(messages))
 	targets, err := r.targets(ctx, principal, messages, checks)
 	if err != nil {
@@ -58,7 +58,7 @@ func (r *Receiver) checkRaw(ctx context.Context, principal *registry.Principal, 
 		checks[i].payload = messages[i].payload(source)
 		gather.add(r.decode(ctx, &messages[i], &checks[i], targets[i]))
 	}
-	checked, err := gather.check(ctx, r, principal, source)
+	checked, err := gather.check(ctx, r, principal, source, rehearse)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +135,11 @@ func (r *Receiver) decode(ctx context.Context, m *rawMessage, c *rawCheck, templ
 	readings, err := decoder.Decode(ctx, p)
 	if err != nil {
 		return undecodable(err.Error())
+	}
+	if m.template != "" {
+		for i := range readings {
+			readings[i].Template = template.Name // it may make devices
+		}
 	}
 	if m.name != nil {
 		m.name(readings)
@@ -215,7 +220,7 @@ var errAstray = errors.New("the payload went astray")
 // receiveRaw decodes one payload and queues its readings, or the payload as a
 // dead letter. NOT_FOUND is a payload for nobody.
 func (r *Receiver) receiveRaw(ctx context.Context, principal *registry.Principal, source string, m rawMessage) (rawReceipt, error) {
-	checks, err := r.checkRaw(ctx, principal, source, []rawMessage{m})
+	checks, err := r.checkRaw(ctx, principal, source, []rawMessage{m}, false)
 	if err != nil {
 		return rawReceipt{}, err
 	}

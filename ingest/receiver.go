@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -111,6 +112,11 @@ func (r *Receiver) submit(ctx context.Context, principal *registry.Principal, so
 	if err != nil {
 		return Receipt{}, err
 	}
+	if len(checked.faults) == 0 || s.Partial {
+		if err := r.announce(ctx, principal, checked, s.Readings, func(int) bool { return true }); err != nil {
+			return Receipt{}, err
+		}
+	}
 	if len(checked.faults) > 0 && !s.Partial {
 		err := invalid(checked.faults)
 		return Receipt{Faults: checked.faults}, err
@@ -191,6 +197,10 @@ type checked struct {
 	faults   []Fault
 	// split has what a reading falls into whose values have their own times.
 	split map[int][]registry.AcceptedReading
+	// newcomers are readings whose devices are to be made, reporting those that say
+	// something of their devices.
+	newcomers []newcomer
+	reporting []int
 }
 
 // good returns the readings without a fault.
@@ -229,6 +239,10 @@ func (r *Receiver) check(ctx context.Context, principal *registry.Principal, sou
 	if err != nil {
 		return nil, err
 	}
+	announced, err := r.announced(ctx, principal, readings, devices, c.bad)
+	if err != nil {
+		return nil, err
+	}
 	now := r.now()
 	for i := range readings {
 		if c.bad[i] {
@@ -245,12 +259,19 @@ func (r *Receiver) check(ctx context.Context, principal *registry.Principal, sou
 		case len(reading.Device)+len(reading.Asset) > maxReference:
 			c.unknown(i, reading, "length", "a reference has at most "+strconv.Itoa(maxReference)+" bytes")
 			continue
+		case device == nil && reading.Asset == "" && reading.Template != "" && !principal.Bound():
+			template := c.checkNewcomer(i, reading, announced[strings.ToLower(reading.Template)])
+			if template == nil {
+				continue
+			}
+			device = &knownDevice{KnownDevice: KnownDevice{Reference: reading.Device}, template: template}
 		case device == nil || !principal.MaySend(device.ID):
 			// A key that is bound to other devices learns nothing about this one.
 			c.unknown(i, reading, ruleUnknown, "there is no "+reading.Source()+" that this key may send for")
 			continue
 		}
 		values, timed := c.checkReading(i, reading, device, now)
+		c.checkReported(i, reading, device.template)
 		c.readings[i] = registry.AcceptedReading{
 			Account: principal.Account, DeviceID: device.ID, Reference: device.Reference, Asset: reading.Asset != "", Source: source,
 			MeasuredAt: wholeMillisecond(reading.MeasuredAt), MessageID: reading.MessageID, Values: values,

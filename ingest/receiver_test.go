@@ -103,6 +103,18 @@ func (d *devices) DeviceTemplate(ctx context.Context, scope registry.Scope, name
 	return found[0], err
 }
 
+func (d *devices) DeviceTemplates(_ context.Context, _ registry.Scope, names []string) ([]*registry.Template, error) {
+	return make([]*registry.Template, len(names)), nil
+}
+
+func (d *devices) Announce(_ context.Context, _ registry.Scope, devices []registry.NewTwin) ([]*registry.Error, error) {
+	return make([]*registry.Error, len(devices)), nil
+}
+
+func (d *devices) Report(_ context.Context, _ registry.Scope, reports []Report) ([]*registry.Error, error) {
+	return make([]*registry.Error, len(reports)), nil
+}
+
 func newPrincipal() *registry.Principal {
 	account := registry.ID(uuid.NewString())
 	return &registry.Principal{Scope: registry.Scope{Account: account, AccountName: "acme-" + string(account)[:8]}}

@@ -83,7 +83,7 @@ func parseReplayCursor(cursor string, now time.Time) (after string, until time.T
 }
 
 func (r *Receiver) replayPage(ctx context.Context, principal *registry.Principal, letters DeadLetters, page []*registry.DeadLetter, rehearse bool, out *registry.Replayed) error {
-	attempts, err := r.checkLetters(ctx, principal, page)
+	attempts, err := r.checkLetters(ctx, principal, page, rehearse)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (r *Receiver) replayPage(ctx context.Context, principal *registry.Principal
 
 // checkLetters reads dead letters, payloads to decode among them, and checks the
 // readings of all at once.
-func (r *Receiver) checkLetters(ctx context.Context, principal *registry.Principal, page []*registry.DeadLetter) ([]messageCheck, error) {
+func (r *Receiver) checkLetters(ctx context.Context, principal *registry.Principal, page []*registry.DeadLetter, rehearse bool) ([]messageCheck, error) {
 	var plain, raw []*registry.DeadLetter
 	for _, letter := range page {
 		if letter.Payload != nil {
@@ -131,11 +131,11 @@ func (r *Receiver) checkLetters(ctx context.Context, principal *registry.Princip
 			plain = append(plain, letter)
 		}
 	}
-	read, err := r.checkPlainLetters(ctx, principal, plain)
+	read, err := r.checkPlainLetters(ctx, principal, plain, rehearse)
 	if err != nil {
 		return nil, err
 	}
-	decoded, err := r.checkRawLetters(ctx, principal, raw)
+	decoded, err := r.checkRawLetters(ctx, principal, raw, rehearse)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (r *Receiver) checkLetters(ctx context.Context, principal *registry.Princip
 
 // checkRawLetters decodes payloads once more. They keep their ids and the time of
 // their receipt.
-func (r *Receiver) checkRawLetters(ctx context.Context, principal *registry.Principal, page []*registry.DeadLetter) ([]rawCheck, error) {
+func (r *Receiver) checkRawLetters(ctx context.Context, principal *registry.Principal, page []*registry.DeadLetter, rehearse bool) ([]rawCheck, error) {
 	messages, named := make([]rawMessage, len(page)), make([]registry.Reading, len(page))
 	for i, letter := range page {
 		p := letter.Payload
@@ -162,7 +162,7 @@ func (r *Receiver) checkRawLetters(ctx context.Context, principal *registry.Prin
 		r.directory.forgetTemplate(principal.Scope, p.Template)
 	}
 	r.directory.forget(principal.Scope, named)
-	checks, err := r.checkRaw(ctx, principal, "", messages)
+	checks, err := r.checkRaw(ctx, principal, "", messages, rehearse)
 	if err != nil {
 		return nil, err
 	}
@@ -179,13 +179,13 @@ func (r *Receiver) checkRawLetters(ctx context.Context, principal *registry.Prin
 }
 
 // checkPlainLetters is checkLetters for those that are readings.
-func (r *Receiver) checkPlainLetters(ctx context.Context, principal *registry.Principal, page []*registry.DeadLetter) ([]messageCheck, error) {
+func (r *Receiver) checkPlainLetters(ctx context.Context, principal *registry.Principal, page []*registry.DeadLetter, rehearse bool) ([]messageCheck, error) {
 	gather := newGatherer(len(page))
 	for _, letter := range page {
 		gather.add(readLetter(letter))
 	}
 	r.directory.forget(principal.Scope, gather.readings)
-	checks, err := gather.check(ctx, r, principal, "")
+	checks, err := gather.check(ctx, r, principal, "", rehearse)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,11 @@ type Behaviour struct {
 	Alarms   []AlarmRule          `json:"alarms,omitempty"`
 	// Decoder is nil where devices send readings as Holon has them.
 	Decoder *TemplateDecoder `json:"decoder,omitempty"`
+	// Provisioning says whether readings that name the template make devices;
+	// CLOSED if empty.
+	Provisioning Provisioning `json:"provisioning,omitempty"`
+	// Reported lists the attributes that a device may set by itself, in readings.
+	Reported []string `json:"reported,omitempty"`
 }
 
 // ManyAssets says whether a device may be linked to several assets at a time.
@@ -54,6 +59,7 @@ func (n NewTemplate) checkBehaviour(c *checker) {
 	if n.OneAsset && n.Kind != KindDevice {
 		c.add("manyAssets", "kind", "only devices measure for assets")
 	}
+	n.checkProvisioning(c)
 	n.checkCommands(c)
 	n.checkAlarms(c)
 }

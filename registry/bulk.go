@@ -18,6 +18,8 @@ type BulkResult struct {
 	Key string
 	// Object is as it is now; nil if the item failed or was deleted.
 	Object Related
+	// Created says that the object was made, rather than changed.
+	Created bool
 	// Error is nil if the item succeeded.
 	Error *Error
 }

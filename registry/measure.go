@@ -27,6 +27,8 @@ type MeasureDeclaration struct {
 	// Manual is what becomes of readings of an asset itself where a device feeds
 	// the measure: they are refused if it is empty.
 	Manual ManualRule `json:"manual,omitempty"`
+	// Annotations are for clients.
+	Annotations Annotations `json:"annotations,omitempty"`
 }
 
 // ComputedText is the expression, nil where there is none.

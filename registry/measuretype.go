@@ -18,6 +18,8 @@ type MeasureType struct {
 	Fields      []MeasureField
 	Unit        *string
 	Description *string
+	// Annotations are for clients.
+	Annotations Annotations
 }
 
 // IsNode marks a measure type as a GraphQL Node.
@@ -31,12 +33,13 @@ type NewMeasureType struct {
 	Fields      []MeasureField
 	Unit        *string
 	Description *string
+	Annotations Annotations
 }
 
 // Normal is the measure type as it is kept: units by their codes, empty lists as
 // nil.
 func (n NewMeasureType) Normal() NewMeasureType {
-	n.Values, n.Fields = some(n.Values), some(n.Fields)
+	n.Values, n.Fields, n.Annotations = some(n.Values), some(n.Fields), normalAnnotations(n.Annotations)
 	for i := range n.Fields {
 		n.Fields[i].Unit = unitCode(n.Fields[i].Unit)
 	}
@@ -88,6 +91,7 @@ func (n NewMeasureType) Check() []Violation {
 	}
 	checkShape(&c, n.ValueType, n.Values, n.Fields)
 	c.take(CheckDescription(n.Description))
+	c.take(checkAnnotations(attributeAnnotations, n.Annotations))
 	return c.violations
 }
 

@@ -30,7 +30,8 @@ type NewTemplate struct {
 	// Components names templates of devices; for devices only.
 	Components []string
 	// Searched names properties with plain values.
-	Searched []string
+	Searched    []string
+	Annotations Annotations
 	Behaviour
 	Publish bool
 }
@@ -45,6 +46,10 @@ type TemplatePatch struct {
 	Measures    []MeasureDeclaration
 	Components  []string
 	Searched    []string
+	Annotations Annotations
+	// Provisioning is nil to leave it.
+	Provisioning *Provisioning
+	Reported     []string
 	// Silence is nil to leave it; 0 is never.
 	Silence *time.Duration
 	// ManyAssets is nil to leave it.
@@ -58,7 +63,7 @@ type TemplatePatch struct {
 func (p TemplatePatch) Apply(t *Template) NewTemplate {
 	n := NewTemplate{
 		Kind: t.Kind, Name: t.Name, Description: t.Description, Properties: t.Properties, Required: t.Required,
-		Relations: t.Relations, Measures: t.Measures, Components: t.Components, Searched: t.Searched, Behaviour: t.Behaviour,
+		Relations: t.Relations, Measures: t.Measures, Components: t.Components, Searched: t.Searched, Annotations: t.Annotations, Behaviour: t.Behaviour,
 	}
 	if p.Description.Set {
 		n.Description = p.Description.Value
@@ -71,6 +76,13 @@ func (p TemplatePatch) Apply(t *Template) NewTemplate {
 	instead(&n.Measures, p.Measures)
 	instead(&n.Components, p.Components)
 	instead(&n.Searched, p.Searched)
+	instead(&n.Reported, p.Reported)
+	if p.Annotations != nil {
+		n.Annotations = p.Annotations
+	}
+	if p.Provisioning != nil {
+		n.Provisioning = *p.Provisioning
+	}
 	instead(&n.Commands, p.Commands)
 	instead(&n.Alarms, p.Alarms)
 	if p.Silence != nil {
@@ -112,17 +124,21 @@ func (n NewTemplate) Normal() (NewTemplate, error) {
 	}
 	n.Required, n.Measures, n.Components, n.Searched = some(n.Required), some(n.Measures), some(n.Components), some(n.Searched)
 	for i := range n.Measures {
-		n.Measures[i].Unit = unitCode(n.Measures[i].Unit)
+		n.Measures[i].Unit, n.Measures[i].Annotations = unitCode(n.Measures[i].Unit), normalAnnotations(n.Measures[i].Annotations)
 		if n.Measures[i].Manual == ManualUnfed {
 			n.Measures[i].Manual = ""
 		}
+	}
+	n.Annotations = normalAnnotations(n.Annotations)
+	n.Commands, n.Alarms, n.Reported = some(n.Commands), some(n.Alarms), some(n.Reported)
+	if n.Provisioning == ProvisioningClosed {
+		n.Provisioning = ""
 	}
 	if n.Decoder != nil {
 		if n.Decoder, err = n.Decoder.normal(); err != nil {
 			return n, err
 		}
 	}
-	n.Commands, n.Alarms = some(n.Commands), some(n.Alarms)
 	for i := range n.Alarms {
 		if n.Alarms[i].Trigger == "" {
 			n.Alarms[i].Trigger = TriggerBecomesTrue
@@ -166,6 +182,7 @@ func (n NewTemplate) Check() []Violation {
 	n.checkMeasures(&c)
 	n.checkComponents(&c)
 	n.checkSearched(&c)
+	n.checkAnnotations(&c)
 	n.checkBehaviour(&c)
 	return c.violations
 }

@@ -11,6 +11,10 @@ type Reading struct {
 	MeasuredAt time.Time
 	// MessageID makes a repeat of a reading without MeasuredAt known; optional.
 	MessageID string
+	// Template names the template that the device is made of if there is none of
+	// that reference; optional. Attributes are what the device says of itself.
+	Template   string
+	Attributes Attributes
 	// Values has a decoded value for each measure (see ValueType), or a Quantity
 	// where its unit or its time was sent with it.
 	Values map[string]any

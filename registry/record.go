@@ -59,6 +59,7 @@ type MeasureTypeRecord struct {
 	Fields      []MeasureField `json:"fields,omitempty"`
 	Unit        *string        `json:"unit,omitempty"`
 	Description *string        `json:"description,omitempty"`
+	Annotations Annotations    `json:"annotations,omitempty"`
 	Stamp
 	Revision
 }
@@ -82,6 +83,7 @@ type TemplateRecord struct {
 	Measures    []MeasureDeclaration `json:"measures,omitempty"`
 	Components  []string             `json:"components,omitempty"`
 	Searched    []string             `json:"searched,omitempty"`
+	Annotations Annotations          `json:"annotations,omitempty"`
 	Behaviour
 	PublishedAt *time.Time `json:"publishedAt,omitempty"`
 	Stamp

@@ -32,6 +32,8 @@ type Template struct {
 	Components []string
 	// Searched lists the properties that searches go by.
 	Searched []string
+	// Annotations are for clients.
+	Annotations Annotations
 	Behaviour
 	// Open is true for the built-in templates only.
 	Open        bool

@@ -57,6 +57,8 @@ func complexity() generated.ComplexityRoot {
 	q.Nodes = func(child int, ids []registry.ID) int { return 1 + len(ids)*max(child, 1) }
 
 	m := &root.Mutation
+	m.UpsertDevices = func(child int, in generated.UpsertDevicesInput) int { return bulkCost(child, len(in.Devices)) }
+	m.UpsertAssets = func(child int, in generated.UpsertAssetsInput) int { return bulkCost(child, len(in.Assets)) }
 	m.CreateGroups = func(child int, in generated.CreateGroupsInput) int { return bulkCost(child, len(in.Groups)) }
 	m.CreateDevices = func(child int, in generated.CreateDevicesInput) int { return bulkCost(child, len(in.Devices)) }
 	m.CreateAssets = func(child int, in generated.CreateAssetsInput) int { return bulkCost(child, len(in.Assets)) }

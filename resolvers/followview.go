@@ -118,6 +118,12 @@ func attributesOf(twin registry.Twin) registry.Attributes {
 	return nil
 }
 
+// Shown are the newest values of a twin as the API shows them: in the units of
+// its template, with what is computed from them.
+func Shown(t *registry.Template, attributes registry.Attributes, live []registry.LiveValue) []registry.LiveValue {
+	return shown(t, attributes, live)
+}
+
 // shown are newest values in the units of a template, with what is computed from
 // them. What was stored of a measure that is computed by now is left out.
 func shown(t *registry.Template, attributes registry.Attributes, live []registry.LiveValue) []registry.LiveValue {

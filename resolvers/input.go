@@ -92,7 +92,7 @@ func filter(under, template *string, state *registry.State) registry.Filter {
 func newReadings(in []*generated.ReadingInput) []registry.Reading {
 	readings := make([]registry.Reading, len(in))
 	for i, r := range in {
-		readings[i] = registry.Reading{Device: deref(r.Device), Asset: deref(r.Asset), MessageID: deref(r.MessageID), Values: plain(r.Values)}
+		readings[i] = registry.Reading{Device: deref(r.Device), Asset: deref(r.Asset), MessageID: deref(r.MessageID), Values: plain(r.Values), Template: deref(r.Template), Attributes: r.Attributes}
 		if r.MeasuredAt != nil {
 			readings[i].MeasuredAt = *r.MeasuredAt
 		}

@@ -204,7 +204,10 @@ func alarmRules(in []*generated.AlarmRuleInput) []registry.AlarmRule {
 
 // behaviour is what a new template says of how its twins act.
 func behaviour(in generated.CreateTemplateInput) registry.Behaviour {
-	out := registry.Behaviour{OneAsset: !in.ManyAssets, Commands: commandDeclarations(in.Commands), Alarms: alarmRules(in.Alarms), Decoder: in.Decoder}
+	out := registry.Behaviour{
+		OneAsset: !in.ManyAssets, Commands: commandDeclarations(in.Commands), Alarms: alarmRules(in.Alarms), Decoder: in.Decoder,
+		Provisioning: in.Provisioning, Reported: in.Reported,
+	}
 	if in.Silence != nil {
 		out.SilenceSeconds = in.Silence.Seconds()
 	}

@@ -18,6 +18,7 @@ import (
 func (r *mutationResolver) CreateMeasureType(ctx context.Context, input generated.CreateMeasureTypeInput) (*generated.CreateMeasureTypePayload, error) {
 	measureType, err := r.Graph.CreateMeasureType(ctx, scopeFrom(ctx), registry.NewMeasureType{
 		Name: input.Name, ValueType: input.ValueType, Values: input.Values, Fields: measureFields(input.Fields), Unit: input.Unit, Description: input.Description,
+		Annotations: input.Annotations,
 	})
 	if err != nil {
 		return nil, err

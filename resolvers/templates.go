@@ -14,7 +14,7 @@ func newTemplate(in generated.CreateTemplateInput) registry.NewTemplate {
 	return registry.NewTemplate{
 		Kind: in.Kind, Name: in.Name, Description: in.Description, Properties: in.Properties, Required: in.Required,
 		Relations: relationRules(in.Relations), Measures: measureDeclarations(in.Measures),
-		Components: in.Components, Searched: in.Searched, Publish: in.Publish, Behaviour: behaviour(in),
+		Components: in.Components, Searched: in.Searched, Publish: in.Publish, Annotations: in.Annotations, Behaviour: behaviour(in),
 	}
 }
 
@@ -22,7 +22,7 @@ func templatePatch(in generated.UpdateTemplateInput) registry.TemplatePatch {
 	return registry.TemplatePatch{
 		Description: patched(in.Description), Properties: in.Properties, Required: in.Required,
 		Relations: relationRules(in.Relations), Measures: measureDeclarations(in.Measures),
-		Components: in.Components, Searched: in.Searched,
+		Components: in.Components, Searched: in.Searched, Annotations: in.Annotations, Provisioning: in.Provisioning, Reported: in.Reported,
 		Silence: in.Silence, ManyAssets: in.ManyAssets, Commands: commandDeclarations(in.Commands), Alarms: alarmRules(in.Alarms),
 		Decoder: patched(in.Decoder),
 	}
@@ -49,6 +49,7 @@ func measureDeclarations(in []*generated.MeasureDeclarationInput) []registry.Mea
 	for i, m := range in {
 		out[i] = registry.MeasureDeclaration{
 			Name: m.Name, Type: m.Type, Unit: deref(m.Unit), Minimum: m.Minimum, Maximum: m.Maximum, MaximumRate: m.MaximumRate, Computed: deref(m.Computed), Manual: m.Manual,
+			Annotations: m.Annotations,
 		}
 	}
 	return out

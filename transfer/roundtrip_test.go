@@ -334,3 +334,29 @@ func TestKeptIDsVersionsAndTimes(t *testing.T) {
 }
 
 var uuids = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+
+// TestImportWidensMeasureTypes imports a measure type that has more than the one
+// that is there, and one that has less.
+func TestImportWidensMeasureTypes(t *testing.T) {
+	w := newWorld(t)
+	w.importing(file(`{"record":"measureType","name":"mode","valueType":"ENUM","values":["on","off"]}`), graph.RestoreOptions{})
+	wider := file(`{"record":"measureType","name":"mode","valueType":"ENUM","values":["off","on","eco"],"annotations":{"title":"Mode"}}`)
+	for _, dry := range []bool{true, false} {
+		if _, sum := w.importing(wider, graph.RestoreOptions{Rehearse: dry}); sum.Changed != 1 {
+			t.Errorf("dry run %t: wider: %+v", dry, sum)
+		}
+	}
+	if _, sum := w.importing(wider, graph.RestoreOptions{}); sum.Unchanged != 1 {
+		t.Errorf("again: %+v", sum)
+	}
+	for _, other := range []string{`"valueType":"ENUM","values":["on"]`, `"valueType":"STRING"`} {
+		if _, sum := w.importing(file(`{"record":"measureType","name":"mode",`+other+`}`), graph.RestoreOptions{}); sum.Refused != 1 {
+			t.Errorf("%s: %+v", other, sum)
+		}
+	}
+	m, err := w.MeasureType(t.Context(), w.scope, "mode")
+	w.ok(err)
+	if len(m.Values) != 3 || m.Version != 2 || m.Annotations["title"] != "Mode" {
+		t.Errorf("the measure type is %+v", m)
+	}
+}

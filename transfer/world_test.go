@@ -126,7 +126,7 @@ func (w world) fill() {
 	ctx, scope := w.Context(), w.scope
 	text := func(s string) *string { return &s }
 	must2 := func(_ any, err error) { w.Helper(); w.ok(err) }
-	must2(w.CreateMeasureType(ctx, scope, registry.NewMeasureType{Name: "temperature", ValueType: registry.ValueNumber, Unit: text("Cel"), Description: text("how warm it is")}))
+	must2(w.CreateMeasureType(ctx, scope, registry.NewMeasureType{Name: "temperature", ValueType: registry.ValueNumber, Unit: text("Cel"), Description: text("how warm it is"), Annotations: registry.Annotations{"icon": "thermometer"}}))
 	must2(w.CreateMeasureType(ctx, scope, registry.NewMeasureType{Name: "door", ValueType: registry.ValueBoolean}))
 	must2(w.CreateMeasureType(ctx, scope, registry.NewMeasureType{Name: "defrosting", ValueType: registry.ValueEnum, Values: []string{"off", "on"}}))
 	must2(w.CreateMeasureType(ctx, scope, registry.NewMeasureType{Name: "compressor", ValueType: registry.ValueComposite, Fields: []registry.MeasureField{
@@ -147,12 +147,16 @@ func (w world) fill() {
 	}))
 	must2(w.CreateTemplate(ctx, scope, registry.NewTemplate{Kind: registry.KindDevice, Name: "Battery", Publish: true}))
 	must2(w.CreateTemplate(ctx, scope, registry.NewTemplate{
-		Kind: registry.KindDevice, Name: "Probe", Publish: true, Components: []string{"Battery"}, Properties: map[string]any{"a": map[string]any{}}, Searched: nil,
+		Kind: registry.KindDevice, Name: "Probe", Publish: true, Components: []string{"Battery"}, Searched: nil,
+		Properties:  map[string]any{"a": map[string]any{"annotations": map[string]any{"title": "A"}}},
+		Annotations: registry.Annotations{"title": map[string]any{"de": "Fühler"}, "order": []any{1.0, "a", nil}},
 		Behaviour: registry.Behaviour{
+			Provisioning: registry.ProvisioningOpen, Reported: []string{"a"},
+			Decoder:        &registry.TemplateDecoder{Name: "json", Options: map[string]any{"device": "id", "attributes": map[string]any{"a": "about.a"}, "measures": map[string]any{"t": "t"}}},
 			SilenceSeconds: 90, OneAsset: true, Commands: []registry.CommandDeclaration{{Name: "reboot", Parameters: map[string]any{"type": "object"}, Response: map[string]any{"type": "object"}, ExpiresAfterSeconds: 60}},
 			Alarms: []registry.AlarmRule{{Name: "hot", When: "attributes.a > 3", Trigger: registry.TriggerCount, Count: 2, WithinSeconds: 60, Severity: registry.SeverityMinor}},
 		},
-		Measures: []registry.MeasureDeclaration{{Name: "t", Type: "temperature"}, {Name: "open", Type: "door"}},
+		Measures: []registry.MeasureDeclaration{{Name: "t", Type: "temperature", Annotations: registry.Annotations{"title": "T"}}, {Name: "open", Type: "door"}},
 		Relations: []registry.RelationRule{
 			{Name: "located_at", Direction: registry.DirectionOut, Kind: registry.KindGroup, Inherits: true},
 			{Name: "tagged", Direction: registry.DirectionOut, Kind: registry.KindGroup, Inherits: false},

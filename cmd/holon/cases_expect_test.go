@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -50,7 +49,7 @@ func jsonNames(of reflect.Type) []string {
 }
 
 func (e *expectation) check(r *caseRun, step string, a answer) {
-	t := r.t
+	t := r.report
 	t.Helper()
 	if e.Code != "" {
 		if a.code != e.Code {
@@ -96,7 +95,7 @@ func (e *expectation) check(r *caseRun, step string, a answer) {
 }
 
 func (e *expectation) checkRows(r *caseRun, step string, result any) {
-	t := r.t
+	t := r.report
 	t.Helper()
 	rows := rowsOf(result)
 	if e.Keys != nil || e.KeysInOrder != nil {
@@ -139,7 +138,7 @@ func (e *expectation) checkRows(r *caseRun, step string, result any) {
 }
 
 // checkEvents compares what happened, in order.
-func checkEvents(t *testing.T, step string, want, got []any) {
+func checkEvents(t reporter, step string, want, got []any) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Errorf("%s: %d, want %d\n%s", step, len(got), len(want), indented(got))

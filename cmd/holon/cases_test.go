@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -9,8 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,9 @@ import (
 type caseFile struct {
 	Worlds map[string]caseWorld    `json:"worlds"`
 	Cases  map[string]acceptedCase `json:"cases"`
+	// Without says why there is nothing to run for a case: Holon does not have
+	// what it is about, on purpose.
+	Without map[string]string `json:"without"`
 }
 
 // caseWorld is what is there before a case begins, on top of another world.
@@ -53,8 +57,16 @@ type caseStep struct {
 	Of map[string]map[string]any `json:"of"`
 	// Select replaces what is asked for of the result.
 	Select string `json:"select"`
-	// As names the key that the operation is done with: any name, made when first met.
+	// As names the key that the operation is done with: any name, made when first
+	// met. One that is "bound to" a device sends its readings only.
 	As string `json:"as"`
+	// In names another account that the operation is done in, made when first met.
+	In string `json:"in"`
+	// Until asks again until what is expected has come.
+	Until bool `json:"until"`
+	// Together are steps that are done at once, so many times.
+	Together []caseStep `json:"together"`
+	Times    int        `json:"times"`
 	// Save keeps values of the result, by dotted paths, for later steps: $name.
 	Save map[string]string `json:"save"`
 	// Between keeps the moment halfway between two saved ones.
@@ -88,14 +100,15 @@ func (s *caseStep) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// loadCases reads all files of testdata/cases.
-func loadCases(t *testing.T) (worlds map[string]caseWorld, cases map[string]acceptedCase) {
+// loadCases reads all files of a directory.
+func loadCases(t *testing.T, directory string) (worlds map[string]caseWorld, cases map[string]acceptedCase) {
 	t.Helper()
 	worlds, cases = map[string]caseWorld{}, map[string]acceptedCase{}
-	files, err := filepath.Glob("testdata/cases/*.yaml")
+	files, err := filepath.Glob(filepath.Join(directory, "*.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	without := map[string]string{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -123,15 +136,27 @@ func loadCases(t *testing.T) (worlds map[string]caseWorld, cases map[string]acce
 			}
 			cases[id] = one
 		}
+		maps.Copy(without, read.Without)
+	}
+	for id, reason := range without {
+		if _, both := cases[id]; both || reason == "" {
+			t.Errorf("%s is without a reason, or is a case that runs", id)
+		}
 	}
 	return worlds, cases
 }
 
 // TestCases runs the acceptance cases of the registry, each in an account of
 // its own.
-func TestCases(t *testing.T) {
+func TestCases(t *testing.T) { runCases(t, "testdata/cases") }
+
+// TestTwinCases runs the acceptance cases of devices and assets that measure.
+func TestTwinCases(t *testing.T) { runCases(t, "testdata/twincases") }
+
+func runCases(t *testing.T, directory string) {
+	t.Helper()
 	t.Parallel()
-	worlds, cases := loadCases(t)
+	worlds, cases := loadCases(t, directory)
 	for id, one := range cases {
 		t.Run(id, func(t *testing.T) {
 			t.Parallel()
@@ -139,7 +164,7 @@ func TestCases(t *testing.T) {
 				t.Fatal("a case has a title and steps")
 			}
 			client, account := newAccount(t)
-			r := &caseRun{t: t, account: account, client: client, keys: map[string]apiClient{}, saved: map[string]any{}}
+			r := &caseRun{t: t, report: t, account: account, client: client, keys: map[string]apiClient{}, saved: map[string]any{}}
 			r.build(worlds, one.World)
 			r.setUp(one.Given)
 			r.listen(one.Steps)
@@ -158,13 +183,23 @@ func TestCases(t *testing.T) {
 
 // caseRun is one case while it runs.
 type caseRun struct {
-	t       *testing.T
+	t *testing.T
+	// report hears what is not as it must be.
+	report  reporter
 	account string
 	client  apiClient
+	making  sync.Mutex
 	keys    map[string]apiClient
 	saved   map[string]any
 	earlier int // changes before the steps
 	inbox   *inbox
+	socket  *socket
+}
+
+// reporter is the part of a test that checks tell what is wrong.
+type reporter interface {
+	Helper()
+	Errorf(format string, args ...any)
 }
 
 func (r *caseRun) build(worlds map[string]caseWorld, name string) {
@@ -206,9 +241,15 @@ func (r *caseRun) run(name string, step caseStep, each *expectation) {
 	for to, moments := range step.Between {
 		r.saved[to] = halfway(r.t, r.filledIn(moments[0]), r.filledIn(moments[1]))
 	}
+	if step.Together != nil {
+		r.together(name, step)
+	}
 	if step.op != "" {
 		name += ", " + step.op
 		a := r.do(step)
+		if step.Until {
+			a = r.await(name, step, a)
+		}
 		if step.Code == "" && (each == nil || each.Code == "") && a.code != "" {
 			r.t.Fatalf("%s: got %s %s %v", name, a.code, a.message, a.violations)
 		}
@@ -254,14 +295,25 @@ func (r *caseRun) changes() []any {
 	return rowsOf(a.result)
 }
 
-// with is the client of a named key, which is made when it is first met.
-func (r *caseRun) with(name string) apiClient {
+// with is the client of a step: of a named key, or of another account, which is
+// made when it is first met.
+func (r *caseRun) with(s caseStep) apiClient {
 	r.t.Helper()
-	if name == "" {
+	name := s.In + " " + s.As
+	if name == " " {
 		return r.client
 	}
+	r.making.Lock()
+	defer r.making.Unlock()
 	if _, made := r.keys[name]; !made {
-		secret, _, err := createKey(r.t.Context(), holon.stores.graph, r.account, name, nil)
+		account, devices := r.account, []string(nil)
+		if s.In != "" {
+			account += "-" + s.In
+		}
+		if device, bound := strings.CutPrefix(s.As, "bound to "); bound {
+			devices = []string{device}
+		}
+		secret, _, err := createKey(r.t.Context(), holon.stores.graph, account, cmp.Or(s.As, "key"), devices)
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -304,8 +356,7 @@ func (r *caseRun) filledIn(value any) any {
 	return value
 }
 
-// repeated makes a list of an item, or of its part `is`, with {} replaced by
-// the number from 1 on.
+// repeated makes a list of an item, or of its part `is`, each counted from 1 on.
 func repeated(n int, item map[string]any) any {
 	item = maps.Clone(item)
 	delete(item, "$repeat")
@@ -316,7 +367,7 @@ func repeated(n int, item map[string]any) any {
 	text, _ := json.Marshal(one) // it came from JSON
 	out := make([]any, n)
 	for i := range out {
-		_ = json.Unmarshal([]byte(strings.ReplaceAll(string(text), "{}", strconv.Itoa(i+1))), &out[i])
+		_ = json.Unmarshal(counted(string(text), i+1), &out[i])
 	}
 	return out
 }

@@ -52,6 +52,25 @@ func (d directorySource) DeviceTemplate(ctx context.Context, scope registry.Scop
 	return t, err
 }
 
+// DeviceTemplates implements ingest.DeviceSource.
+func (d directorySource) DeviceTemplates(ctx context.Context, scope registry.Scope, names []string) ([]*registry.Template, error) {
+	return d.graph.TemplatesNamed(ctx, scope, registry.KindDevice, names)
+}
+
+// Announce implements ingest.DeviceSource.
+func (d directorySource) Announce(ctx context.Context, scope registry.Scope, devices []registry.NewTwin) ([]*registry.Error, error) {
+	return d.graph.Announce(ctx, scope, devices)
+}
+
+// Report implements ingest.DeviceSource.
+func (d directorySource) Report(ctx context.Context, scope registry.Scope, reports []ingest.Report) ([]*registry.Error, error) {
+	edits := make([]registry.TwinEdit, len(reports))
+	for i, r := range reports {
+		edits[i] = registry.TwinEdit{Ref: registry.Ref{ID: r.Device, Kind: registry.KindDevice}, Patch: registry.TwinPatch{Attributes: r.Attributes}}
+	}
+	return d.graph.Report(ctx, scope, edits)
+}
+
 // workerGraph lets the worker store readings in the graph.
 type workerGraph struct{ graph *graph.Store }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/resolvers"
 	"github.com/holon-registry/holon/resolvers/graphiql"
+	"github.com/holon-registry/holon/twin"
 )
 
 type serveCmd struct {
@@ -140,6 +141,9 @@ func (s *stores) serveAPI(ctx context.Context, l net.Listener, settings serverSe
 	mux.Handle("/v1/raw", raw)
 	mux.Handle("/v1/raw/", raw)
 	mux.Handle("GET /v1/measurements", download.NewHandler(s.graph, auth, s.log))
+	twins := twinSource{s.graph, twin.NewLive(s.twin, s.graph, s.log)}
+	mux.Handle("GET /v1/devices", download.NewTwinsHandler(registry.KindDevice, twins, auth, s.log))
+	mux.Handle("GET /v1/assets", download.NewTwinsHandler(registry.KindAsset, twins, auth, s.log))
 	mux.Handle("GET /favicon.ico", http.NotFoundHandler())
 	mux.Handle("GET /{$}", http.RedirectHandler("/graphiql", http.StatusFound))
 	s.handleHealth(mux)

@@ -28,7 +28,8 @@ var keywords = func() map[string]below {
 	for kind, names := range map[below]string{
 		plainValue: "$schema $id $ref $anchor $dynamicRef $dynamicAnchor $vocabulary $comment type enum const multipleOf maximum exclusiveMaximum " +
 			"minimum exclusiveMinimum maxLength minLength pattern maxItems minItems uniqueItems maxContains minContains maxProperties minProperties " +
-			"required dependentRequired title description default deprecated readOnly writeOnly examples format contentEncoding contentMediaType",
+			"required dependentRequired title description default deprecated readOnly writeOnly examples format contentEncoding contentMediaType" +
+			" annotations", // for clients; checked where templates are
 		oneSchema:     "items contains additionalProperties propertyNames if then else not unevaluatedItems unevaluatedProperties contentSchema",
 		listOfSchemas: "prefixItems allOf anyOf oneOf",
 		schemasByName: "properties patternProperties $defs dependentSchemas",

@@ -18,20 +18,23 @@ const draft = "https://json-schema.org/draft/2020-12/schema"
 // Schema is what a template demands of attributes. It is safe for concurrent
 // use.
 type Schema struct {
-	properties map[string]*jsonschema.Schema
-	required   []string
+	properties    map[string]*jsonschema.Schema
+	required      []string
+	defaults      map[string]any
+	wrongDefaults []registry.Violation
 }
 
 // Compile checks and compiles the JSON Schema of each property. It returns a
 // violation for each that is none, with a path such as
 // "properties.colour.minimum".
 func Compile(properties map[string]any, required []string) (*Schema, []registry.Violation) {
-	s := &Schema{properties: make(map[string]*jsonschema.Schema, len(properties)), required: required}
+	s := &Schema{properties: make(map[string]*jsonschema.Schema, len(properties)), required: required, defaults: map[string]any{}}
 	var violations []registry.Violation
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
 		compiled, wrong := compile("properties."+name, properties[name])
 		violations = append(violations, wrong...)
 		s.properties[name] = compiled
+		s.takeDefault("properties."+name+".default", name, properties[name])
 	}
 	for i, name := range required {
 		if _, ok := properties[name]; !ok {
@@ -107,11 +110,17 @@ func (s *Schema) CheckGiven(attributes map[string]any) []registry.Violation {
 			violations = append(violations, registry.Violation{Path: path, Rule: "undeclared", Message: "the template declares no such attribute"})
 			continue
 		}
-		if tree, ok := errors.AsType[*jsonschema.ValidationError](compiled.Validate(value)); ok {
-			violations = append(violations, leaves(path, value, tree)...)
-		}
+		violations = append(violations, violationsOf(path, value, compiled)...)
 	}
 	return violations
+}
+
+// violationsOf returns what a schema has against a plain value.
+func violationsOf(path string, value any, schema *jsonschema.Schema) []registry.Violation {
+	if tree, ok := errors.AsType[*jsonschema.ValidationError](schema.Validate(value)); ok {
+		return leaves(path, value, tree)
+	}
+	return nil
 }
 
 var errNowhere = errors.New("nothing is fetched")

@@ -208,6 +208,13 @@ func (ec *executionContext) fieldContext_BulkResult_error(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _BulkResult_created(ctx context.Context, field graphql.CollectedField, obj *registry.BulkResult) (ret graphql.Marshaler) {
+	return ec.marshalNBoolean2bool(ctx, field.Selections, obj.Created)
+}
+func (ec *executionContext) fieldContext_BulkResult_created(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BulkResult", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _Violation_path(ctx context.Context, field graphql.CollectedField, obj *registry.Violation) (ret graphql.Marshaler) {
 	return ec.marshalNString2string(ctx, field.Selections, obj.Path)
 }
@@ -372,6 +379,11 @@ func (ec *executionContext) _BulkResult(ctx context.Context, sel ast.SelectionSe
 		case "error":
 			out.Values[i] = ec._BulkResult_error(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "created":
+			out.Values[i] = ec._BulkResult_created(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:

@@ -313,6 +313,8 @@ type CreateMeasureTypeInput struct {
 	Unit *string `json:"unit,omitempty"`
 	// What it is for, in words.
 	Description *string `json:"description,omitempty"`
+	// What clients show and Holon does not look at: at most 64 KiB of JSON.
+	Annotations map[string]any `json:"annotations,omitempty"`
 }
 
 // What `createMeasureType` made.
@@ -393,6 +395,8 @@ type CreateTemplateInput struct {
 	Publish bool `json:"publish"`
 	// When devices or assets raise alarms: at most 32 rules.
 	Alarms []*AlarmRuleInput `json:"alarms,omitempty"`
+	// What clients show and Holon does not look at: at most 64 KiB of JSON. An attribute's own stand in its JSON Schema, under `annotations`.
+	Annotations map[string]any `json:"annotations,omitempty"`
 	// The commands that devices take; for devices only.
 	Commands []*CommandDeclarationInput `json:"commands,omitempty"`
 	// How devices write what they send; for devices only.
@@ -401,6 +405,10 @@ type CreateTemplateInput struct {
 	ManyAssets bool `json:"manyAssets"`
 	// After which time without a reading a device is not connected: one second to 366 days; for devices only.
 	Silence *time.Duration `json:"silence,omitempty"`
+	// Whether readings that name the template make a device where there is none; for devices only.
+	Provisioning registry.Provisioning `json:"provisioning"`
+	// The attributes that a device may set by itself, in its readings: names of properties; for devices only.
+	Reported []string `json:"reported,omitempty"`
 }
 
 // What `createTemplate` made.
@@ -745,6 +753,8 @@ type MeasureDeclarationInput struct {
 	Computed *string `json:"computed,omitempty"`
 	// For assets: whether readings of the asset itself are taken where a device feeds the measure too.
 	Manual registry.ManualRule `json:"manual"`
+	// What clients show and Holon does not look at: at most 64 KiB of JSON.
+	Annotations map[string]any `json:"annotations,omitempty"`
 }
 
 // A field of a COMPOSITE.
@@ -1009,6 +1019,11 @@ type ReadingInput struct {
 	// A value for each measure: a number, a boolean, a text or an object, as in `{temperature: 21.4, place: {latitude: 52.5, longitude: 13.4}}`.
 	// A value can have its own unit and time: `{temperature: {value: 70, unit: "[degF]", measuredAt: "2026-01-02T03:04:05Z"}}`.
 	Values map[string]any `json:"values"`
+	// The name of a template. If there is no such device, one is made of it, provided that the template's `provisioning` is OPEN; where
+	// there is one, whatever its template, this is not looked at.
+	Template *string `json:"template,omitempty"`
+	// Attributes that the device says it has now, as an attributes patch: null clears one. Its template's `reported` has to name them.
+	Attributes map[string]any `json:"attributes,omitempty"`
 }
 
 // Readings to hand in.
@@ -1583,6 +1598,28 @@ type UpdateMatchingPayload struct {
 	Token string `json:"token"`
 }
 
+// What to change of a measure type. What is absent stays.
+type UpdateMeasureTypeInput struct {
+	// Its name.
+	Name string `json:"name"`
+	// All values of an ENUM, those that it has included.
+	Values []string `json:"values,omitempty"`
+	// All fields of a COMPOSITE, those that it has included.
+	Fields []*MeasureFieldInput `json:"fields,omitempty"`
+	// What it is for, in words; null clears it.
+	Description graphql.Omittable[*string] `json:"description,omitempty"`
+	// What clients show. It replaces the old annotations; an empty object is none.
+	Annotations map[string]any `json:"annotations,omitempty"`
+	// Refuse with CONFLICT if the measure type has another version.
+	IfVersion *int `json:"ifVersion,omitempty"`
+}
+
+// What `updateMeasureType` did.
+type UpdateMeasureTypePayload struct {
+	// The measure type as it is now.
+	MeasureType *registry.MeasureType `json:"measureType"`
+}
+
 // What to change of a policy. Name it by `id` or by `reference`.
 type UpdatePolicyInput struct {
 	// The policy's id.
@@ -1664,6 +1701,8 @@ type UpdateTemplateInput struct {
 	Searched []string `json:"searched,omitempty"`
 	// When devices or assets raise alarms: at most 32 rules.
 	Alarms []*AlarmRuleInput `json:"alarms,omitempty"`
+	// What clients show. It replaces the old annotations; an empty object is none.
+	Annotations map[string]any `json:"annotations,omitempty"`
 	// The commands that devices take; for devices only.
 	Commands []*CommandDeclarationInput `json:"commands,omitempty"`
 	// How devices write what they send; for devices only. Null takes it away.
@@ -1672,10 +1711,100 @@ type UpdateTemplateInput struct {
 	ManyAssets *bool `json:"manyAssets,omitempty"`
 	// After which time without a reading a device is not connected; `PT0S` for never.
 	Silence *time.Duration `json:"silence,omitempty"`
+	// Whether readings that name the template make a device where there is none; for devices only.
+	Provisioning *registry.Provisioning `json:"provisioning,omitempty"`
+	// The attributes that a device may set by itself, in its readings: names of properties; for devices only.
+	Reported []string `json:"reported,omitempty"`
 }
 
 // What `updateTemplate` did.
 type UpdateTemplatePayload struct {
 	// The draft as it is now.
 	Template *registry.Template `json:"template"`
+}
+
+// What an asset is to be. Of one that is there, what is absent stays; one that is made gets what `createAsset` gives it.
+type UpsertAssetInput struct {
+	// The user's own key: 1 to 256 characters, unique among the account's assets.
+	Reference string `json:"reference"`
+	// What the asset is, in words; null clears it.
+	Description graphql.Omittable[*string] `json:"description,omitempty"`
+	// Where the asset is in its life cycle; a new one is ACTIVE if absent.
+	State *registry.State `json:"state,omitempty"`
+	// The name of a published template, which an asset that is there moves to; a new one is `open` if absent.
+	Template *string `json:"template,omitempty"`
+	// The name of one of the template's profiles: what is given here wins over it.
+	Profile *string `json:"profile,omitempty"`
+	// What the profile does to what is there already.
+	ProfileMode registry.ProfileMode `json:"profileMode"`
+	// Attributes to set; null clears one, absent ones stay.
+	Attributes map[string]any `json:"attributes,omitempty"`
+	// Relations to make, if they are not there; none is ended.
+	Relations []*RelationsInput `json:"relations,omitempty"`
+	// The asset's name in another system: a URI, an ARN, a serial number; null clears it.
+	ExternalReference graphql.Omittable[*string] `json:"externalReference,omitempty"`
+	// Where a picture is; null clears it.
+	ImageURL graphql.Omittable[*string] `json:"imageUrl,omitempty"`
+	// Whether it is connected; null says that nobody knows.
+	Connected graphql.Omittable[*bool] `json:"connected,omitempty"`
+	// The reference of the asset that it is a part of; null of none.
+	PartOf graphql.Omittable[*string] `json:"partOf,omitempty"`
+}
+
+// What `upsertAsset` did.
+type UpsertAssetPayload struct {
+	// The asset as it is now.
+	Asset *registry.Asset `json:"asset"`
+	// Whether it was made just now.
+	Created bool `json:"created"`
+}
+
+// Assets to change or to make.
+type UpsertAssetsInput struct {
+	// At most 10,000, each asset once.
+	Assets []*UpsertAssetInput `json:"assets"`
+	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
+	Atomic bool `json:"atomic"`
+}
+
+// What a device is to be. Of one that is there, what is absent stays; one that is made gets what `createDevice` gives it.
+type UpsertDeviceInput struct {
+	// The user's own key: 1 to 256 characters, unique among the account's devices.
+	Reference string `json:"reference"`
+	// What the device is, in words; null clears it.
+	Description graphql.Omittable[*string] `json:"description,omitempty"`
+	// Where the device is in its life cycle; a new one is ACTIVE if absent.
+	State *registry.State `json:"state,omitempty"`
+	// The name of a published template, which a device that is there moves to; a new one is `open` if absent.
+	Template *string `json:"template,omitempty"`
+	// The name of one of the template's profiles: what is given here wins over it.
+	Profile *string `json:"profile,omitempty"`
+	// What the profile does to what is there already.
+	ProfileMode registry.ProfileMode `json:"profileMode"`
+	// Attributes to set; null clears one, absent ones stay.
+	Attributes map[string]any `json:"attributes,omitempty"`
+	// Relations to make, if they are not there; none is ended.
+	Relations []*RelationsInput `json:"relations,omitempty"`
+	// The device's name in another system: a URI, an ARN, a serial number; null clears it.
+	ExternalReference graphql.Omittable[*string] `json:"externalReference,omitempty"`
+	// Where a picture is; null clears it.
+	ImageURL graphql.Omittable[*string] `json:"imageUrl,omitempty"`
+	// Whether it is connected; null says that nobody knows.
+	Connected graphql.Omittable[*bool] `json:"connected,omitempty"`
+}
+
+// What `upsertDevice` did.
+type UpsertDevicePayload struct {
+	// The device as it is now.
+	Device *registry.Device `json:"device"`
+	// Whether it was made just now.
+	Created bool `json:"created"`
+}
+
+// Devices to change or to make.
+type UpsertDevicesInput struct {
+	// At most 10,000, each device once.
+	Devices []*UpsertDeviceInput `json:"devices"`
+	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
+	Atomic bool `json:"atomic"`
 }

@@ -563,7 +563,7 @@ func (ec *executionContext) unmarshalInputReadingInput(ctx context.Context, obj 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"device", "asset", "measuredAt", "messageId", "values"}
+	fieldsInOrder := [...]string{"device", "asset", "measuredAt", "messageId", "values", "template", "attributes"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -605,6 +605,20 @@ func (ec *executionContext) unmarshalInputReadingInput(ctx context.Context, obj 
 				return it, err
 			}
 			it.Values = data
+		case "template":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("template"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Template = data
+		case "attributes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("attributes"))
+			data, err := ec.unmarshalOJSONObject2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Attributes = data
 		}
 	}
 	return it, nil

@@ -189,10 +189,11 @@ type ComplexityRoot struct {
 	}
 
 	BulkResult struct {
-		Error  func(childComplexity int) int
-		Index  func(childComplexity int) int
-		Key    func(childComplexity int) int
-		Object func(childComplexity int) int
+		Created func(childComplexity int) int
+		Error   func(childComplexity int) int
+		Index   func(childComplexity int) int
+		Key     func(childComplexity int) int
+		Object  func(childComplexity int) int
 	}
 
 	CancelCommandPayload struct {
@@ -525,6 +526,7 @@ type ComplexityRoot struct {
 	}
 
 	MeasureDeclaration struct {
+		Annotations  func(childComplexity int) int
 		ComputedText func(childComplexity int) int
 		Fields       func(childComplexity int) int
 		Manual       func(childComplexity int) int
@@ -550,6 +552,7 @@ type ComplexityRoot struct {
 	}
 
 	MeasureType struct {
+		Annotations func(childComplexity int) int
 		CreatedAt   func(childComplexity int) int
 		Description func(childComplexity int) int
 		Fields      func(childComplexity int) int
@@ -656,9 +659,14 @@ type ComplexityRoot struct {
 		UpdateDevices     func(childComplexity int, input UpdateDevicesInput) int
 		UpdateGroup       func(childComplexity int, input UpdateGroupInput) int
 		UpdateMatching    func(childComplexity int, input UpdateMatchingInput) int
+		UpdateMeasureType func(childComplexity int, input UpdateMeasureTypeInput) int
 		UpdatePolicy      func(childComplexity int, input UpdatePolicyInput) int
 		UpdateProfile     func(childComplexity int, input UpdateProfileInput) int
 		UpdateTemplate    func(childComplexity int, input UpdateTemplateInput) int
+		UpsertAsset       func(childComplexity int, input UpsertAssetInput) int
+		UpsertAssets      func(childComplexity int, input UpsertAssetsInput) int
+		UpsertDevice      func(childComplexity int, input UpsertDeviceInput) int
+		UpsertDevices     func(childComplexity int, input UpsertDevicesInput) int
 	}
 
 	PageInfo struct {
@@ -983,6 +991,7 @@ type ComplexityRoot struct {
 
 	Template struct {
 		Alarms        func(childComplexity int) int
+		Annotations   func(childComplexity int) int
 		Changes       func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		Commands      func(childComplexity int) int
 		Components    func(childComplexity int) int
@@ -998,8 +1007,10 @@ type ComplexityRoot struct {
 		ObjectCount   func(childComplexity int) int
 		Open          func(childComplexity int) int
 		Properties    func(childComplexity int) int
+		Provisioning  func(childComplexity int) int
 		PublishedAt   func(childComplexity int) int
 		Relations     func(childComplexity int) int
+		Reported      func(childComplexity int) int
 		Required      func(childComplexity int) int
 		SearchIndexes func(childComplexity int) int
 		Searched      func(childComplexity int) int
@@ -1115,6 +1126,10 @@ type ComplexityRoot struct {
 		Updated func(childComplexity int) int
 	}
 
+	UpdateMeasureTypePayload struct {
+		MeasureType func(childComplexity int) int
+	}
+
 	UpdatePolicyPayload struct {
 		Policy    func(childComplexity int) int
 		Rehearsal func(childComplexity int) int
@@ -1126,6 +1141,16 @@ type ComplexityRoot struct {
 
 	UpdateTemplatePayload struct {
 		Template func(childComplexity int) int
+	}
+
+	UpsertAssetPayload struct {
+		Asset   func(childComplexity int) int
+		Created func(childComplexity int) int
+	}
+
+	UpsertDevicePayload struct {
+		Created func(childComplexity int) int
+		Device  func(childComplexity int) int
 	}
 
 	Viewer struct {
@@ -1782,6 +1807,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.BulkPayload.Total(childComplexity), true
 
+	case "BulkResult.created":
+		if e.ComplexityRoot.BulkResult.Created == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkResult.Created(childComplexity), true
 	case "BulkResult.error":
 		if e.ComplexityRoot.BulkResult.Error == nil {
 			break
@@ -3173,6 +3204,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LiveValue.Value(childComplexity), true
 
+	case "MeasureDeclaration.annotations":
+		if e.ComplexityRoot.MeasureDeclaration.Annotations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureDeclaration.Annotations(childComplexity), true
 	case "MeasureDeclaration.computed":
 		if e.ComplexityRoot.MeasureDeclaration.ComputedText == nil {
 			break
@@ -3272,6 +3309,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MeasureMapping.Device(childComplexity), true
 
+	case "MeasureType.annotations":
+		if e.ComplexityRoot.MeasureType.Annotations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureType.Annotations(childComplexity), true
 	case "MeasureType.createdAt":
 		if e.ComplexityRoot.MeasureType.CreatedAt == nil {
 			break
@@ -3985,6 +4028,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateMatching(childComplexity, args["input"].(UpdateMatchingInput)), true
+	case "Mutation.updateMeasureType":
+		if e.ComplexityRoot.Mutation.UpdateMeasureType == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateMeasureType_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateMeasureType(childComplexity, args["input"].(UpdateMeasureTypeInput)), true
 	case "Mutation.updatePolicy":
 		if e.ComplexityRoot.Mutation.UpdatePolicy == nil {
 			break
@@ -4018,6 +4072,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateTemplate(childComplexity, args["input"].(UpdateTemplateInput)), true
+	case "Mutation.upsertAsset":
+		if e.ComplexityRoot.Mutation.UpsertAsset == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_upsertAsset_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpsertAsset(childComplexity, args["input"].(UpsertAssetInput)), true
+	case "Mutation.upsertAssets":
+		if e.ComplexityRoot.Mutation.UpsertAssets == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_upsertAssets_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpsertAssets(childComplexity, args["input"].(UpsertAssetsInput)), true
+	case "Mutation.upsertDevice":
+		if e.ComplexityRoot.Mutation.UpsertDevice == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_upsertDevice_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpsertDevice(childComplexity, args["input"].(UpsertDeviceInput)), true
+	case "Mutation.upsertDevices":
+		if e.ComplexityRoot.Mutation.UpsertDevices == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_upsertDevices_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpsertDevices(childComplexity, args["input"].(UpsertDevicesInput)), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -5382,6 +5480,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Alarms(childComplexity), true
+	case "Template.annotations":
+		if e.ComplexityRoot.Template.Annotations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Annotations(childComplexity), true
 	case "Template.changes":
 		if e.ComplexityRoot.Template.Changes == nil {
 			break
@@ -5477,6 +5581,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Properties(childComplexity), true
+	case "Template.provisioning":
+		if e.ComplexityRoot.Template.Provisioning == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Provisioning(childComplexity), true
 	case "Template.publishedAt":
 		if e.ComplexityRoot.Template.PublishedAt == nil {
 			break
@@ -5489,6 +5599,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Relations(childComplexity), true
+	case "Template.reported":
+		if e.ComplexityRoot.Template.Reported == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Reported(childComplexity), true
 	case "Template.required":
 		if e.ComplexityRoot.Template.Required == nil {
 			break
@@ -5867,6 +5983,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdateMatchingPayload.Updated(childComplexity), true
 
+	case "UpdateMeasureTypePayload.measureType":
+		if e.ComplexityRoot.UpdateMeasureTypePayload.MeasureType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateMeasureTypePayload.MeasureType(childComplexity), true
+
 	case "UpdatePolicyPayload.policy":
 		if e.ComplexityRoot.UpdatePolicyPayload.Policy == nil {
 			break
@@ -5893,6 +6016,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpdateTemplatePayload.Template(childComplexity), true
+
+	case "UpsertAssetPayload.asset":
+		if e.ComplexityRoot.UpsertAssetPayload.Asset == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertAssetPayload.Asset(childComplexity), true
+	case "UpsertAssetPayload.created":
+		if e.ComplexityRoot.UpsertAssetPayload.Created == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertAssetPayload.Created(childComplexity), true
+
+	case "UpsertDevicePayload.created":
+		if e.ComplexityRoot.UpsertDevicePayload.Created == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertDevicePayload.Created(childComplexity), true
+	case "UpsertDevicePayload.device":
+		if e.ComplexityRoot.UpsertDevicePayload.Device == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertDevicePayload.Device(childComplexity), true
 
 	case "Viewer.account":
 		if e.ComplexityRoot.Viewer.Account == nil {
@@ -5996,9 +6145,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateDevicesInput,
 		ec.unmarshalInputUpdateGroupInput,
 		ec.unmarshalInputUpdateMatchingInput,
+		ec.unmarshalInputUpdateMeasureTypeInput,
 		ec.unmarshalInputUpdatePolicyInput,
 		ec.unmarshalInputUpdateProfileInput,
 		ec.unmarshalInputUpdateTemplateInput,
+		ec.unmarshalInputUpsertAssetInput,
+		ec.unmarshalInputUpsertAssetsInput,
+		ec.unmarshalInputUpsertDeviceInput,
+		ec.unmarshalInputUpsertDevicesInput,
 	)
 	first := true
 
@@ -6303,6 +6457,77 @@ type AlarmEdge {
   cursor: String!
   """The alarm."""
   node: Alarm!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/annotation.graphqls", Input: `extend type Template {
+  """
+  What clients show and Holon does not look at: titles and descriptions in several languages, groups of attributes, tooltips. What is to
+  be shown of one attribute can stand in its JSON Schema, under ` + "`" + `annotations` + "`" + `.
+  """
+  annotations: JSONObject
+}
+
+extend input CreateTemplateInput {
+  """What clients show and Holon does not look at: at most 64 KiB of JSON. An attribute's own stand in its JSON Schema, under ` + "`" + `annotations` + "`" + `."""
+  annotations: JSONObject
+}
+
+extend input UpdateTemplateInput {
+  """What clients show. It replaces the old annotations; an empty object is none."""
+  annotations: JSONObject
+}
+
+extend type MeasureDeclaration {
+  """What clients show and Holon does not look at; null for nothing."""
+  annotations: JSONObject
+}
+
+extend input MeasureDeclarationInput {
+  """What clients show and Holon does not look at: at most 64 KiB of JSON."""
+  annotations: JSONObject
+}
+
+extend type MeasureType {
+  """What clients show and Holon does not look at; null for nothing."""
+  annotations: JSONObject
+}
+
+extend input CreateMeasureTypeInput {
+  """What clients show and Holon does not look at: at most 64 KiB of JSON."""
+  annotations: JSONObject
+}
+
+extend type Mutation {
+  """
+  Changes what clients show of a measure type, and widens it: an ENUM gets more values, a COMPOSITE more fields. What it has stays as it
+  is: taking a value or a field away, or changing its type or unit, is CONFLICT. Templates get what is new with their next version.
+  """
+  updateMeasureType(
+    """What to change."""
+    input: UpdateMeasureTypeInput!
+  ): UpdateMeasureTypePayload!
+}
+
+"""What to change of a measure type. What is absent stays."""
+input UpdateMeasureTypeInput {
+  """Its name."""
+  name: String!
+  """All values of an ENUM, those that it has included."""
+  values: [String!]
+  """All fields of a COMPOSITE, those that it has included."""
+  fields: [MeasureFieldInput!]
+  """What it is for, in words; null clears it."""
+  description: String
+  """What clients show. It replaces the old annotations; an empty object is none."""
+  annotations: JSONObject
+  """Refuse with CONFLICT if the measure type has another version."""
+  ifVersion: Int
+}
+
+"""What ` + "`" + `updateMeasureType` + "`" + ` did."""
+type UpdateMeasureTypePayload {
+  """The measure type as it is now."""
+  measureType: MeasureType!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/asset.graphqls", Input: `extend type Query {
@@ -8931,6 +9156,48 @@ type DeleteProfilePayload {
   deletedId: ID!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/provisioning.graphqls", Input: `"""Whether devices may announce themselves."""
+enum Provisioning {
+  """Readings that name the template make the device, if there is none of that reference."""
+  OPEN
+  """Readings of a device that does not exist are refused, or become dead letters."""
+  CLOSED
+}
+
+extend type Template {
+  """
+  Whether readings that name the template, in the field ` + "`" + `template` + "`" + `, make a device where there is none. The newest published version
+  decides. Keys that are bound to devices make none.
+  """
+  provisioning: Provisioning!
+  """The attributes that a device may set by itself, in the field ` + "`" + `attributes` + "`" + ` of its readings."""
+  reported: [String!]!
+}
+
+extend input CreateTemplateInput {
+  """Whether readings that name the template make a device where there is none; for devices only."""
+  provisioning: Provisioning! = CLOSED
+  """The attributes that a device may set by itself, in its readings: names of properties; for devices only."""
+  reported: [String!]
+}
+
+extend input UpdateTemplateInput {
+  """Whether readings that name the template make a device where there is none; for devices only."""
+  provisioning: Provisioning
+  """The attributes that a device may set by itself, in its readings: names of properties; for devices only."""
+  reported: [String!]
+}
+
+extend input ReadingInput {
+  """
+  The name of a template. If there is no such device, one is made of it, provided that the template's ` + "`" + `provisioning` + "`" + ` is OPEN; where
+  there is one, whatever its template, this is not looked at.
+  """
+  template: String
+  """Attributes that the device says it has now, as an attributes patch: null clears one. Its template's ` + "`" + `reported` + "`" + ` has to name them."""
+  attributes: JSONObject
+}
+`, BuiltIn: false},
 	{Name: "../../schema/reading.graphqls", Input: `extend type Query {
   """Readings that were acknowledged and turned out to be unusable, newest first."""
   deadLetters(
@@ -10660,6 +10927,120 @@ type TwinEdge {
   node: Twin!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/upsert.graphqls", Input: `extend type Mutation {
+  """Changes a device, or makes it if there is none of that reference."""
+  upsertDevice(
+    """What it is to be."""
+    input: UpsertDeviceInput!
+  ): UpsertDevicePayload!
+  """Changes or makes up to 10,000 devices, each as ` + "`" + `upsertDevice` + "`" + ` does. Each item has an outcome of its own, unless the request is atomic."""
+  upsertDevices(
+    """What they are to be."""
+    input: UpsertDevicesInput!
+  ): BulkPayload!
+  """Changes an asset, or makes it if there is none of that reference."""
+  upsertAsset(
+    """What it is to be."""
+    input: UpsertAssetInput!
+  ): UpsertAssetPayload!
+  """Changes or makes up to 10,000 assets, each as ` + "`" + `upsertAsset` + "`" + ` does. Each item has an outcome of its own, unless the request is atomic."""
+  upsertAssets(
+    """What they are to be."""
+    input: UpsertAssetsInput!
+  ): BulkPayload!
+}
+
+"""What a device is to be. Of one that is there, what is absent stays; one that is made gets what ` + "`" + `createDevice` + "`" + ` gives it."""
+input UpsertDeviceInput {
+  """The user's own key: 1 to 256 characters, unique among the account's devices."""
+  reference: String!
+  """What the device is, in words; null clears it."""
+  description: String
+  """Where the device is in its life cycle; a new one is ACTIVE if absent."""
+  state: State
+  """The name of a published template, which a device that is there moves to; a new one is ` + "`" + `open` + "`" + ` if absent."""
+  template: String
+  """The name of one of the template's profiles: what is given here wins over it."""
+  profile: String
+  """What the profile does to what is there already."""
+  profileMode: ProfileMode! = FILL_UNSET
+  """Attributes to set; null clears one, absent ones stay."""
+  attributes: JSONObject
+  """Relations to make, if they are not there; none is ended."""
+  relations: [RelationsInput!]
+  """The device's name in another system: a URI, an ARN, a serial number; null clears it."""
+  externalReference: String
+  """Where a picture is; null clears it."""
+  imageUrl: String
+  """Whether it is connected; null says that nobody knows."""
+  connected: Boolean
+}
+
+"""What an asset is to be. Of one that is there, what is absent stays; one that is made gets what ` + "`" + `createAsset` + "`" + ` gives it."""
+input UpsertAssetInput {
+  """The user's own key: 1 to 256 characters, unique among the account's assets."""
+  reference: String!
+  """What the asset is, in words; null clears it."""
+  description: String
+  """Where the asset is in its life cycle; a new one is ACTIVE if absent."""
+  state: State
+  """The name of a published template, which an asset that is there moves to; a new one is ` + "`" + `open` + "`" + ` if absent."""
+  template: String
+  """The name of one of the template's profiles: what is given here wins over it."""
+  profile: String
+  """What the profile does to what is there already."""
+  profileMode: ProfileMode! = FILL_UNSET
+  """Attributes to set; null clears one, absent ones stay."""
+  attributes: JSONObject
+  """Relations to make, if they are not there; none is ended."""
+  relations: [RelationsInput!]
+  """The asset's name in another system: a URI, an ARN, a serial number; null clears it."""
+  externalReference: String
+  """Where a picture is; null clears it."""
+  imageUrl: String
+  """Whether it is connected; null says that nobody knows."""
+  connected: Boolean
+  """The reference of the asset that it is a part of; null of none."""
+  partOf: String
+}
+
+"""What ` + "`" + `upsertDevice` + "`" + ` did."""
+type UpsertDevicePayload {
+  """The device as it is now."""
+  device: Device!
+  """Whether it was made just now."""
+  created: Boolean!
+}
+
+"""What ` + "`" + `upsertAsset` + "`" + ` did."""
+type UpsertAssetPayload {
+  """The asset as it is now."""
+  asset: Asset!
+  """Whether it was made just now."""
+  created: Boolean!
+}
+
+"""Devices to change or to make."""
+input UpsertDevicesInput {
+  """At most 10,000, each device once."""
+  devices: [UpsertDeviceInput!]!
+  """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
+  atomic: Boolean! = false
+}
+
+"""Assets to change or to make."""
+input UpsertAssetsInput {
+  """At most 10,000, each asset once."""
+  assets: [UpsertAssetInput!]!
+  """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
+  atomic: Boolean! = false
+}
+
+extend type BulkResult {
+  """Whether the object was made, rather than changed or found as it is to be."""
+  created: Boolean!
+}
+`, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -10939,6 +11320,8 @@ func (ec *executionContext) childFields_BulkResult(ctx context.Context, field gr
 		return ec.fieldContext_BulkResult_object(ctx, field)
 	case "error":
 		return ec.fieldContext_BulkResult_error(ctx, field)
+	case "created":
+		return ec.fieldContext_BulkResult_created(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type BulkResult", field.Name)
 }
@@ -11625,6 +12008,8 @@ func (ec *executionContext) childFields_MeasureDeclaration(ctx context.Context, 
 		return ec.fieldContext_MeasureDeclaration_computed(ctx, field)
 	case "manual":
 		return ec.fieldContext_MeasureDeclaration_manual(ctx, field)
+	case "annotations":
+		return ec.fieldContext_MeasureDeclaration_annotations(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeasureDeclaration", field.Name)
 }
@@ -11673,6 +12058,8 @@ func (ec *executionContext) childFields_MeasureType(ctx context.Context, field g
 		return ec.fieldContext_MeasureType_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_MeasureType_updatedAt(ctx, field)
+	case "annotations":
+		return ec.fieldContext_MeasureType_annotations(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MeasureType", field.Name)
 }
@@ -12389,6 +12776,8 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_changes(ctx, field)
 	case "alarms":
 		return ec.fieldContext_Template_alarms(ctx, field)
+	case "annotations":
+		return ec.fieldContext_Template_annotations(ctx, field)
 	case "commands":
 		return ec.fieldContext_Template_commands(ctx, field)
 	case "decoder":
@@ -12397,6 +12786,10 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_manyAssets(ctx, field)
 	case "silence":
 		return ec.fieldContext_Template_silence(ctx, field)
+	case "provisioning":
+		return ec.fieldContext_Template_provisioning(ctx, field)
+	case "reported":
+		return ec.fieldContext_Template_reported(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Template", field.Name)
 }
@@ -12613,6 +13006,14 @@ func (ec *executionContext) childFields_UpdateMatchingPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type UpdateMatchingPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UpdateMeasureTypePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "measureType":
+		return ec.fieldContext_UpdateMeasureTypePayload_measureType(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateMeasureTypePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdatePolicyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "policy":
@@ -12637,6 +13038,26 @@ func (ec *executionContext) childFields_UpdateTemplatePayload(ctx context.Contex
 		return ec.fieldContext_UpdateTemplatePayload_template(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateTemplatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpsertAssetPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "asset":
+		return ec.fieldContext_UpsertAssetPayload_asset(ctx, field)
+	case "created":
+		return ec.fieldContext_UpsertAssetPayload_created(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpsertAssetPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpsertDevicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "device":
+		return ec.fieldContext_UpsertDevicePayload_device(ctx, field)
+	case "created":
+		return ec.fieldContext_UpsertDevicePayload_created(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpsertDevicePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -461,6 +461,29 @@ func (ec *executionContext) fieldContext_MeasureDeclaration_manual(_ context.Con
 	return graphql.NewScalarFieldContext("MeasureDeclaration", field, false, false, errors.New("field of type ManualRule does not have child fields"))
 }
 
+func (ec *executionContext) _MeasureDeclaration_annotations(ctx context.Context, field graphql.CollectedField, obj *registry.MeasureDeclaration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MeasureDeclaration_annotations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Annotations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v map[string]any) graphql.Marshaler {
+			return ec.marshalOJSONObject2map(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MeasureDeclaration_annotations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MeasureDeclaration", field, false, false, errors.New("field of type JSONObject does not have child fields"))
+}
+
 func (ec *executionContext) _MeasureField_name(ctx context.Context, field graphql.CollectedField, obj *registry.MeasureField) (ret graphql.Marshaler) {
 	return ec.marshalNString2string(ctx, field.Selections, obj.Name)
 }
@@ -639,6 +662,29 @@ func (ec *executionContext) _MeasureType_updatedAt(ctx context.Context, field gr
 }
 func (ec *executionContext) fieldContext_MeasureType_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MeasureType", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _MeasureType_annotations(ctx context.Context, field graphql.CollectedField, obj *registry.MeasureType) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MeasureType_annotations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Annotations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v map[string]any) graphql.Marshaler {
+			return ec.marshalOJSONObject2map(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MeasureType_annotations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MeasureType", field, false, false, errors.New("field of type JSONObject does not have child fields"))
 }
 
 func (ec *executionContext) _MeasureTypeConnection_edges(ctx context.Context, field graphql.CollectedField, obj *MeasureTypeConnection) (ret graphql.Marshaler) {
@@ -1406,6 +1452,29 @@ func (ec *executionContext) fieldContext_Template_alarms(_ context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _Template_annotations(ctx context.Context, field graphql.CollectedField, obj *registry.Template) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Template_annotations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Annotations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v map[string]any) graphql.Marshaler {
+			return ec.marshalOJSONObject2map(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Template_annotations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Template", field, false, false, errors.New("field of type JSONObject does not have child fields"))
+}
+
 func (ec *executionContext) _Template_commands(ctx context.Context, field graphql.CollectedField, obj *registry.Template) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1514,6 +1583,52 @@ func (ec *executionContext) _Template_silence(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_Template_silence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Template", field, true, false, errors.New("field of type Duration does not have child fields"))
+}
+
+func (ec *executionContext) _Template_provisioning(ctx context.Context, field graphql.CollectedField, obj *registry.Template) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Template_provisioning(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Provisioning, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v registry.Provisioning) graphql.Marshaler {
+			return ec.marshalNProvisioning2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐProvisioning(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Template_provisioning(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Template", field, false, false, errors.New("field of type Provisioning does not have child fields"))
+}
+
+func (ec *executionContext) _Template_reported(ctx context.Context, field graphql.CollectedField, obj *registry.Template) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Template_reported(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reported, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Template_reported(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Template", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _TemplateConnection_edges(ctx context.Context, field graphql.CollectedField, obj *TemplateConnection) (ret graphql.Marshaler) {
@@ -1967,7 +2082,7 @@ func (ec *executionContext) unmarshalInputCreateMeasureTypeInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "valueType", "values", "fields", "unit", "description"}
+	fieldsInOrder := [...]string{"name", "valueType", "values", "fields", "unit", "description", "annotations"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2016,6 +2131,13 @@ func (ec *executionContext) unmarshalInputCreateMeasureTypeInput(ctx context.Con
 				return it, err
 			}
 			it.Description = data
+		case "annotations":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("annotations"))
+			data, err := ec.unmarshalOJSONObject2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Annotations = data
 		}
 	}
 	return it, nil
@@ -2038,8 +2160,11 @@ func (ec *executionContext) unmarshalInputCreateTemplateInput(ctx context.Contex
 	if _, present := asMap["manyAssets"]; !present {
 		asMap["manyAssets"] = true
 	}
+	if _, present := asMap["provisioning"]; !present {
+		asMap["provisioning"] = "CLOSED"
+	}
 
-	fieldsInOrder := [...]string{"kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "publish", "alarms", "commands", "decoder", "manyAssets", "silence"}
+	fieldsInOrder := [...]string{"kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "publish", "alarms", "annotations", "commands", "decoder", "manyAssets", "silence", "provisioning", "reported"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2123,6 +2248,13 @@ func (ec *executionContext) unmarshalInputCreateTemplateInput(ctx context.Contex
 				return it, err
 			}
 			it.Alarms = data
+		case "annotations":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("annotations"))
+			data, err := ec.unmarshalOJSONObject2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Annotations = data
 		case "commands":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("commands"))
 			data, err := ec.unmarshalOCommandDeclarationInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCommandDeclarationInputᚄ(ctx, v)
@@ -2151,6 +2283,20 @@ func (ec *executionContext) unmarshalInputCreateTemplateInput(ctx context.Contex
 				return it, err
 			}
 			it.Silence = data
+		case "provisioning":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("provisioning"))
+			data, err := ec.unmarshalNProvisioning2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐProvisioning(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Provisioning = data
+		case "reported":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reported"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reported = data
 		}
 	}
 	return it, nil
@@ -2245,7 +2391,7 @@ func (ec *executionContext) unmarshalInputMeasureDeclarationInput(ctx context.Co
 		asMap["manual"] = "UNFED"
 	}
 
-	fieldsInOrder := [...]string{"name", "type", "unit", "minimum", "maximum", "maximumRate", "computed", "manual"}
+	fieldsInOrder := [...]string{"name", "type", "unit", "minimum", "maximum", "maximumRate", "computed", "manual", "annotations"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2308,6 +2454,13 @@ func (ec *executionContext) unmarshalInputMeasureDeclarationInput(ctx context.Co
 				return it, err
 			}
 			it.Manual = data
+		case "annotations":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("annotations"))
+			data, err := ec.unmarshalOJSONObject2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Annotations = data
 		}
 	}
 	return it, nil
@@ -2594,7 +2747,7 @@ func (ec *executionContext) unmarshalInputUpdateTemplateInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "alarms", "commands", "decoder", "manyAssets", "silence"}
+	fieldsInOrder := [...]string{"id", "kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "alarms", "annotations", "commands", "decoder", "manyAssets", "silence", "provisioning", "reported"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2678,6 +2831,13 @@ func (ec *executionContext) unmarshalInputUpdateTemplateInput(ctx context.Contex
 				return it, err
 			}
 			it.Alarms = data
+		case "annotations":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("annotations"))
+			data, err := ec.unmarshalOJSONObject2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Annotations = data
 		case "commands":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("commands"))
 			data, err := ec.unmarshalOCommandDeclarationInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐCommandDeclarationInputᚄ(ctx, v)
@@ -2706,6 +2866,20 @@ func (ec *executionContext) unmarshalInputUpdateTemplateInput(ctx context.Contex
 				return it, err
 			}
 			it.Silence = data
+		case "provisioning":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("provisioning"))
+			data, err := ec.unmarshalOProvisioning2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐProvisioning(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Provisioning = data
+		case "reported":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reported"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reported = data
 		}
 	}
 	return it, nil
@@ -2943,6 +3117,11 @@ func (ec *executionContext) _MeasureDeclaration(ctx context.Context, sel ast.Sel
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "annotations":
+			out.Values[i] = ec._MeasureDeclaration_annotations(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -3072,6 +3251,11 @@ func (ec *executionContext) _MeasureType(ctx context.Context, sel ast.SelectionS
 		case "updatedAt":
 			out.Values[i] = ec._MeasureType_updatedAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "annotations":
+			out.Values[i] = ec._MeasureType_annotations(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -3617,6 +3801,11 @@ func (ec *executionContext) _Template(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "annotations":
+			out.Values[i] = ec._Template_annotations(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "commands":
 			out.Values[i] = ec._Template_commands(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -3635,6 +3824,16 @@ func (ec *executionContext) _Template(ctx context.Context, sel ast.SelectionSet,
 		case "silence":
 			out.Values[i] = ec._Template_silence(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "provisioning":
+			out.Values[i] = ec._Template_provisioning(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reported":
+			out.Values[i] = ec._Template_reported(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:

@@ -1,0 +1,268 @@
+package ingest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// A device announces itself by readings that name its template, and says of
+// itself what its template lets it. Both are changes of the registry, made before
+// its readings are queued: what was acknowledged belongs to a device that is
+// there.
+
+// ruleProvisioning is broken by a device that may not announce itself.
+const ruleProvisioning = "provisioning"
+
+// newcomer is a reading whose device is to be made.
+type newcomer struct {
+	index    int
+	template *registry.Template
+}
+
+// announced finds the templates that readings of unknown devices name, by the
+// names' lower case.
+func (r *Receiver) announced(ctx context.Context, principal *registry.Principal, readings []registry.Reading, devices []*knownDevice, bad []bool) (map[string]*registry.Template, error) {
+	var names []string
+	for i := range readings {
+		if bad[i] || devices[i] != nil || readings[i].Asset != "" || readings[i].Template == "" || principal.Bound() {
+			continue
+		}
+		if name := strings.ToLower(readings[i].Template); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	found, err := r.directory.source.DeviceTemplates(ctx, principal.Scope, names)
+	if err != nil {
+		return nil, fmt.Errorf("look up templates: %w", err)
+	}
+	out := make(map[string]*registry.Template, len(names))
+	for i, name := range names {
+		out[name] = found[i]
+	}
+	return out, nil
+}
+
+// checkNewcomer looks at a reading of an unknown device that names a template:
+// nil if its device is not to be made.
+func (c *checked) checkNewcomer(i int, reading *registry.Reading, template *registry.Template) *registry.Template {
+	wrong := ""
+	switch {
+	case template == nil:
+		wrong = "there is no device " + strconv.Quote(reading.Device) + ", and no published template " + strconv.Quote(reading.Template) + " to make it of"
+	case !template.Provisions():
+		wrong = "there is no device " + strconv.Quote(reading.Device) + ", and devices of template " + template.Name + " do not announce themselves"
+	}
+	if wrong != "" {
+		c.fault(i, registry.ReasonUnknownDevice, "device", ruleProvisioning, wrong)
+		return nil
+	}
+	if violation := registry.CheckReference("device", reading.Device); violation != nil {
+		c.fault(i, registry.ReasonMalformed, violation.Path, violation.Rule, violation.Message)
+	}
+	c.newcomers = append(c.newcomers, newcomer{i, template})
+	return template
+}
+
+// checkReported looks at what a reading says of its device.
+func (c *checked) checkReported(i int, reading *registry.Reading, template *registry.Template) {
+	if len(reading.Attributes) == 0 {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(reading.Attributes)) {
+		if !template.Reports(name) {
+			c.fault(i, registry.ReasonMalformed, "attributes."+name, "reported", "template "+template.Name+" does not let a device set this attribute")
+		}
+	}
+	c.reporting = append(c.reporting, i)
+}
+
+// announce makes the devices, and sets the attributes, of the readings that are
+// taken. What cannot be made or set is a fault of its readings; its error is one
+// of the store.
+func (r *Receiver) announce(ctx context.Context, principal *registry.Principal, c *checked, readings []registry.Reading, taken func(int) bool) error {
+	if err := r.makeNewcomers(ctx, principal, c, readings, taken); err != nil {
+		return err
+	}
+	return r.report(ctx, principal, c, readings, taken)
+}
+
+func (r *Receiver) makeNewcomers(ctx context.Context, principal *registry.Principal, c *checked, readings []registry.Reading, taken func(int) bool) error {
+	var made []registry.NewTwin
+	place := map[string]int{} // of a device among those that are made
+	var waiting []newcomer
+	for _, n := range c.newcomers {
+		if c.bad[n.index] || !taken(n.index) {
+			continue
+		}
+		reading := &readings[n.index]
+		key := strings.ToLower(reading.Device)
+		if _, met := place[key]; !met {
+			place[key] = len(made)
+			made = append(made, registry.NewTwin{
+				Reference: reading.Device, Template: n.template.Name, State: registry.StateUnprovisioned, Attributes: registry.Attributes{},
+			})
+		}
+		maps.Copy(made[place[key]].Attributes, wholeNumbers(reading.Attributes))
+		waiting = append(waiting, n)
+	}
+	if len(made) == 0 {
+		return nil
+	}
+	wrong := make([]*registry.Error, 0, len(made))
+	for part := range slices.Chunk(made, registry.MaxBulk) {
+		errs, err := r.directory.source.Announce(ctx, principal.Scope, part)
+		if err != nil {
+			return fmt.Errorf("make devices: %w", err)
+		}
+		wrong = append(wrong, errs...)
+	}
+	devices, err := r.directory.find(ctx, principal.Scope, readings, c.bad)
+	if err != nil {
+		return err
+	}
+	for _, n := range waiting {
+		i := n.index
+		if e := wrong[place[strings.ToLower(readings[i].Device)]]; e != nil {
+			c.refusedBy(i, "device", e)
+			continue
+		}
+		device := devices[i]
+		if device == nil {
+			c.fault(i, registry.ReasonUnknownDevice, "device", ruleUnknown, "the device "+strconv.Quote(readings[i].Device)+" was deleted just now")
+			continue
+		}
+		c.settle(i, device)
+	}
+	return nil
+}
+
+// settle says which device a reading is of.
+func (c *checked) settle(i int, device *knownDevice) {
+	c.readings[i].DeviceID, c.readings[i].Reference = device.ID, device.Reference
+	for j := range c.split[i] {
+		c.split[i][j].DeviceID, c.split[i][j].Reference = device.ID, device.Reference
+	}
+}
+
+// refusedBy is a fault that the registry found.
+func (c *checked) refusedBy(i int, path string, e *registry.Error) {
+	for _, v := range e.Violations {
+		c.fault(i, registry.ReasonMalformed, v.Path, v.Rule, v.Message)
+	}
+	if len(e.Violations) == 0 {
+		c.fault(i, registry.ReasonMalformed, cmp.Or(e.Field, path), strings.ToLower(string(e.Code)), e.Message)
+	}
+}
+
+// report sets what devices say of themselves. What they are known to have said
+// already is not looked at again.
+func (r *Receiver) report(ctx context.Context, principal *registry.Principal, c *checked, readings []registry.Reading, taken func(int) bool) error {
+	var reports []Report
+	place := map[registry.ID]int{}
+	for _, i := range c.reporting {
+		device := c.readings[i].DeviceID
+		if c.bad[i] || !taken(i) || device == "" {
+			continue
+		}
+		key := deviceKey{principal.Account, nameIn(&readings[i])}
+		patch := wholeNumbers(readings[i].Attributes)
+		if r.directory.said(key, patch) {
+			continue
+		}
+		if _, met := place[device]; !met {
+			place[device] = len(reports)
+			reports = append(reports, Report{device, registry.Attributes{}})
+		}
+		maps.Copy(reports[place[device]].Attributes, patch)
+	}
+	if len(reports) == 0 {
+		return nil
+	}
+	wrong, err := r.directory.source.Report(ctx, principal.Scope, reports)
+	if err != nil {
+		return fmt.Errorf("set what devices report: %w", err)
+	}
+	for _, i := range c.reporting {
+		at, reported := place[c.readings[i].DeviceID]
+		if c.bad[i] || !reported || !taken(i) {
+			continue
+		}
+		if wrong[at] != nil {
+			c.refusedBy(i, "attributes", wrong[at])
+			continue
+		}
+		r.directory.remember(deviceKey{principal.Account, nameIn(&readings[i])}, reports[at].Attributes)
+	}
+	return nil
+}
+
+// said says whether a device is known to have reported attributes.
+func (d *Directory) said(key deviceKey, attributes registry.Attributes) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known, ok := d.devices.Peek(key)
+	if !ok || d.now().Sub(known.at) >= deviceFresh {
+		return false
+	}
+	for name, value := range attributes {
+		before, has := known.reported[name]
+		if !has || !reflect.DeepEqual(before, value) {
+			return false
+		}
+	}
+	return true
+}
+
+// remember notes what a device has reported.
+func (d *Directory) remember(key deviceKey, attributes registry.Attributes) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if known, ok := d.devices.Peek(key); ok {
+		with := *known
+		with.reported = maps.Clone(known.reported)
+		if with.reported == nil {
+			with.reported = registry.Attributes{}
+		}
+		maps.Copy(with.reported, attributes)
+		d.devices.Add(key, &with)
+	}
+}
+
+// wholeNumbers are attributes whose whole numbers are no fractions.
+func wholeNumbers(attributes registry.Attributes) registry.Attributes {
+	out := make(registry.Attributes, len(attributes))
+	for name, value := range attributes {
+		out[name] = wholeNumber(value)
+	}
+	return out
+}
+
+func wholeNumber(value any) any {
+	switch v := value.(type) {
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return int64(v)
+		}
+	case map[string]any:
+		return wholeNumbers(v)
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = wholeNumber(item)
+		}
+		return out
+	}
+	return value
+}
