@@ -159,3 +159,36 @@ func queued(t *testing.T, q *Queue) []string {
 	slices.Sort(out)
 	return out
 }
+
+// TestReplayOfAssets tries letters of readings that name what they are of.
+func TestReplayOfAssets(t *testing.T) {
+	q, now, who := openQueue(t, nil), noon, newPrincipal()
+	r := newReceiver(t, q, new(devices), clockAt(&now))
+	box := new(letterBox)
+	hour := noon.Add(-time.Hour)
+	// As a worker wrote it, and as a message came that names nothing itself.
+	box.put("", `{"asset":"room-1","measuredAt":"2026-06-01T10:00:00Z","messageId":"","values":{"humidity":2}}`, hour)
+	box.letters[0].AssetReference = "room-1"
+	box.put("", `[{"asset":"room-1","values":{"temperature":1}},{"device":"sensor-1","values":{"temperature":2}}]`, hour)
+	// A message of a device speaks for nothing else, one of an asset neither.
+	box.put("sensor-1", `{"asset":"room-1","values":{"temperature":1}}`, hour)
+	box.put("", `{"device":"sensor-1","values":{"temperature":1}}`, hour)
+	box.letters[3].AssetReference = "room-1"
+	box.put("", `{"asset":"room-fed","values":{"humidity":1}}`, hour)
+	box.letters[4].AssetReference = "room-fed"
+	replayed, err := r.Replay(t.Context(), who, box, registry.ReplayRequest{First: 100})
+	if err != nil || replayed.Accepted != 2 || replayed.Refused != 3 || replayed.Readings != 3 {
+		t.Fatalf("replayed: %+v, %v", replayed, err)
+	}
+	want := []string{"mqtt room-1 2026-06-01T10:00:00Z", "mqtt room-1 2026-06-01T11:00:00Z", "mqtt sensor-1 2026-06-01T11:00:00.001Z"}
+	if diff := cmp.Diff(want, queued(t, q)); diff != "" {
+		t.Errorf("queued: %s", diff)
+	}
+	var reasons []string
+	for _, l := range box.letters {
+		reasons = append(reasons, string(l.Reason))
+	}
+	if diff := cmp.Diff([]string{"MALFORMED", "MALFORMED", "FED_BY_DEVICE"}, reasons); diff != "" {
+		t.Errorf("what stays: %s", diff)
+	}
+}
