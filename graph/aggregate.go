@@ -25,7 +25,8 @@ const maxAggregated = 1_000_000
 //	        time of that, and where the value matters this way is not taken
 //	raw     what it holds, one by one
 //
-// A bucket whose measurements are gone has its slots only.
+// A bucket whose measurements are gone has its slots only; where these are days
+// by now, they are left out of what is shorter.
 var (
 	aggregateNumbers = named("aggregate.numbers", aggregateBuckets+aggregateSlots+aggregateSums)
 
@@ -65,6 +66,7 @@ const (
 	aggregateSlots = `
 		WITH template, type, b, unit, CASE
 			WHEN b IS NULL THEN 'none'
+			WHEN b.slotLength > $step THEN 'none'
 			WHEN b.rawUntil IS NOT NULL THEN 'slots'
 			WHEN $slots AND b.slotStarts IS NOT NULL AND NOT b:Unsealed AND b.first >= $from AND b.slotLastAts[-1] < $to THEN 'slots'
 			WHEN $whole AND b.first >= $from AND coalesce(b.last, b.to - 1) < $to AND ($open OR b.last IS NOT NULL)
@@ -152,7 +154,7 @@ func aggregateParams(id registry.ID, a *registry.Aggregation, edges []int64) par
 }
 
 // lastNumber is the last number before an aggregation, among the last hundred
-// values.
+// values; if these are gone, the last of the slots that are left.
 func (s *Store) lastNumber(ctx context.Context, scope registry.Scope, twin registry.ID, a *registry.Aggregation) (carried, error) {
 	read, err := s.readMeasurements(ctx, scope, measurementRequest{
 		twin: twin, measure: a.Measure, high: a.From.UnixMilli(), limit: 100, backward: true, in: a.Unit,
@@ -165,7 +167,7 @@ func (s *Store) lastNumber(ctx context.Context, scope registry.Scope, twin regis
 			return carried{number, true}, nil
 		}
 	}
-	return carried{}, nil
+	return s.lastKept(ctx, scope, twin, a)
 }
 
 // readAggregate reads what is there of a measure in the cheapest way.

@@ -20,7 +20,7 @@ var (
 		WITH t, series, any(s IN series WHERE EXISTS {
 			MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
 			WHERE b.from < $to AND b.to > $from
-				AND (b.first >= $from AND coalesce(b.last, b.first) < $to OR EXISTS { (b)-[:HAS_MEASUREMENT]->(m) WHERE m.at >= $from AND m.at < $to })
+				AND (b.first >= $from AND coalesce(b.last, b.first) < $to OR b.rawUntil IS NOT NULL OR EXISTS { (b)-[:HAS_MEASUREMENT]->(m) WHERE m.at >= $from AND m.at < $to })
 		}) AS reports
 		WITH count(CASE WHEN reports THEN 1 END) AS reporting, count(CASE WHEN size(series) > 0 AND NOT reports THEN 1 END) AS silent,
 			collect(CASE WHEN size(series) = 0 THEN t END) AS without

@@ -158,11 +158,17 @@ type knownBucket struct {
 	first                int64
 	// unit is that of the values; empty where there is none.
 	unit string
+	// swept says that single measurements are gone: it takes no more.
+	swept bool
 }
 
 func (b *knownBucket) takes(at int64) bool {
 	return b != nil && b.usableFrom <= at && at < b.usableTo
 }
+
+// lost says whether what was measured at a time is gone from the bucket, if it
+// was there.
+func (b *knownBucket) lost(at int64) bool { return b != nil && b.swept && b.from <= at && at < b.to }
 
 // segment is a stretch of time in which the same links of a measure hold.
 type segment struct {

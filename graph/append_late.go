@@ -18,7 +18,7 @@ var appendLate = named("append.late", `
 	WHERE b.from <= r[3] AND b.to > r[2] AND any(d IN r[4] WHERE b.from < d + 86400000 AND b.to > d)
 	RETURN collect({
 		series: r[0], element: elementId(b), from: b.from, to: b.to, links: b.links, count: b.count, first: b.first,
-		unit: coalesce(b.unit, s.unit, ''),
+		unit: coalesce(b.unit, s.unit, ''), rawUntil: b.rawUntil,
 		held: CASE WHEN any(t IN r[1] WHERE b.from <= t AND t < b.to)
 			THEN [(b)-[:HAS_MEASUREMENT]->(m) WHERE m.at IN r[1] | [m.at, coalesce(m.value, properties(m)), m.suspect]] ELSE [] END
 	}) AS buckets`)
@@ -118,14 +118,19 @@ func (b *batch) placeLate(m *knownMeasure, v *incoming, h *held) {
 		b.same(m, v, by)
 		return
 	}
-	h.values[v.at] = taken{value: v.value, suspect: v.suspect}
 	plan := b.planOf(m, v.value)
 	if v.at > plan.lastAt {
 		// Values of another type are newer, of its own none is.
+		h.values[v.at] = taken{value: v.value, suspect: v.suspect}
 		b.place(m, v)
 		return
 	}
 	buckets := h.buckets[plan.series]
+	if slices.ContainsFunc(buckets, func(k *knownBucket) bool { return k.lost(v.at) }) {
+		b.tooLate(m, v)
+		return
+	}
+	h.values[v.at] = taken{value: v.value, suspect: v.suspect}
 	i := slices.IndexFunc(buckets, func(k *knownBucket) bool { return k.takes(v.at) })
 	var into *knownBucket
 	switch {

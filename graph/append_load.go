@@ -28,7 +28,7 @@ var appendLoad = named("append.load", `
 			period: s.period, lastAt: s.lastAt, lastValue: s.lastValue, suspect: s.lastSuspect,
 			newest: head([(s)-[:HAS_NEWEST]->(b) | {
 				element: elementId(b), links: b.links, from: b.from, to: b.to, count: b.count, first: b.first,
-				unit: coalesce(b.unit, s.unit, '')}])}]
+				unit: coalesce(b.unit, s.unit, ''), rawUntil: b.rawUntil}])}]
 	}) AS devices`)
 
 // load reads the devices of a batch that are not remembered.
@@ -156,7 +156,10 @@ func loadedBucket(m *knownMeasure, f fields) *knownBucket {
 	b := &knownBucket{
 		element: f.text("element"), links: f.texts("links"), from: required[int64](f, "from"), to: required[int64](f, "to"),
 		count: required[int64](f, "count"), first: required[int64](f, "first"), unit: f.text("unit"),
+		swept: f.value("rawUntil") != nil,
 	}
-	m.settle(b)
+	if !b.swept {
+		m.settle(b)
+	}
 	return b
 }

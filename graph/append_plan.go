@@ -267,9 +267,20 @@ func (b *batch) same(m *knownMeasure, v *incoming, by taken) {
 	b.items[v.item].refuse(registry.ReasonConflictingValue, m.name, "another value of "+m.name+" is stored for that time")
 }
 
+// tooLate refuses a value of a time of which single measurements are no longer
+// kept: it may have been one of them.
+func (b *batch) tooLate(m *knownMeasure, v *incoming) {
+	v.refused = true
+	b.items[v.item].refuse(registry.ReasonNoLongerKept, m.name, "single measurements of "+m.name+" from that time are no longer kept")
+}
+
 // place plans a new value: into the newest bucket, or into a bucket after it.
 func (b *batch) place(m *knownMeasure, v *incoming) {
 	plan := b.planOf(m, v.value)
+	if plan.newest.lost(v.at) {
+		b.tooLate(m, v)
+		return
+	}
 	if m.limited && v.suspect == trusted && plan.newest != nil {
 		before := m.taken(plan.lastValue, trusted, plan.newest)
 		v.suspect = m.judgeChange(before.value, v.value, v.at-plan.lastAt)

@@ -12,7 +12,8 @@ import (
 
 // The statements of a batch. They find nodes by the database's own ids, which
 // is the fastest way there is; that they are still right is what the fence
-// makes sure of. Rows are lists: maps take a quarter longer.
+// makes sure of, but for buckets that were swept meanwhile: those are looked at
+// when they are locked. Rows are lists: maps take a quarter longer.
 var (
 	appendSeries = named("append.series", `
 		UNWIND $rows AS r
@@ -64,6 +65,7 @@ var (
 		SET s.lastAt = r[2], s.lastValue = r[3], b.count = b.count + r[4], b.sum = b.sum + r[5],
 			b.min = CASE WHEN b.min < r[6] THEN b.min ELSE r[6] END,
 			b.max = CASE WHEN b.max > r[7] THEN b.max ELSE r[7] END
+		WITH b, r WHERE b.rawUntil IS NULL
 		FOREACH (m IN r[8] | CREATE (b)-[:HAS_MEASUREMENT]->(:Measurement {at: m[0], value: m[1]}))
 		RETURN count(*) AS n`)
 
@@ -72,6 +74,7 @@ var (
 		MATCH (b) WHERE elementId(b) = r[0]
 		MATCH (s) WHERE elementId(s) = r[1]
 		SET s.lastAt = r[2], s.lastValue = r[3], b.count = b.count + r[4], b.trueCount = b.trueCount + r[5]
+		WITH b, r WHERE b.rawUntil IS NULL
 		FOREACH (m IN r[6] | CREATE (b)-[:HAS_MEASUREMENT]->(:Measurement {at: m[0], value: m[1]}))
 		RETURN count(*) AS n`)
 
@@ -88,6 +91,7 @@ var (
 			b.lastValue = CASE WHEN r[8] > b.last THEN r[9] ELSE b.lastValue END,
 			b.lastSuspect = CASE WHEN r[8] > b.last THEN r[11] ELSE b.lastSuspect END,
 			b.last = CASE WHEN r[8] > b.last THEN r[8] ELSE b.last END
+		WITH b, r WHERE b.rawUntil IS NULL
 		FOREACH (m IN r[10] | CREATE (b)-[:HAS_MEASUREMENT]->(:Measurement {at: m[0], value: m[1]}))
 		RETURN count(*) AS n`)
 

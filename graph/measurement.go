@@ -53,7 +53,7 @@ const (
 		MATCH (t:Entity {id: $id})
 		WHERE t.account = $account
 		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)-[:HAS_BUCKET]->(b:Bucket)
-		WHERE b.from < $to AND b.to > $from
+		WHERE b.from < $to AND b.to > $from AND b.rawUntil IS NULL
 		WITH [(t)-[:INSTANCE_OF]->(x:Template) | x.id][0] AS template, b, coalesce(b.unit, s.unit, '') AS unit, s.type AS kind`
 
 	measurementReturn = `

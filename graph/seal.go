@@ -126,19 +126,19 @@ func sealedRows(f fields) []any {
 			}
 			values[i] = timed{at, valueOf("", held[i])}
 		}
-		rows = append(rows, []any{b.text("bucket"), slotLists(cellsOf(values, quarter))})
+		rows = append(rows, []any{b.text("bucket"), slotLists(cellsOf(values, quarter), quarter)})
 	}
 	return rows
 }
 
-// slotLists are the properties that a bucket keeps of its slots: starts are
+// slotLists are the properties that a bucket keeps of its slots of a length: starts are
 // milliseconds since 1970, areas value times milliseconds. Numbers have all of
 // them; what else a list can hold has no sums.
-func slotLists(cells []cell) map[string]any {
+func slotLists(cells []cell, length int64) map[string]any {
 	starts, counts := make([]int64, len(cells)), make([]int64, len(cells))
 	firstAts, lastAts := make([]int64, len(cells)), make([]int64, len(cells))
 	for i, c := range cells {
-		starts[i], counts[i], firstAts[i], lastAts[i] = c.firstAt-c.firstAt%quarter, c.n, c.firstAt, c.lastAt
+		starts[i], counts[i], firstAts[i], lastAts[i] = c.firstAt-c.firstAt%length, c.n, c.firstAt, c.lastAt
 	}
 	lists := map[string]any{"slotStarts": starts, "slotCounts": counts, "slotFirstAts": firstAts, "slotLastAts": lastAts}
 	if len(cells) == 0 {

@@ -34,7 +34,7 @@ var (
 		MATCH (t)-[:HAS_SERIES]->(s:Series)
 		CALL (s) {
 			MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
-			WHERE b.from < $to AND b.to > $from
+			WHERE b.from < $to AND b.to > $from AND b.rawUntil IS NULL
 			WITH b ORDER BY b.from
 			WITH collect(b) AS buckets
 			WITH buckets, reduce(enough = [0, $from], b IN buckets | CASE
@@ -55,7 +55,7 @@ var (
 		MATCH (t)-[:HAS_SERIES]->(s:Series)
 		CALL (s) {
 			MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
-			WHERE b.from < $to AND b.to > $from
+			WHERE b.from < $to AND b.to > $from AND b.rawUntil IS NULL
 			WITH b ORDER BY b.to DESC
 			WITH collect(b) AS buckets
 			WITH buckets, reduce(enough = [0, $to], b IN buckets | CASE

@@ -37,11 +37,17 @@ var (
 		MATCH (b) WHERE elementId(b) = r[0] AND b.account = $account
 		UNWIND r[1] AS moment
 		CALL (b, moment) {
+			WITH b, moment WHERE b.rawUntil IS NULL
 			MATCH (b)-[:HAS_MEASUREMENT]->(m)
 			WHERE m.at <= moment
-			RETURN m ORDER BY m.at DESC LIMIT 1
+			RETURN m.at AS at, coalesce(m.value, properties(m)) AS value, m.suspect AS suspect ORDER BY m.at DESC LIMIT 1
+			UNION
+			WITH b, moment WHERE b.rawUntil IS NOT NULL
+			UNWIND range(0, size(b.slotStarts) - 1) AS i
+			WITH b, i, moment WHERE b.slotLastAts[i] <= moment
+			RETURN b.slotLastAts[i] AS at, b.slotLasts[i] AS value, null AS suspect ORDER BY i DESC LIMIT 1
 		}
-		RETURN collect({element: r[0], moment: moment, at: m.at, value: coalesce(m.value, properties(m)), suspect: m.suspect, stored: b.unit}) AS found`)
+		RETURN collect({element: r[0], moment: moment, at: at, value: value, suspect: suspect, stored: b.unit}) AS found`)
 
 	// The snapshot of each of some moments, and the first there is.
 	stateSnapshots = named("state.snapshots", `

@@ -313,6 +313,11 @@ func templateProperties(t *registry.Template) (map[string]any, error) {
 		}
 		out["annotations"] = string(text)
 	}
+	// Templates of measures that are not kept for ever are found by that.
+	out["kept"] = nil
+	if t.Kept() {
+		out["kept"] = true
+	}
 	// Templates that raise alarms are found by how many they declare.
 	out["alarmed"] = nil
 	if n := len(t.Alarms); n > 0 {

@@ -19,12 +19,13 @@ const (
 	ReasonWrongType         DeadLetterReason = "WRONG_TYPE"         // the value is not of the measure's type
 	ReasonTimeOutOfBounds   DeadLetterReason = "TIME_OUT_OF_BOUNDS" // measuredAt is in the future or before 2000
 	ReasonConflictingValue  DeadLetterReason = "CONFLICTING_VALUE"  // another value is stored for that time
+	ReasonNoLongerKept      DeadLetterReason = "NO_LONGER_KEPT"     // what was measured then is no longer kept one by one
 )
 
 // DeadLetterReasons are all of them.
 var DeadLetterReasons = []DeadLetterReason{
 	ReasonMalformed, ReasonUndecodable, ReasonUnknownDevice, ReasonUndeclaredMeasure, ReasonWrongType, ReasonTimeOutOfBounds, ReasonConflictingValue,
-	ReasonUnknownAsset, ReasonFedByDevice,
+	ReasonUnknownAsset, ReasonFedByDevice, ReasonNoLongerKept,
 }
 
 // MarshalGQL writes the reason as a GraphQL enum value.

@@ -29,6 +29,7 @@ type MeasureDeclaration struct {
 	Manual ManualRule `json:"manual,omitempty"`
 	// Annotations are for clients.
 	Annotations Annotations `json:"annotations,omitempty"`
+	Keep
 }
 
 // ComputedText is the expression, nil where there is none.

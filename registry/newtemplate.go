@@ -230,6 +230,7 @@ func (n NewTemplate) checkMeasures(c *checker) {
 		checkUnit(c, path+".unit", measure.Unit)
 		measure.checkLimits(c, path)
 		measure.checkManual(c, path, n.Kind)
+		measure.checkKeep(c, path)
 	}
 }
 

@@ -51,6 +51,7 @@ func measureDeclarations(in []*generated.MeasureDeclarationInput) []registry.Mea
 			Name: m.Name, Type: m.Type, Unit: deref(m.Unit), Minimum: m.Minimum, Maximum: m.Maximum, MaximumRate: m.MaximumRate, Computed: deref(m.Computed), Manual: m.Manual,
 			Annotations: m.Annotations,
 		}
+		out[i].SetKeep(m.KeepRaw, m.KeepHourly, m.KeepDaily)
 	}
 	return out
 }

@@ -82,6 +82,7 @@ func (c *devCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	group.Go(func() error { return s.runWorker(running) })
 	group.Go(func() error { return s.graph.SealBuckets(running) })
 	group.Go(func() error { return s.graph.MoveLinks(running) })
+	group.Go(func() error { return s.graph.KeepMeasurements(running) })
 	group.Go(func() error { return s.runGateway(running, mqtt, brokerSettings{}, c.eventSettings) })
 	group.Go(func() error { return s.serveMetrics(running, metrics) })
 

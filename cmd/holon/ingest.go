@@ -34,6 +34,7 @@ func (c *ingestCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	group.Go(func() error { return s.runWorker(ctx) })
 	group.Go(func() error { return s.graph.SealBuckets(ctx) })
 	group.Go(func() error { return s.graph.MoveLinks(ctx) })
+	group.Go(func() error { return s.graph.KeepMeasurements(ctx) })
 	group.Go(func() error { return s.serveMetrics(ctx, metrics) })
 	return group.Wait()
 }

@@ -753,6 +753,13 @@ type MeasureDeclarationInput struct {
 	Computed *string `json:"computed,omitempty"`
 	// For assets: whether readings of the asset itself are taken where a device feeds the measure too.
 	Manual registry.ManualRule `json:"manual"`
+	// For how long to keep single measurements: at least an hour. After that, aggregations have roll-ups of each quarter of an hour, and
+	// lists of measurements have nothing. What is measured in such a time and comes later is refused. For ever if absent.
+	KeepRaw *time.Duration `json:"keepRaw,omitempty"`
+	// For how long to keep roll-ups of quarters of an hour; after that there is one for each day, in UTC. For ever if absent.
+	KeepHourly *time.Duration `json:"keepHourly,omitempty"`
+	// For how long to keep anything. For ever if absent.
+	KeepDaily *time.Duration `json:"keepDaily,omitempty"`
 	// What clients show and Holon does not look at: at most 64 KiB of JSON.
 	Annotations map[string]any `json:"annotations,omitempty"`
 }

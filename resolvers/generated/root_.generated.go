@@ -529,6 +529,9 @@ type ComplexityRoot struct {
 		Annotations  func(childComplexity int) int
 		ComputedText func(childComplexity int) int
 		Fields       func(childComplexity int) int
+		KeepDaily    func(childComplexity int) int
+		KeepHourly   func(childComplexity int) int
+		KeepRaw      func(childComplexity int) int
 		Manual       func(childComplexity int) int
 		Maximum      func(childComplexity int) int
 		MaximumRate  func(childComplexity int) int
@@ -3222,6 +3225,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MeasureDeclaration.Fields(childComplexity), true
+	case "MeasureDeclaration.keepDaily":
+		if e.ComplexityRoot.MeasureDeclaration.KeepDaily == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureDeclaration.KeepDaily(childComplexity), true
+	case "MeasureDeclaration.keepHourly":
+		if e.ComplexityRoot.MeasureDeclaration.KeepHourly == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureDeclaration.KeepHourly(childComplexity), true
+	case "MeasureDeclaration.keepRaw":
+		if e.ComplexityRoot.MeasureDeclaration.KeepRaw == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MeasureDeclaration.KeepRaw(childComplexity), true
 	case "MeasureDeclaration.manual":
 		if e.ComplexityRoot.MeasureDeclaration.Manual == nil {
 			break
@@ -9411,6 +9432,8 @@ enum DeadLetterReason {
   TIME_OUT_OF_BOUNDS
   """Another value is already stored for that time."""
   CONFLICTING_VALUE
+  """It came after the time for which single measurements are kept, so that nobody can tell whether it is a repeat."""
+  NO_LONGER_KEPT
 }
 
 """A page of dead letters."""
@@ -10142,6 +10165,12 @@ type MeasureDeclaration {
   computed: String
   """What becomes of readings of an asset itself where a device feeds the measure."""
   manual: ManualRule!
+  """For how long single measurements are kept; null for ever."""
+  keepRaw: Duration
+  """For how long roll-ups of quarters of an hour are kept; null for ever."""
+  keepHourly: Duration
+  """For how long roll-ups of days are kept; null for ever."""
+  keepDaily: Duration
 }
 
 """What becomes of readings of an asset itself, of a measure that a device may feed."""
@@ -10345,6 +10374,15 @@ input MeasureDeclarationInput {
   computed: String
   """For assets: whether readings of the asset itself are taken where a device feeds the measure too."""
   manual: ManualRule! = UNFED
+  """
+  For how long to keep single measurements: at least an hour. After that, aggregations have roll-ups of each quarter of an hour, and
+  lists of measurements have nothing. What is measured in such a time and comes later is refused. For ever if absent.
+  """
+  keepRaw: Duration
+  """For how long to keep roll-ups of quarters of an hour; after that there is one for each day, in UTC. For ever if absent."""
+  keepHourly: Duration
+  """For how long to keep anything. For ever if absent."""
+  keepDaily: Duration
 }
 
 """What ` + "`" + `createTemplate` + "`" + ` made."""
@@ -12008,6 +12046,12 @@ func (ec *executionContext) childFields_MeasureDeclaration(ctx context.Context, 
 		return ec.fieldContext_MeasureDeclaration_computed(ctx, field)
 	case "manual":
 		return ec.fieldContext_MeasureDeclaration_manual(ctx, field)
+	case "keepRaw":
+		return ec.fieldContext_MeasureDeclaration_keepRaw(ctx, field)
+	case "keepHourly":
+		return ec.fieldContext_MeasureDeclaration_keepHourly(ctx, field)
+	case "keepDaily":
+		return ec.fieldContext_MeasureDeclaration_keepDaily(ctx, field)
 	case "annotations":
 		return ec.fieldContext_MeasureDeclaration_annotations(ctx, field)
 	}

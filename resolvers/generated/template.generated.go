@@ -461,6 +461,75 @@ func (ec *executionContext) fieldContext_MeasureDeclaration_manual(_ context.Con
 	return graphql.NewScalarFieldContext("MeasureDeclaration", field, false, false, errors.New("field of type ManualRule does not have child fields"))
 }
 
+func (ec *executionContext) _MeasureDeclaration_keepRaw(ctx context.Context, field graphql.CollectedField, obj *registry.MeasureDeclaration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MeasureDeclaration_keepRaw(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.KeepRaw(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MeasureDeclaration_keepRaw(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MeasureDeclaration", field, true, false, errors.New("field of type Duration does not have child fields"))
+}
+
+func (ec *executionContext) _MeasureDeclaration_keepHourly(ctx context.Context, field graphql.CollectedField, obj *registry.MeasureDeclaration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MeasureDeclaration_keepHourly(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.KeepHourly(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MeasureDeclaration_keepHourly(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MeasureDeclaration", field, true, false, errors.New("field of type Duration does not have child fields"))
+}
+
+func (ec *executionContext) _MeasureDeclaration_keepDaily(ctx context.Context, field graphql.CollectedField, obj *registry.MeasureDeclaration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MeasureDeclaration_keepDaily(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.KeepDaily(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MeasureDeclaration_keepDaily(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MeasureDeclaration", field, true, false, errors.New("field of type Duration does not have child fields"))
+}
+
 func (ec *executionContext) _MeasureDeclaration_annotations(ctx context.Context, field graphql.CollectedField, obj *registry.MeasureDeclaration) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2391,7 +2460,7 @@ func (ec *executionContext) unmarshalInputMeasureDeclarationInput(ctx context.Co
 		asMap["manual"] = "UNFED"
 	}
 
-	fieldsInOrder := [...]string{"name", "type", "unit", "minimum", "maximum", "maximumRate", "computed", "manual", "annotations"}
+	fieldsInOrder := [...]string{"name", "type", "unit", "minimum", "maximum", "maximumRate", "computed", "manual", "keepRaw", "keepHourly", "keepDaily", "annotations"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2454,6 +2523,27 @@ func (ec *executionContext) unmarshalInputMeasureDeclarationInput(ctx context.Co
 				return it, err
 			}
 			it.Manual = data
+		case "keepRaw":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("keepRaw"))
+			data, err := ec.unmarshalODuration2ᚖtimeᚐDuration(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.KeepRaw = data
+		case "keepHourly":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("keepHourly"))
+			data, err := ec.unmarshalODuration2ᚖtimeᚐDuration(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.KeepHourly = data
+		case "keepDaily":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("keepDaily"))
+			data, err := ec.unmarshalODuration2ᚖtimeᚐDuration(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.KeepDaily = data
 		case "annotations":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("annotations"))
 			data, err := ec.unmarshalOJSONObject2map(ctx, v)
@@ -3115,6 +3205,21 @@ func (ec *executionContext) _MeasureDeclaration(ctx context.Context, sel ast.Sel
 		case "manual":
 			out.Values[i] = ec._MeasureDeclaration_manual(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "keepRaw":
+			out.Values[i] = ec._MeasureDeclaration_keepRaw(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "keepHourly":
+			out.Values[i] = ec._MeasureDeclaration_keepHourly(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "keepDaily":
+			out.Values[i] = ec._MeasureDeclaration_keepDaily(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "annotations":
