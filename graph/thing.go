@@ -200,3 +200,23 @@ func nodeOf(thing registry.Related, template *registry.Template) (map[string]any
 	out["keyFold"], out["description"], out["templateFold"] = Fold(keyOf(thing)), description, Fold(template.Name)
 	return out, nil
 }
+
+func objectIn(thing registry.Related) registry.Object {
+	switch thing := thing.(type) {
+	case *registry.Group:
+		return thing.Object
+	case *registry.Device:
+		return thing.Object
+	}
+	return thing.(*registry.Asset).Object
+}
+
+func attributesIn(thing registry.Related) registry.Attributes {
+	switch thing := thing.(type) {
+	case *registry.Group:
+		return thing.Attributes
+	case *registry.Device:
+		return thing.Attributes
+	}
+	return thing.(*registry.Asset).Attributes
+}

@@ -385,23 +385,3 @@ func validState(state registry.State) bool {
 	}
 	return false
 }
-
-func objectIn(thing registry.Related) registry.Object {
-	switch thing := thing.(type) {
-	case *registry.Group:
-		return thing.Object
-	case *registry.Device:
-		return thing.Object
-	}
-	return thing.(*registry.Asset).Object
-}
-
-func attributesIn(thing registry.Related) registry.Attributes {
-	switch thing := thing.(type) {
-	case *registry.Group:
-		return thing.Attributes
-	case *registry.Device:
-		return thing.Attributes
-	}
-	return thing.(*registry.Asset).Attributes
-}

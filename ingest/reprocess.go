@@ -270,7 +270,7 @@ func (p *reprocessing) standing(w registry.WantedValue, stored registry.Standing
 
 // decide says what becomes of one measurement.
 func (p *reprocessing) decide(w registry.WantedValue, now registry.Standing, own bool, undoing *registry.Undoing, write map[registry.MeasureTime]bool) {
-	what := ""
+	var what string
 	switch {
 	case w.Value == nil && now == registry.StandingAbsent: // gone already
 		return
