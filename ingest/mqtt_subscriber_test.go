@@ -100,17 +100,23 @@ func TestSubscriber(t *testing.T) {
 		return backlog(t, q) > 0
 	})
 	burst(20)
+	send(t, device, "holon/"+who.AccountName+"/raw/sensor-1", `{"t": 215, "at": 1700000100}`) // to be decoded
+	total++
 	eventually(t, "all are queued", 5*time.Second, collected)
+	if !seen[time.Unix(1_700_000_100, 0).UTC()] {
+		t.Error("the payload was not decoded")
+	}
 
 	send(t, device, prefix+"sensor-1", "{")
 	send(t, device, prefix+"ghost/with/slashes", goodPayload)
+	send(t, device, "holon/"+who.AccountName+"/raw/sensor-2", "\x00")
 	send(t, device, "holon/nobody/readings/sensor-1", goodPayload)
-	eventually(t, "dead letters are queued", 5*time.Second, func() bool { return backlog(t, q) == 2 })
+	eventually(t, "dead letters are queued", 5*time.Second, func() bool { return backlog(t, q) == 3 })
 	found := map[registry.DeadLetterReason]string{}
 	for _, l := range letters(t, q) {
 		found[l.Refused.Reason] = l.Reference
 	}
-	if len(found) != 2 || found[registry.ReasonMalformed] != "sensor-1" || found[registry.ReasonUnknownDevice] != "ghost/with/slashes" {
+	if len(found) != 3 || found[registry.ReasonUndecodable] != "sensor-2" || found[registry.ReasonMalformed] != "sensor-1" || found[registry.ReasonUnknownDevice] != "ghost/with/slashes" {
 		t.Errorf("dead letters %v", found)
 	}
 
