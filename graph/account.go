@@ -56,6 +56,18 @@ func (s *Store) EnsureAccount(ctx context.Context, name string) (account *regist
 }
 
 func (s *Store) createAccount(ctx context.Context, name string) (*registry.Account, error) {
+	account, p, err := s.newAccount(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := nothing(ctx, s.writing(registry.Scope{Account: account.ID}), accountCreate, p); err != nil {
+		return nil, fmt.Errorf("create account %s: %w", name, err)
+	}
+	return account, nil
+}
+
+// newAccount is an account that is to be made, and what makes it.
+func (s *Store) newAccount(name string) (*registry.Account, params, error) {
 	account := &registry.Account{ID: newID(), Name: name, CreatedAt: s.now()}
 	open := &registry.Template{ID: newID(), Kind: registry.KindGroup, Name: registry.OpenTemplate, Version: 1}
 	templates := make([]any, len(registry.Kinds))
@@ -72,15 +84,11 @@ func (s *Store) createAccount(ctx context.Context, name string) (*registry.Accou
 		after: thingSnapshot(root, open), structural: true,
 	}.properties(1, 1)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	err = nothing(ctx, s.writing(registry.Scope{Account: account.ID}), accountCreate, params{
+	return account, params{
 		"name": name, "nameFold": Fold(name), "now": account.CreatedAt, "rootID": string(root.ID), "rootChange": made, "templates": templates,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("create account %s: %w", name, err)
-	}
-	return account, nil
+	}, nil
 }
 
 // Account returns the account of a scope.

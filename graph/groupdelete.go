@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -35,7 +36,13 @@ var (
 			WHERE NOT type(r) IN $builtIn
 			RETURN count(DISTINCT r) AS relations
 		}
-		RETURN size(groups) AS groups, relations, policies,
+		CALL (groups) {
+			UNWIND groups AS g
+			MATCH (g)<-[r]-(x:Device|Asset)
+			WHERE NOT type(r) IN $builtIn
+			RETURN count(DISTINCT x) AS twins
+		}
+		RETURN size(groups) AS groups, relations, twins, policies,
 			COUNT { (n)<-[:CHILD_OF]-() } AS children,
 			COUNT { MATCH (n)<-[:!WAS_RELATED]-(x:Device|Asset) RETURN DISTINCT x } AS members`)
 
@@ -49,20 +56,30 @@ var (
 			RETURN collect({thing: `+thing("n")+`, template: t.id, templateName: t.name, templateVersion: t.version}) AS groups
 		}
 		RETURN groups`)
+
+	// The relations of twins that end with groups.
+	groupEnding = named("group.ending", `
+		UNWIND $ids AS id
+		MATCH (g:Entity {id: id})
+		WHERE g.account = $account
+		MATCH (g)<-[r]-(x:Device|Asset)
+		WHERE NOT type(r) IN $builtIn
+		RETURN collect({id: x.id, kind: CASE WHEN x:Device THEN 'DEVICE' ELSE 'ASSET' END, key: x.reference, version: x.version,
+			name: toLower(type(r)), group: id}) AS items`)
 )
 
 // burden is what a group has that goes with it or stands in the way.
 type burden struct {
-	groups, relations, children, members int
-	policies                             []string
+	groups, relations, twins, children, members int
+	policies                                    []string
 }
 
 // DeleteGroup deletes a group. It is refused with FAILED_PRECONDITION for the
 // root, while a policy applies to the group and, unless the deletion cascades,
 // while the group has children or members. Relations between it and other
 // groups go with it. A deletion that cascades takes all groups below along and
-// ends the relations of all of them; one change is recorded for each group, the
-// deepest first.
+// ends the relations of all of them. One change is recorded for each twin whose
+// relations to them end, and then one for each group, the deepest first.
 func (s *Store) DeleteGroup(ctx context.Context, scope registry.Scope, ref registry.Ref, d registry.GroupDeletion) (*registry.DeletedGroup, error) {
 	var deleted *registry.DeletedGroup
 	err := change(ctx, s, scope, "group.delete", func(ctx context.Context, tx *transaction) error {
@@ -78,14 +95,25 @@ func (s *Store) DeleteGroup(ctx context.Context, scope registry.Scope, ref regis
 			return err
 		}
 		deleted = &registry.DeletedGroup{Group: group, DeletedGroups: registry.DeletedGroups{Groups: h.groups, Relations: h.relations}}
-		ids := make([]registry.ID, 0, h.groups)
+		gone := []instance{{group, template}}
 		if h.groups > 1 {
-			if ids, err = tx.recordBelow(ctx, group); err != nil {
+			below, err := tx.groupsBelow(ctx, group)
+			if err != nil {
+				return err
+			}
+			gone = append(below, gone...)
+		}
+		if h.twins > 0 {
+			if err := tx.recordEnding(ctx, gone); err != nil {
 				return err
 			}
 		}
-		tx.recordDeletion(group, template)
-		return tx.bury(ctx, append(ids, group.ID)...)
+		ids := make([]registry.ID, len(gone))
+		for i, g := range gone {
+			tx.recordDeletion(g.group, g.template)
+			ids[i] = g.group.ID
+		}
+		return tx.bury(ctx, ids...)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("delete group: %w", err)
@@ -103,7 +131,7 @@ func deletable(ctx context.Context, r runner, group *registry.Group, cascade boo
 		levels = registry.MaxGroupDepth
 	}
 	h, _, err := one(ctx, r, groupHeld, params{"id": string(group.ID), "levels": levels, "builtIn": builtInTypes}, func(f fields) burden {
-		return burden{f.integer("groups"), f.integer("relations"), f.integer("children"), f.integer("members"), f.texts("policies")}
+		return burden{f.integer("groups"), f.integer("relations"), f.integer("twins"), f.integer("children"), f.integer("members"), f.texts("policies")}
 	})
 	switch {
 	case err != nil:
@@ -123,6 +151,8 @@ func deletable(ctx context.Context, r runner, group *registry.Group, cascade boo
 		return h, registry.LimitExceeded("%d groups cannot be deleted at once, at most %d: delete parts of them", h.groups, registry.MaxGroupsAtOnce)
 	case h.relations > registry.MaxRelationsEnding:
 		return h, registry.LimitExceeded("%d relations cannot be ended at once, at most %d: delete parts of the groups", h.relations, registry.MaxRelationsEnding)
+	case h.twins > registry.MaxTwinsUnrelated:
+		return h, registry.LimitExceeded("%d devices and assets cannot lose their relations at once, at most %d: delete parts of the groups", h.twins, registry.MaxTwinsUnrelated)
 	}
 	return h, nil
 }
@@ -134,13 +164,14 @@ func applies(n int) string {
 	return "apply"
 }
 
-// recordBelow notes that all groups below one are deleted, the deepest first,
-// and returns them.
-func (t *transaction) recordBelow(ctx context.Context, top *registry.Group) ([]registry.ID, error) {
-	type instance struct {
-		group    *registry.Group
-		template *registry.Template
-	}
+// instance is a group that goes, with its template.
+type instance struct {
+	group    *registry.Group
+	template *registry.Template
+}
+
+// groupsBelow returns all groups below one, the deepest first.
+func (t *transaction) groupsBelow(ctx context.Context, top *registry.Group) ([]instance, error) {
 	below, _, err := one(ctx, t, groupSubtree, params{"id": string(top.ID)}, func(f fields) []instance {
 		var out []instance
 		for _, item := range f.maps("groups") {
@@ -151,16 +182,55 @@ func (t *transaction) recordBelow(ctx context.Context, top *registry.Group) ([]r
 		}
 		return out
 	})
-	if err != nil {
-		return nil, err
-	}
 	slices.SortFunc(below, func(a, b instance) int {
 		return cmp.Or(b.group.Depth-a.group.Depth, strings.Compare(a.group.Path, b.group.Path))
 	})
-	ids := make([]registry.ID, len(below))
-	for i, g := range below {
-		t.recordDeletion(g.group, g.template)
-		ids[i] = g.group.ID
+	return below, err
+}
+
+// recordEnding notes of every twin that its relations to some groups end, in the
+// order of the twins' keys.
+func (t *transaction) recordEnding(ctx context.Context, gone []instance) error {
+	groups := make(map[registry.ID]*registry.Group, len(gone))
+	ids := make([]registry.ID, len(gone))
+	for i, g := range gone {
+		ids[i], groups[g.group.ID] = g.group.ID, g.group
 	}
-	return ids, nil
+	twins, _, err := one(ctx, t, groupEnding, params{"ids": texts(ids), "builtIn": builtInTypes}, func(f fields) map[registry.ID]*entry {
+		out := map[registry.ID]*entry{}
+		for _, item := range f.maps("items") {
+			id, group := item.id("id"), groups[item.id("group")]
+			if group == nil {
+				f.failed("group %s was not asked about", item.id("group"))
+				return nil
+			}
+			if out[id] == nil {
+				out[id] = &entry{
+					kind: registry.ObjectKind(item.text("kind")), id: id, key: item.text("key"), operation: registry.ChangeUpdate,
+					action: "unrelated", version: item.integer("version"),
+				}
+			}
+			out[id].relations = append(out[id].relations, relationDifference(item.text("name"), group, false))
+		}
+		return out
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range slices.SortedFunc(maps.Values(twins), func(a, b *entry) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(Fold(a.key), Fold(b.key)))
+	}) {
+		slices.SortFunc(e.relations, func(a, b registry.Difference) int {
+			return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(endKey(a), endKey(b)))
+		})
+		t.record(*e)
+	}
+	return nil
+}
+
+// endKey is the key of the other end of a relation that ended.
+func endKey(d registry.Difference) string {
+	end, _ := d.Before.(map[string]any)
+	key, _ := end["key"].(string)
+	return key
 }

@@ -194,9 +194,17 @@ func TestDeleteGroupCascade(t *testing.T) {
 	if err != nil || deleted.Groups != 4 || deleted.Relations != 3 || deleted.Group.Path != "/a" {
 		t.Fatalf("deleted = %+v, %v", deleted, err)
 	}
-	want := []string{"deleted GROUP /a/b/c", "deleted GROUP /a/b", "deleted GROUP /a/d", "deleted GROUP /a"}
+	want := []string{"unrelated DEVICE in", "deleted GROUP /a/b/c", "deleted GROUP /a/b", "deleted GROUP /a/d", "deleted GROUP /a"}
 	if diff := cmp.Diff(want, w.journal()[before:]); diff != "" {
 		t.Errorf("journal (-want +got):\n%s", diff)
+	}
+	told := must(w.ListChanges(t.Context(), w.scope, registry.ChangeFilter{ObjectID: in.ID}, registry.PageRequest{Size: 1})).Items[0]
+	var ended []any
+	for _, d := range told.Differences {
+		ended = append(ended, d.Path, d.Before.(map[string]any)["key"], d.After)
+	}
+	if diff := cmp.Diff([]any{"relations.located_at", "/a/b/c", nil, "relations.located_at", "/a/d", nil}, ended); diff != "" {
+		t.Errorf("what ended (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"/e 1"}, w.tree()); diff != "" {
 		t.Errorf("groups (-want +got):\n%s", diff)

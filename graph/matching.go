@@ -24,10 +24,12 @@ type match struct {
 // devices and assets first, then groups, the deepest first. What is in the way
 // of one group, and is not found itself, refuses all of it.
 func (s *Store) DeleteMatching(ctx context.Context, scope registry.Scope, m registry.Matching) (*registry.Matched, error) {
-	return s.matching(ctx, scope, "matching.delete", m, nil, func(ctx context.Context, tx *transaction, found []match) error {
+	var gone []registry.ID
+	out, err := s.matching(ctx, scope, "matching.delete", m, nil, func(ctx context.Context, tx *transaction, found []match) error {
 		for _, kind := range []registry.Kind{registry.KindDevice, registry.KindAsset} {
 			refs := refsOfKind(found, kind)
-			out, err := inParts(ctx, tx, s.deleting(scope, noun(kind)+"s", &doom{kind: kind, refs: refs}))
+			d := doom{kind: kind, refs: refs}
+			out, err := inParts(ctx, tx, s.deleting(scope, noun(kind)+"s", &d))
 			if err != nil {
 				return err
 			}
@@ -40,6 +42,12 @@ func (s *Store) DeleteMatching(ctx context.Context, scope registry.Scope, m regi
 			if err := refusal(noun(kind)+"s", out); err != nil {
 				return err
 			}
+			tx.onCommit(func() {
+				gone = append(gone, d.components...)
+				for _, ref := range refs {
+					gone = append(gone, ref.ID)
+				}
+			})
 		}
 		groups := slices.DeleteFunc(slices.Clone(found), func(m match) bool { return m.kind != registry.KindGroup })
 		slices.SortFunc(groups, func(a, b match) int { return cmp.Or(b.depth-a.depth, strings.Compare(string(a.id), string(b.id))) })
@@ -58,6 +66,11 @@ func (s *Store) DeleteMatching(ctx context.Context, scope registry.Scope, m regi
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	out.Gone = gone
+	return out, nil
 }
 
 // UpdateMatching changes everything that a search finds, in one transaction: all

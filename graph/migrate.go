@@ -130,6 +130,16 @@ func (s *Store) CheckMigrated(ctx context.Context) error {
 	return nil
 }
 
+// CheckMigratedOrEmpty is CheckMigrated for what changes nothing: a database that
+// was never migrated will do.
+func (s *Store) CheckMigratedOrEmpty(ctx context.Context) error {
+	done, err := s.patient().migrated(ctx)
+	if err != nil || done == 0 {
+		return err
+	}
+	return s.CheckMigrated(ctx)
+}
+
 // Partitions is the number of partitions of the queue. It never changes.
 func (s *Store) Partitions(ctx context.Context) (int, error) {
 	if known := s.partitions.Load(); known > 0 {

@@ -28,9 +28,11 @@ type RestoreOptions struct {
 // Restorer makes the objects that records describe, or changes them to be so.
 // One goroutine uses it at a time.
 type Restorer struct {
-	store    *Store
-	scope    registry.Scope
-	options  RestoreOptions
+	store   *Store
+	scope   registry.Scope
+	options RestoreOptions
+	// account makes the account that a rehearsal needs and that does not exist.
+	account  params
 	compiled map[string]*compiledTemplate
 	// The rest is of rehearsals: what would be there by now.
 	things   map[string]restoredThing
@@ -58,6 +60,47 @@ func (s *Store) NewRestorer(scope registry.Scope, options RestoreOptions) *Resto
 	}
 }
 
+// NewAccountRehearsal makes a restorer that says what would be done in an account
+// of that name, which does not exist and is not made. The database may even be
+// one that was never migrated.
+func (s *Store) NewAccountRehearsal(name string, options RestoreOptions) (*Restorer, error) {
+	if err := registry.CheckAccountName(name); err != nil {
+		return nil, err
+	}
+	account, making, err := s.newAccount(name)
+	if err != nil {
+		return nil, err
+	}
+	options.Rehearse = true
+	r := s.NewRestorer(registry.Scope{Account: account.ID, AccountName: account.Name}, options)
+	r.account = making
+	return r, nil
+}
+
+// errRehearsed takes back what a rehearsal needed.
+var errRehearsed = errors.New("this was a rehearsal")
+
+// rehearse does work that only reads. An account that does not exist is made for
+// it, in a transaction that is taken back.
+func (r *Restorer) rehearse(ctx context.Context, work func(context.Context, runner) error) error {
+	if r.account == nil {
+		return work(ctx, r.store.reading(r.scope))
+	}
+	err := write(ctx, r.store, r.scope, "restore.rehearse", func(ctx context.Context, tx *transaction) error {
+		if err := nothing(ctx, tx, accountCreate, r.account); err != nil {
+			return err
+		}
+		if err := work(ctx, tx); err != nil {
+			return err
+		}
+		return errRehearsed
+	})
+	if errors.Is(err, errRehearsed) {
+		return nil
+	}
+	return err
+}
+
 // restoring is one batch on its way.
 type restoring struct {
 	*Restorer
@@ -83,18 +126,15 @@ func (r *Restorer) Restore(ctx context.Context, records []registry.Record) ([]re
 	}
 	kind := records[0].RecordKind()
 	var b *restoring
-	work := func(ctx context.Context, tx *transaction) error {
-		b = &restoring{Restorer: r, tx: tx, runner: tx, results: make([]registry.Restored, len(records))}
-		if tx == nil {
-			b.runner = r.store.reading(r.scope)
-		}
+	work := func(ctx context.Context, tx *transaction, reads runner) error {
+		b = &restoring{Restorer: r, tx: tx, runner: reads, results: make([]registry.Restored, len(records))}
 		return b.restore(ctx, kind, records)
 	}
 	var err error
 	if r.options.Rehearse {
-		err = work(ctx, nil)
+		err = r.rehearse(ctx, func(ctx context.Context, reads runner) error { return work(ctx, nil, reads) })
 	} else {
-		err = change(ctx, r.store, r.scope, "restore."+string(kind), work)
+		err = change(ctx, r.store, r.scope, "restore."+string(kind), func(ctx context.Context, tx *transaction) error { return work(ctx, tx, tx) })
 	}
 	if errors.Is(err, errConstraint) && len(records) > 1 {
 		// One of them clashes with what another account has: alone it is refused.

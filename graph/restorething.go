@@ -196,17 +196,18 @@ func (b *restoring) templatesOf(ctx context.Context, templates map[registry.ID]*
 	if len(unknown) == 0 {
 		return nil
 	}
-	read, err := b.store.TemplatesByID(ctx, b.scope, unknown)
-	if err != nil {
+	read := map[registry.ID]*registry.Template{}
+	if err := b.store.learnTemplates(ctx, b, b.scope, read, unknown); err != nil {
 		return err
 	}
-	for i, t := range read {
+	for _, id := range unknown {
+		t := read[id]
 		if t == nil {
 			return errAgain
 		}
-		templates[unknown[i]] = &compiledTemplate{Template: t, account: b.scope.Account}
+		templates[id] = &compiledTemplate{Template: t, account: b.scope.Account}
 		if c := b.store.templates.get(b.scope.Account, t.ID); c != nil {
-			templates[unknown[i]] = c
+			templates[id] = c
 		}
 	}
 	return nil

@@ -102,6 +102,8 @@ func sweptWhole(t *testing.T) {
 	w := longAgo(t, 2002)
 	ctx := t.Context()
 	w.groups("/site")
+	behind := must(w.FollowChanges(ctx, w.scope, registry.Cursor("1"))) // and reads nothing yet
+	defer behind.Close()
 	w.device("stays", "/site")
 	w.device("goes", "/site")
 	for n := range 120 { // more than one turn of one object
@@ -114,6 +116,9 @@ func sweptWhole(t *testing.T) {
 	}
 	if n := must(w.CountChanges(ctx, w.scope, registry.ChangeFilter{})); n != 0 {
 		t.Errorf("%d changes are left", n)
+	}
+	if got, err := behind.Next(ctx); registry.CodeOf(err) != registry.CodeCursorExpired {
+		t.Errorf("who was on the way before the horizon is told of %d changes, %v", len(got), err)
 	}
 	scope := w.scope
 	scope.AsOf = &last.At

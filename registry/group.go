@@ -44,4 +44,5 @@ type DeletedGroups struct {
 const (
 	MaxGroupsAtOnce    = 10_000
 	MaxRelationsEnding = 100_000
+	MaxTwinsUnrelated  = 20_000
 )

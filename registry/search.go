@@ -155,4 +155,6 @@ type Matched struct {
 	Matched, Done int
 	// Token stands for the objects that were found.
 	Token string
+	// Gone are the devices and assets that were deleted, components included.
+	Gone []ID
 }

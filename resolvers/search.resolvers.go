@@ -20,6 +20,7 @@ func (r *mutationResolver) DeleteMatching(ctx context.Context, input generated.D
 	if err != nil {
 		return nil, err
 	}
+	r.forget(ctx, m.Gone...)
 	return &generated.DeleteMatchingPayload{Matched: m.Matched, Deleted: m.Done, Token: m.Token}, nil
 }
 

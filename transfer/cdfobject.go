@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -135,8 +136,12 @@ func (c *cdf) device(o object, notes *[]string) []registry.Record {
 		d.State = registry.State(state) // refused, with the reason
 	}
 	d.ImageURL, d.ExternalReference = o.optional("imageUrl"), o.optional("awsIotThingArn")
-	if connected, ok := o["connected"].(bool); ok {
+	switch connected := o["connected"].(type) {
+	case nil:
+	case bool:
 		d.Connected = &connected
+	default:
+		n.note("connected %q is neither true nor false and is left out", fmt.Sprint(connected))
 	}
 	out, _ := directions(o.object("groups"))
 	for _, name := range slices.Sorted(maps.Keys(out)) {

@@ -69,6 +69,25 @@ func TestDryRunChangesNothing(t *testing.T) {
 	if sum != real {
 		t.Errorf("a dry run says %+v, and %+v is done", sum, real)
 	}
+	// The same for an account that does not exist, in which the root group and the
+	// open templates are there all the same.
+	const name = "none-of-this-name"
+	m := &transfer.Importer{Rehearse: true, Report: func(o transfer.Outcome) {
+		if o.Result == registry.RestoreRefused {
+			t.Errorf("refused: %s", o.Message)
+		}
+	}}
+	var err error
+	m.Target, err = w.NewAccountRehearsal(name, graph.RestoreOptions{})
+	w.ok(err)
+	sum, err = m.Import(t.Context(), transfer.Lines(strings.NewReader(first), 0, 0), transfer.Sum{})
+	w.ok(err)
+	if sum != real {
+		t.Errorf("a dry run without an account says %+v, and %+v is done", sum, real)
+	}
+	if _, err := w.AccountByName(t.Context(), name); registry.CodeOf(err) != registry.CodeNotFound {
+		t.Errorf("a dry run makes the account: %v", err)
+	}
 }
 
 func TestInterruptedImportGoesOn(t *testing.T) {

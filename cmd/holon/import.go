@@ -44,7 +44,7 @@ func (e refusedError) ExitCode() int { return 2 }
 
 // Run makes an account's objects of files.
 func (c *importCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
-	store, scope, err := c.account(ctx, log)
+	store, scope, target, err := c.account(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -62,8 +62,7 @@ func (c *importCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
 		shown.file.SetEscapeHTML(false)
 	}
 	m := &transfer.Importer{
-		Target:   store.NewRestorer(scope, graph.RestoreOptions{KeepIDs: c.KeepIDs, Rehearse: c.DryRun}),
-		Recorder: readings, Rehearse: c.DryRun, Report: shown.outcome,
+		Target: target, Recorder: readings, Rehearse: c.DryRun, Report: shown.outcome,
 	}
 	began := time.Now()
 	sum, err := c.run(ctx, m, scope)
@@ -91,24 +90,40 @@ func (c *importCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
 }
 
 // account opens the store and finds the account, which is made if there is none
-// of the name.
-func (c *importCmd) account(ctx context.Context, log zerolog.Logger) (*graph.Store, registry.Scope, error) {
-	if !c.DryRun {
-		store, err := c.graphSettings.open(ctx, log, prometheus.NewRegistry())
-		if err != nil {
-			return nil, registry.Scope{}, err
-		}
-		err = store.CheckMigrated(ctx)
-		if err == nil {
-			_, _, err = store.EnsureAccount(ctx, c.Account)
-		}
-		if err = errors.Join(err, store.Close(ctx)); err != nil {
-			return nil, registry.Scope{}, err
-		}
+// of the name; a dry run does as if it had been.
+func (c *importCmd) account(ctx context.Context, log zerolog.Logger) (_ *graph.Store, scope registry.Scope, target *graph.Restorer, err error) {
+	store, err := c.graphSettings.open(ctx, log, prometheus.NewRegistry())
+	if err != nil {
+		return nil, scope, nil, err
 	}
-	store, scope, err := c.open(ctx, log)
-	scope.ActorName = "holon import"
-	return store, scope, err
+	defer func() {
+		if err != nil {
+			store.Close(context.WithoutCancel(ctx))
+		}
+	}()
+	check := store.CheckMigrated
+	if c.DryRun {
+		check = store.CheckMigratedOrEmpty
+	}
+	if err := check(ctx); err != nil {
+		return nil, scope, nil, err
+	}
+	options := graph.RestoreOptions{KeepIDs: c.KeepIDs, Rehearse: c.DryRun}
+	var account *registry.Account
+	if c.DryRun {
+		account, err = store.AccountByName(ctx, c.Account)
+		if registry.CodeOf(err) == registry.CodeNotFound {
+			target, err = store.NewAccountRehearsal(c.Account, options)
+			return store, scope, target, err
+		}
+	} else {
+		account, _, err = store.EnsureAccount(ctx, c.Account)
+	}
+	if err != nil {
+		return nil, scope, nil, err
+	}
+	scope = registry.Scope{Account: account.ID, AccountName: account.Name, ActorName: "holon import"}
+	return store, scope, store.NewRestorer(scope, options), nil
 }
 
 func (c *importCmd) run(ctx context.Context, m *transfer.Importer, scope registry.Scope) (transfer.Sum, error) {
