@@ -158,6 +158,7 @@ func (q *Queue) checkDurable(ctx context.Context) error {
 func checkNode(ctx context.Context, node redis.Cmdable) error {
 	for _, one := range []struct{ setting, want, why string }{
 		{"appendonly", "yes", "a restart would lose readings that were acknowledged"},
+		{"appendfsync", "always", "it answers before it has written, when the disk is slow, and readings that were acknowledged would be lost if it were killed then"},
 		{"maxmemory-policy", "noeviction", "readings that were acknowledged would be dropped when memory is short"},
 	} {
 		got, err := node.ConfigGet(ctx, one.setting).Result()

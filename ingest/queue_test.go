@@ -359,7 +359,7 @@ func TestOpenRefusesVolatileRedis(t *testing.T) {
 	case set != "yes" && (registry.CodeOf(err) != registry.CodeFailedPrecondition || !strings.Contains(err.Error(), "appendonly")):
 		t.Errorf("a volatile Redis gives %v", err)
 	}
-	for setting, value := range map[string]string{"appendonly": "no", "maxmemory-policy": "allkeys-lru"} {
+	for setting, value := range map[string]string{"appendonly": "no", "appendfsync": "everysec", "maxmemory-policy": "allkeys-lru"} {
 		other := redis.NewClient(must(redis.ParseURL(testkit.RedisURL(t))))
 		other.AddHook(settings{setting: value})
 		if err := checkNode(t.Context(), other); registry.CodeOf(err) != registry.CodeFailedPrecondition || !strings.Contains(err.Error(), setting) {

@@ -49,7 +49,7 @@ func (s settings) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return next(ctx, cmd)
 		}
 		name, _ := cmd.Args()[2].(string)
-		value := map[string]string{"appendonly": "yes", "maxmemory-policy": "noeviction"}[strings.ToLower(name)]
+		value := map[string]string{"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}[strings.ToLower(name)]
 		if own, set := s[name]; set {
 			value = own
 		}

@@ -80,7 +80,7 @@ func (c *doctorCmd) lookAtQueue(ctx context.Context, log zerolog.Logger) finding
 	}
 	f.problem, f.remedy = explain(err), "check REDIS_URL and REDIS_QUEUE_URL, and that Redis runs"
 	if e, ok := errors.AsType[*registry.Error](err); ok && e.Code == registry.CodeFailedPrecondition {
-		f.remedy = "set appendonly yes and maxmemory-policy noeviction, or accept the loss with --allow-volatile-queue"
+		f.remedy = "set appendonly yes, appendfsync always and maxmemory-policy noeviction, or accept the loss with --allow-volatile-queue"
 	}
 	return f
 }

@@ -34,7 +34,7 @@ type redisSettings struct {
 	URL           string `name:"redis-url" help:"Where Redis is: redis://, rediss://, and with several addresses a Cluster." default:"redis://127.0.0.1:6379" env:"REDIS_URL" placeholder:"URL"`
 	QueueURL      string `name:"redis-queue-url" help:"Where the queue is, if not on the same Redis." env:"REDIS_QUEUE_URL" placeholder:"URL"`
 	MaxReadings   int    `name:"queue-max-readings" help:"How many readings may wait in each part of the queue before more are refused." default:"1000000" env:"HOLON_QUEUE_MAX_READINGS"`
-	AllowVolatile bool   `name:"allow-volatile-queue" help:"Start even if Redis could lose accepted readings (no AOF, or eviction)." env:"HOLON_ALLOW_VOLATILE_QUEUE"`
+	AllowVolatile bool   `name:"allow-volatile-queue" help:"Start even if Redis could lose accepted readings (no AOF, another appendfsync than always, or eviction)." env:"HOLON_ALLOW_VOLATILE_QUEUE"`
 }
 
 func (s redisSettings) queueURL() string {

@@ -159,7 +159,7 @@ func TestLife(t *testing.T) {
 		wantCypher(t, s, "SHOW SETTINGS YIELD name, value WHERE name = 'server.memory.query_cache.per_db_cache_num_entries' RETURN value", "5000")
 		wantCypher(t, s, "SHOW SETTINGS YIELD name, value WHERE name = 'db.transaction.timeout' RETURN value", "0s")
 		wantCypher(t, s, "SHOW SETTINGS YIELD name, value WHERE name = 'dbms.usage_report.enabled' RETURN value", "false")
-		wantRedis(t, s, "CONFIG GET appendfsync", "*2 $11 appendfsync $8 everysec")
+		wantRedis(t, s, "CONFIG GET appendfsync", "*2 $11 appendfsync $6 always")
 		wantRedis(t, s, "CONFIG GET appendonly", "*2 $10 appendonly $3 yes")
 		wantRedis(t, s, "CONFIG GET maxmemory-policy", "*2 $16 maxmemory-policy $10 noeviction")
 	})

@@ -98,9 +98,10 @@ port %d
 dir ./
 daemonize no
 logfile ""
-# Redis is also the queue of accepted readings: nothing of it may be evicted.
+# Redis is also the queue of accepted readings: nothing of it may be evicted, and
+# all that it has answered is on the disk.
 appendonly yes
-appendfsync everysec
+appendfsync always
 save ""
 maxmemory-policy noeviction
 `, r.port)
