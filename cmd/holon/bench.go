@@ -21,20 +21,22 @@ import (
 )
 
 type benchCmd struct {
-	Only        []string      `help:"Measure only these: raw, append, queue, http, reads, structure." enum:"raw,append,queue,http,reads,structure" default:"raw,append,queue,http,reads,structure"`
-	Rounds      int           `help:"How often all is measured, after a round that does not count." default:"3"`
-	Readings    int           `help:"How many readings are written each time, of two values each." default:"40000"`
-	Batch       int           `help:"How many readings a transaction of the raw form has." default:"1000"`
-	Time        time.Duration `help:"How long each way of reading is measured in each round." default:"1s"`
-	Connections int           `help:"How many connections readings come by." default:"8"`
-	Groups      int           `help:"How many groups there are, in five hierarchies." default:"2000"`
-	Devices     int           `help:"How many devices there are; the first thousand send readings." default:"10000"`
-	Policies    int           `help:"How many policies there are." default:"200"`
-	Seed        uint64        `help:"Decides about values, groups and policies." default:"1"`
-	Heap        int           `help:"Neo4j's heap in MB, if it is started for this." default:"2048"`
-	PageCache   int           `help:"Neo4j's page cache in MB, if it is started for this." default:"512"`
-	JSON        string        `name:"json" help:"Write the report to this file, too." placeholder:"FILE" type:"path"`
-	CPUProfile  string        `name:"cpu-profile" help:"Write a profile of this process to this file." placeholder:"FILE" type:"path"`
+	Only         []string      `help:"Measure only these: raw, append, queue, http, reads, structure, long, past." enum:"raw,append,queue,http,reads,structure,long,past" default:"raw,append,queue,http,reads,structure,long,past"`
+	Rounds       int           `help:"How often all is measured, after a round that does not count." default:"3"`
+	Readings     int           `help:"How many readings are written each time, of two values each." default:"40000"`
+	Batch        int           `help:"How many readings a transaction of the raw form has." default:"1000"`
+	Time         time.Duration `help:"How long each way of reading is measured in each round." default:"1s"`
+	Connections  int           `help:"How many connections readings come by." default:"8"`
+	Groups       int           `help:"How many groups there are, in five hierarchies." default:"2000"`
+	Devices      int           `help:"How many devices there are; the first thousand send readings." default:"10000"`
+	Policies     int           `help:"How many policies there are." default:"200"`
+	Changes      int           `help:"How many changes the journal has when the past is asked about." default:"50000"`
+	Measurements int           `help:"How many measurements the long series has." default:"200000"`
+	Seed         uint64        `help:"Decides about values, groups and policies." default:"1"`
+	Heap         int           `help:"Neo4j's heap in MB, if it is started for this." default:"2048"`
+	PageCache    int           `help:"Neo4j's page cache in MB, if it is started for this." default:"512"`
+	JSON         string        `name:"json" help:"Write the report to this file, too." placeholder:"FILE" type:"path"`
+	CPUProfile   string        `name:"cpu-profile" help:"Write a profile of this process to this file." placeholder:"FILE" type:"path"`
 }
 
 // Run measures on stores that it starts for this, or on those of the
@@ -91,7 +93,7 @@ func (c *benchCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
 		},
 		Address: api.Addr().String(), Secret: secret, Scope: registry.Scope{Account: account.ID, AccountName: account.Name},
 		Parts: c.Only, Seed: c.Seed, Groups: c.Groups, Devices: c.Devices, Policies: c.Policies, ReadingDevices: min(1000, c.Devices),
-		Readings: c.Readings, Batch: c.Batch, Connections: c.Connections, Rounds: c.Rounds, Time: c.Time,
+		Changes: c.Changes, Measurements: c.Measurements, Readings: c.Readings, Batch: c.Batch, Connections: c.Connections, Rounds: c.Rounds, Time: c.Time,
 		Processes: processes, Step: stepper(),
 	})
 	if err != nil {

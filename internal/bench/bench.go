@@ -28,6 +28,10 @@ const (
 	Reads = "reads"
 	// Structure is what becomes of the hierarchy: policies, searches, moves.
 	Structure = "structure"
+	// Past is what was, after very many changes.
+	Past = "past"
+	// Long is one series with very many measurements.
+	Long = "long"
 )
 
 // Config says what is measured, and on what.
@@ -51,6 +55,10 @@ type Config struct {
 	Groups, Devices, Policies, ReadingDevices int
 	// Readings is how many are written each time.
 	Readings int
+	// Changes are how many the journal has when the past is asked about.
+	Changes int
+	// Measurements are how many the long series has.
+	Measurements int
 	// Batch is how many readings a transaction of the raw form has.
 	Batch int
 	// Connections is how many the readings come by.
@@ -75,6 +83,8 @@ type runner struct {
 	moves  []sample
 	reads  []*readCell
 	done   int
+	// entries counts what partitions were given.
+	entries int
 }
 
 func (r *runner) wants(part string) bool { return slices.Contains(r.Parts, part) }
@@ -199,7 +209,17 @@ func (r *runner) prepare(ctx context.Context) error {
 		}
 	}
 	if r.wants(Structure) {
-		return r.addStructure(ctx)
+		if err := r.addStructure(ctx); err != nil {
+			return err
+		}
+	}
+	if r.wants(Long) {
+		if err := r.addLong(ctx); err != nil {
+			return err
+		}
+	}
+	if r.wants(Past) {
+		return r.addPast(ctx)
 	}
 	return nil
 }

@@ -146,9 +146,14 @@ func (r *runner) fill(what string, n int, make func(from, to int) (*registry.Bul
 			}
 		}
 	}
+	r.noteFilled(what, n, began)
+	return nil
+}
+
+// noteFilled notes how long n objects took.
+func (r *runner) noteFilled(what string, n int, began time.Time) {
 	took := time.Since(began)
 	r.filled = append(r.filled, Filled{What: what, Objects: n, Seconds: took.Seconds(), PerSecond: float64(n) / took.Seconds()})
-	return nil
 }
 
 // makePolicies puts policies on one to three groups of different hierarchies

@@ -27,7 +27,6 @@ func (r *runner) addAppend(ctx context.Context, burst int) error {
 		return fmt.Errorf("the database has %d partitions: %d are needed", partitions, sessions)
 	}
 	sources := r.sources(sessions, burst)
-	entry := 0
 	r.cells = append(r.cells, &cell{part: Append, burst: burst, run: func(ctx context.Context) (sample, error) {
 		batches := make([][][]graph.Entry, sessions)
 		opened := make([]*graph.Partition, sessions)
@@ -39,8 +38,7 @@ func (r *runner) addAppend(ctx context.Context, burst int) error {
 			for left := r.Readings / sessions; left > 0; left -= r.Batch {
 				var batch []graph.Entry
 				for rest := min(left, r.Batch); rest > 0; rest -= perRequest {
-					entry++
-					batch = append(batch, graph.Entry{ID: strconv.Itoa(entry) + "-0", Readings: r.acceptedAll(s.take(min(rest, perRequest)))})
+					batch = append(batch, r.entry(r.acceptedAll(s.take(min(rest, perRequest)))))
 				}
 				batches[i] = append(batches[i], batch)
 			}
@@ -59,6 +57,12 @@ func (r *runner) addAppend(ctx context.Context, burst int) error {
 		})
 	}})
 	return nil
+}
+
+// entry is what a partition is given.
+func (r *runner) entry(readings []registry.AcceptedReading) graph.Entry {
+	r.entries++
+	return graph.Entry{ID: strconv.Itoa(r.entries) + "-0", Readings: readings}
 }
 
 func (r *runner) acceptedAll(readings []reading) []registry.AcceptedReading {

@@ -62,12 +62,19 @@ func (r *Report) printReads(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(t, "  \tconnections\tbytes\traw/s\t\tp50 ms\tp99 ms\tGraphQL/s\t\tp50 ms\tp99 ms\tof raw\tprocessor µs a request: raw\tGraphQL\n")
 	for _, one := range r.Reads {
-		fmt.Fprintf(t, "  %s\t%d\t%d\t%s\t%s\t%.2f\t%.2f\t%s\t%s\t%.2f\t%.2f\t%s\t%s\t%s\n", one.Name, one.Connections, one.Bytes,
-			thousands(one.Raw.Requests.Median), around(one.Raw.Requests), one.Raw.Latency.P50, one.Raw.Latency.P99,
-			thousands(one.GraphQL.Requests.Median), around(one.GraphQL.Requests), one.GraphQL.Latency.P50, one.GraphQL.Latency.P99, percent(one.OfRaw),
-			processor(one.Raw.Processor, 0), processor(one.GraphQL.Processor, 0))
+		raw, rawProcessor := "\t\t\t", ""
+		if one.Raw != nil {
+			raw, rawProcessor = one.Raw.print(), processor(one.Raw.Processor, 0)
+		}
+		fmt.Fprintf(t, "  %s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", one.Name, one.Connections, one.Bytes, raw, one.GraphQL.print(), percent(one.OfRaw),
+			rawProcessor, processor(one.GraphQL.Processor, 0))
 	}
 	return t.Flush()
+}
+
+// print gives four columns.
+func (a Asked) print() string {
+	return fmt.Sprintf("%s\t%s\t%.2f\t%.2f", thousands(a.Requests.Median), around(a.Requests), a.Latency.P50, a.Latency.P99)
 }
 
 func around(s Spread) string { return "(" + thousands(s.Min) + "–" + thousands(s.Max) + ")" }

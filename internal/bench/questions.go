@@ -7,7 +7,8 @@ import (
 
 // question is something to read, in GraphQL and in Cypher.
 type question struct {
-	name   string
+	name string
+	// cypher is empty where plain Cypher has nothing that asks for the same.
 	cypher string
 	// params and requests are about the same objects, slot by slot.
 	params   []map[string]any
@@ -99,11 +100,18 @@ func (r *runner) questions(ctx context.Context) ([]*question, error) {
 // about adds an object to a question: key is how Cypher names it, and variable
 // how GraphQL does.
 func (r *runner) about(q *question, query, key string, variable any) {
-	body, err := json.Marshal(map[string]any{"query": query, "variables": map[string]any{"key": variable, "after": variable}})
+	r.asking(q, query, map[string]any{"key": variable, "after": variable}, map[string]any{"key": key})
+}
+
+// asking adds what is asked of GraphQL with these variables, and of Cypher with
+// these parameters and the account.
+func (r *runner) asking(q *question, query string, variables, params map[string]any) {
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
-		panic(err) // texts and null only
+		panic(err) // texts, times and null only
 	}
-	q.params = append(q.params, map[string]any{"account": string(r.Scope.Account), "key": key})
+	params["account"] = string(r.Scope.Account)
+	q.params = append(q.params, params)
 	q.requests = append(q.requests, post(r.Address, "/graphql", r.Secret, body))
 }
 

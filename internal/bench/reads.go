@@ -25,31 +25,41 @@ func (c *readCell) title() string {
 
 // measure measures both, for a time each.
 func (c *readCell) measure(ctx context.Context, each time.Duration, counts bool) error {
-	raw, err := c.asking(ctx, each, func(ctx context.Context, _, which int) error {
-		_, err := c.runner.rows(ctx, c.question.cypher, c.question.params[which])
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("plain Cypher: %w", err)
+	if c.question.cypher != "" {
+		raw, err := c.asking(ctx, each, func(ctx context.Context, _, which int) error {
+			_, err := c.runner.rows(ctx, c.question.cypher, c.question.params[which])
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("plain Cypher: %w", err)
+		}
+		if counts {
+			c.raw = append(c.raw, raw)
+		}
 	}
+	api, err := c.measureAPI(ctx, each)
+	if err == nil && counts {
+		c.api = append(c.api, api)
+	}
+	return err
+}
+
+// measureAPI measures GraphQL, or what is asked of the store itself.
+func (c *readCell) measureAPI(ctx context.Context, each time.Duration) (s sample, err error) {
 	if c.question.call != nil {
-		api, err := c.asking(ctx, each, func(ctx context.Context, _, which int) error {
+		return c.asking(ctx, each, func(ctx context.Context, _, which int) error {
 			_, err := c.question.call(ctx, which)
 			return err
 		})
-		if err == nil && counts {
-			c.raw, c.api = append(c.raw, raw), append(c.api, api)
-		}
-		return err
 	}
 	connections := make([]*connection, c.connections)
 	for i := range connections {
 		if connections[i], err = dial(ctx, c.runner.Address); err != nil {
-			return err
+			return s, err
 		}
 		defer connections[i].close()
 	}
-	api, err := c.asking(ctx, each, func(_ context.Context, i, which int) error {
+	s, err = c.asking(ctx, each, func(_ context.Context, i, which int) error {
 		status, answer, err := connections[i].do(c.question.requests[which])
 		if err == nil && status != 200 {
 			err = fmt.Errorf("answered %d: %s", status, answer)
@@ -57,12 +67,9 @@ func (c *readCell) measure(ctx context.Context, each time.Duration, counts bool)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("GraphQL: %w", err)
+		return s, fmt.Errorf("GraphQL: %w", err)
 	}
-	if counts {
-		c.raw, c.api = append(c.raw, raw), append(c.api, api)
-	}
-	return nil
+	return s, nil
 }
 
 // asking asks by all connections for a time.
@@ -108,6 +115,11 @@ func (r *runner) addReads(ctx context.Context, make func(context.Context) ([]*qu
 }
 
 func (r *runner) compare(ctx context.Context, q *question, which int) error {
+	if q.cypher == "" {
+		answer, err := r.ask(ctx, q.requests[which])
+		q.bytes, q.graphTrips = answer.bytes, answer.graphTrips
+		return err
+	}
 	rows, err := r.rows(ctx, q.cypher, q.params[which])
 	if err != nil {
 		return err
@@ -155,8 +167,8 @@ func (r *runner) callOnce(ctx context.Context, q *question, which int) (out answ
 }
 
 type answered struct {
-	data       any
-	graphTrips int
+	data              any
+	bytes, graphTrips int
 }
 
 // ask asks GraphQL once.
@@ -180,5 +192,5 @@ func (r *runner) ask(ctx context.Context, request []byte) (out answered, err err
 	if err := json.Unmarshal(body, &answer); err != nil || status != 200 || len(answer.Errors) > 0 {
 		return out, fmt.Errorf("GraphQL answered %d: %s", status, body)
 	}
-	return answered{answer.Data, answer.Extensions.Cost.GraphRoundTrips}, nil
+	return answered{answer.Data, len(body), answer.Extensions.Cost.GraphRoundTrips}, nil
 }

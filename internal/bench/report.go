@@ -54,6 +54,9 @@ type Sizes struct {
 	Readings  int     `json:"readings"`
 	Values    int     `json:"valuesPerReading"`
 	Batch     int     `json:"rawBatch"`
+	// Changes and Measurements are those of the parts past and long.
+	Changes      int `json:"changes,omitempty"`
+	Measurements int `json:"measurements,omitempty"`
 }
 
 // Write is one way of writing.
@@ -79,11 +82,12 @@ type Read struct {
 	Name        string `json:"name"`
 	Connections int    `json:"connections"`
 	// Bytes is how large an answer is, about.
-	Bytes           int     `json:"bytes"`
-	GraphRoundTrips int     `json:"graphRoundTrips"`
-	Raw             Asked   `json:"raw"`
-	GraphQL         Asked   `json:"graphql"`
-	OfRaw           *Spread `json:"ofRaw"`
+	Bytes           int `json:"bytes"`
+	GraphRoundTrips int `json:"graphRoundTrips"`
+	// Raw is nil where plain Cypher has nothing that asks for the same.
+	Raw     *Asked  `json:"raw,omitempty"`
+	GraphQL Asked   `json:"graphql"`
+	OfRaw   *Spread `json:"ofRaw,omitempty"`
 }
 
 // Asked says how fast something answered.
@@ -105,6 +109,12 @@ func (r *runner) report(began time.Time) *Report {
 		},
 		PeakMemory: map[string]int64{}, Filled: r.filled,
 	}
+	if r.wants(Past) {
+		out.Sizes.Changes = r.Changes
+	}
+	if r.wants(Long) {
+		out.Sizes.Measurements = r.Measurements
+	}
 	if out.Moves = latencyOf(requestsOf(r.moves)); out.Moves != nil {
 		out.MovedGroups = r.share(len(hierarchies) - 1)
 	}
@@ -112,13 +122,15 @@ func (r *runner) report(began time.Time) *Report {
 		out.Writes = append(out.Writes, r.written(c))
 	}
 	for _, c := range r.reads {
-		raw, api := perSecond(c.raw), perSecond(c.api)
-		out.Reads = append(out.Reads, Read{
+		read := Read{
 			Name: c.question.name, Connections: c.connections, Bytes: c.question.bytes, GraphRoundTrips: c.question.graphTrips,
-			Raw:     Asked{spreadOf(raw), latencyOf(requestsOf(c.raw)), processorOf(c.raw, len(requestsOf(c.raw)))},
-			GraphQL: Asked{spreadOf(api), latencyOf(requestsOf(c.api)), processorOf(c.api, len(requestsOf(c.api)))},
-			OfRaw:   part(api, raw),
-		})
+			GraphQL: asked(c.api), OfRaw: part(perSecond(c.api), perSecond(c.raw)),
+		}
+		if len(c.raw) > 0 {
+			raw := asked(c.raw)
+			read.Raw = &raw
+		}
+		out.Reads = append(out.Reads, read)
 	}
 	for name, pid := range r.Processes {
 		if bytes := peakMemory(pid); bytes > 0 {
@@ -126,6 +138,11 @@ func (r *runner) report(began time.Time) *Report {
 		}
 	}
 	return out
+}
+
+func asked(samples []sample) Asked {
+	requests := requestsOf(samples)
+	return Asked{spreadOf(perSecond(samples)), latencyOf(requests), processorOf(samples, len(requests))}
 }
 
 func (r *runner) written(c *cell) Write {
