@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -103,7 +104,7 @@ func (r *runner) makeLong(ctx context.Context) (time.Time, error) {
 }
 
 // sealAll seals buckets until none is due.
-func (r *runner) sealAll(ctx context.Context) error {
+func (r *runner) sealAll(ctx context.Context) (err error) {
 	before, err := r.due(ctx)
 	if err != nil {
 		return err
@@ -112,7 +113,7 @@ func (r *runner) sealAll(ctx context.Context) error {
 	ended := make(chan error, 1)
 	began := time.Now()
 	go func() { ended <- r.Graph.SealBuckets(sealing) }()
-	defer func() { stop(); <-ended }()
+	defer func() { stop(); err = errors.Join(err, <-ended) }()
 	for {
 		left, err := r.due(ctx)
 		if err != nil {
@@ -124,9 +125,9 @@ func (r *runner) sealAll(ctx context.Context) error {
 		}
 		r.Step(r.done, r.steps(), fmt.Sprintf("sealing: %d of %d buckets", before-left, before))
 		select {
-		case err := <-ended:
-			ended <- err
-			return err
+		case early := <-ended:
+			ended <- nil
+			return early
 		case <-time.After(time.Second / 2):
 		}
 	}
