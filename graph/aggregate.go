@@ -66,7 +66,7 @@ const (
 	aggregateSlots = `
 		WITH template, type, b, unit, CASE
 			WHEN b IS NULL THEN 'none'
-			WHEN b.slotLength > $step THEN 'none'
+			WHEN b.slotLength IS NOT NULL AND NOT $days THEN 'none'
 			WHEN b.rawUntil IS NOT NULL THEN 'slots'
 			WHEN $slots AND b.slotStarts IS NOT NULL AND NOT b:Unsealed AND b.first >= $from AND b.slotLastAts[-1] < $to THEN 'slots'
 			WHEN $whole AND b.first >= $from AND coalesce(b.last, b.to - 1) < $to AND ($open OR b.last IS NOT NULL)
@@ -150,6 +150,7 @@ func aggregateParams(id registry.ID, a *registry.Aggregation, edges []int64) par
 	return params{
 		"id": string(id), "measure": a.Measure, "from": a.From.UnixMilli(), "to": a.To.UnixMilli(), "most": maxAggregated,
 		"start": edges[0], "step": stride(edges), "slots": quarterly(edges), "whole": true, "open": true,
+		"days": a.Calendar != "" || a.Every >= 24*time.Hour,
 	}
 }
 
@@ -282,7 +283,11 @@ func (a *aggregated) intervals(edges []int64) []interval {
 		return 0
 	})
 	for _, c := range cells {
-		place(c.firstAt).join(c)
+		at := c.firstAt
+		if c.slot != nil {
+			at = *c.slot
+		}
+		place(at).join(c)
 	}
 	return out
 }
@@ -341,8 +346,10 @@ func (i *interval) reduce(a *registry.Aggregation, before carried, low, high int
 	return i.sum / float64(i.n)
 }
 
-// timeWeighted is the mean over the part of the interval in which a value held.
+// timeWeighted is the mean over the part of the interval in which a value held;
+// of slots that lie across an end of it, over all of them.
 func (i *interval) timeWeighted(before carried, low, high int64) float64 {
+	low, high = min(low, i.firstAt), max(high, i.lastAt)
 	last, _ := i.last.(float64)
 	area, from := i.area+last*float64(high-i.lastAt), i.firstAt
 	if before.known {

@@ -123,8 +123,10 @@ func readEnds(f fields, out *aggregated, s span) {
 			if !s.has(starts.integer(i)) {
 				continue
 			}
+			slot := starts.integer(i)
 			out.cells = append(out.cells, cell{
 				unit: r.unit, n: counts.integer(i), firstAt: firstAts.integer(i), first: firsts.value(i, r.kind()), lastAt: lastAts.integer(i), last: lasts.value(i, r.kind()),
+				slot: &slot,
 			})
 		}
 	}
@@ -153,9 +155,10 @@ func readPath(f fields, out *aggregated, s span) {
 			if !s.has(starts.integer(i)) {
 				continue
 			}
+			slot := starts.integer(i)
 			out.cells = append(out.cells, cell{
 				unit: r.unit, n: counts.integer(i), firstAt: firstAts.integer(i), first: firsts.value(i, ""), lastAt: lastAts.integer(i), last: lasts.value(i, ""),
-				area: areas.number(i), increase: increases.number(i),
+				area: areas.number(i), increase: increases.number(i), slot: &slot,
 			})
 		}
 	}

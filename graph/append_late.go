@@ -126,12 +126,12 @@ func (b *batch) placeLate(m *knownMeasure, v *incoming, h *held) {
 		return
 	}
 	buckets := h.buckets[plan.series]
-	if slices.ContainsFunc(buckets, func(k *knownBucket) bool { return k.lost(v.at) }) {
+	i := slices.IndexFunc(buckets, func(k *knownBucket) bool { return k.takes(v.at) })
+	if i < 0 && slices.ContainsFunc(buckets, func(k *knownBucket) bool { return k.lost(v.at) }) {
 		b.tooLate(m, v)
 		return
 	}
 	h.values[v.at] = taken{value: v.value, suspect: v.suspect}
-	i := slices.IndexFunc(buckets, func(k *knownBucket) bool { return k.takes(v.at) })
 	var into *knownBucket
 	switch {
 	case i >= 0:
@@ -156,7 +156,7 @@ func (b *batch) lateBucket(plan *seriesPlan, at int64, others []*knownBucket) *k
 	seg := m.segment(at)
 	whole := newBucket(seg, at, day)
 	overlaps := func(k *knownBucket) bool {
-		return k.usableFrom < whole.to && k.usableTo > whole.from
+		return k.usableFrom < whole.to && k.usableTo > whole.from || k.swept && k.from < whole.to && k.to > whole.from
 	}
 	bucket := whole
 	if slices.ContainsFunc(others, overlaps) || slices.ContainsFunc(plan.born, overlaps) || m.latePeriod(whole) == hour {

@@ -277,10 +277,6 @@ func (b *batch) tooLate(m *knownMeasure, v *incoming) {
 // place plans a new value: into the newest bucket, or into a bucket after it.
 func (b *batch) place(m *knownMeasure, v *incoming) {
 	plan := b.planOf(m, v.value)
-	if plan.newest.lost(v.at) {
-		b.tooLate(m, v)
-		return
-	}
 	if m.limited && v.suspect == trusted && plan.newest != nil {
 		before := m.taken(plan.lastValue, trusted, plan.newest)
 		v.suspect = m.judgeChange(before.value, v.value, v.at-plan.lastAt)
@@ -351,7 +347,7 @@ func (b *batch) nextBucket(plan *seriesPlan, at int64) {
 	seg := m.segment(at)
 	next := newBucket(seg, at, plan.period)
 	next.unit = m.unit()
-	if plan.newest.takes(at) { // but in another unit
+	if plan.newest.takes(at) || plan.newest.lost(at) { // but in another unit, or after what is gone
 		next.from = max(next.from, plan.lastAt+1)
 		next.usableFrom = next.from
 	}

@@ -29,6 +29,9 @@ type cell struct {
 	increase float64
 	// unit is that of the values, until they are converted.
 	unit string
+	// slot is when the slot begins that the cell was read from, if it was: it
+	// belongs to the interval of that time.
+	slot *int64
 }
 
 // convert turns the values into another unit. An increase is one of amounts,

@@ -22,6 +22,9 @@ const (
 	maxInputs = 200_000
 	// inputPage is how many measurements of an input are read at once.
 	inputPage = 10_000
+	// leastPage is more than the values that one moment can have, of several
+	// sources, so that every page gets on.
+	leastPage = 16
 )
 
 // Computed is a computed measure of a twin, whose attributes are those of now.
@@ -133,7 +136,7 @@ func (c *computing) forward(ctx context.Context, low, high int64, limit int) ([]
 	}
 	var out []timed
 	for low < high && len(out) < limit {
-		readings, edge, err := c.page(ctx, low, high, min(limit-len(out), inputPage), false)
+		readings, edge, err := c.page(ctx, low, high, max(min(limit-len(out), inputPage), leastPage), false)
 		if err != nil {
 			return nil, err
 		}
@@ -151,7 +154,7 @@ func (c *computing) forward(ctx context.Context, low, high int64, limit int) ([]
 func (c *computing) backward(ctx context.Context, low, high int64, limit int) ([]timed, error) {
 	var out []timed
 	for low < high && len(out) < limit {
-		readings, edge, err := c.page(ctx, low, high, min(limit-len(out), inputPage), true)
+		readings, edge, err := c.page(ctx, low, high, max(min(limit-len(out), inputPage), leastPage), true)
 		if err != nil {
 			return nil, err
 		}

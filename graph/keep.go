@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/holon-registry/holon/registry"
@@ -41,7 +42,6 @@ var (
 		WHERE t.account = $account AND t:Template
 		MATCH (t)<-[:INSTANCE_OF]-(x:Device|Asset)-[:HAS_SERIES]->(s:Series)
 		WHERE s.measure = $measure AND coalesce(s.keptAt, 0) < $before
-		WITH s LIMIT $limit
 		RETURN collect(elementId(s)) AS series`)
 
 	keepVisited = named("keep.visited", `
@@ -54,10 +54,13 @@ var (
 		WITH DISTINCT b LIMIT $limit
 		RETURN collect([elementId(b), b.count]) AS due`)
 
+	// Days of a series go together, since their buckets become one.
 	keepFine = named("keep.fine", keptOf+`
 			AND b.rawUntil IS NOT NULL AND b.slotLength IS NULL`+keptLonger+`
-		WITH DISTINCT b ORDER BY b.from LIMIT $limit
-		RETURN collect([elementId(b), 1]) AS due`)
+		WITH b, min(s.key) AS series, b.from / 86400000 AS day
+		WITH series, day, collect([elementId(b), 1]) AS whole ORDER BY day, series LIMIT $most
+		UNWIND whole AS item
+		RETURN collect(item) AS due`)
 
 	// The newest bucket of a series stays, for the last value's sake.
 	keepAny = named("keep.any", keptOf+`
@@ -80,7 +83,7 @@ var (
 			WITH b, m ORDER BY m.at DESC LIMIT 1
 			OPTIONAL MATCH (b)<-[:HAS_NEWEST]-(s:Series) WHERE s.lastAt = m.at
 			WITH b, m, head(collect(s)) AS s
-			SET b.last = m.at, b.lastValue = coalesce(s.lastValue, m.value), b.lastSuspect = m.suspect
+			SET b.last = m.at, b.lastValue = coalesce(s.lastValue, m.value, b.slotLasts[-1]), b.lastSuspect = m.suspect
 		}
 		SET b.rawUntil = b.to
 		WITH b
@@ -178,13 +181,13 @@ var stages = []stage{
 
 func (s *Store) sweepMeasure(ctx context.Context, k *keeping, all []keeping) error {
 	scope := registry.Scope{Account: k.account}
-	for {
-		now := s.now()
-		p := params{"template": string(k.template), "measure": k.measure, "before": now.Add(-k.every()).UnixMilli(), "limit": keptSeries}
-		series, _, err := one(ctx, s.reading(scope), keepSeries, p, func(f fields) []any { return f.list("series") })
-		if err != nil || len(series) == 0 {
-			return err
-		}
+	now := s.now()
+	p := params{"template": string(k.template), "measure": k.measure, "before": now.Add(-k.every()).UnixMilli()}
+	due, _, err := one(ctx, s.reading(scope), keepSeries, p, func(f fields) []any { return f.list("series") })
+	if err != nil {
+		return err
+	}
+	for series := range slices.Chunk(due, keptSeries) {
 		for _, st := range stages {
 			keep := st.of(k.Keep)
 			if keep == nil {
@@ -192,7 +195,7 @@ func (s *Store) sweepMeasure(ctx context.Context, k *keeping, all []keeping) err
 			}
 			before := now.Add(-*keep).Truncate(st.whole)
 			if err := s.sweepStage(ctx, scope, st, params{
-				"series": series, "before": before.UnixMilli(), "limit": keptBuckets, "longer": longer(k, *keep, all, st.of),
+				"series": series, "before": before.UnixMilli(), "limit": keptBuckets, "most": keptBuckets / 24, "longer": longer(k, *keep, all, st.of),
 			}); err != nil {
 				return err
 			}
@@ -201,6 +204,7 @@ func (s *Store) sweepMeasure(ctx context.Context, k *keeping, all []keeping) err
 			return err
 		}
 	}
+	return nil
 }
 
 // longer names the other measures of the account that say how long they are kept

@@ -108,7 +108,7 @@ func joinedDays(f fields) []*joined {
 		key := fmt.Sprint(floorDiv(from, day), "|", row.text("unit"), "|", strings.Join(row.texts("links"), ","), "|", strings.Join(row.texts("series"), ","))
 		d := days[key]
 		if d == nil {
-			d = &joined{kind: registry.ValueType(row.text("type")), from: from, bounds: map[string]any{"from": from, "first": required[int64](bucket, "first"), "firstValue": bucket.optional("firstValue")}}
+			d = &joined{kind: registry.ValueType(row.text("type")), from: from, bounds: map[string]any{"from": from}}
 			days[key], out = d, append(out, d)
 		}
 		d.take(row, bucket)
@@ -134,14 +134,23 @@ func (d *joined) take(row, bucket fields) {
 	if before, ok := d.bounds["to"].(int64); !ok || to > before {
 		d.bounds["to"] = to
 	}
-	for _, name := range []string{"last", "lastValue", "lastSuspect"} {
-		d.bounds[name] = bucket.optional(name)
+	if first, ok := d.bounds["first"].(int64); !ok || required[int64](bucket, "first") < first {
+		d.copy(bucket, "first", "firstValue")
+	}
+	if before, ok := d.bounds["last"].(int64); !ok || required[int64](bucket, "last") > before {
+		d.copy(bucket, "last", "lastValue", "lastSuspect")
 	}
 	for _, name := range []string{"count", "trueCount", "suspects"} {
 		if n := nullable[int64](bucket, name); n != nil {
 			sum, _ := d.bounds[name].(int64)
 			d.bounds[name] = sum + *n
 		}
+	}
+}
+
+func (d *joined) copy(bucket fields, names ...string) {
+	for _, name := range names {
+		d.bounds[name] = bucket.optional(name)
 	}
 }
 

@@ -63,7 +63,8 @@ var (
 	// newest.
 	moveSplit = named("link.moveSplit", `
 		MATCH (b) WHERE elementId(b) = $element AND b.account = $account AND EXISTS { (b)-[:HAS_MEASUREMENT]->(x WHERE x.at >= $from) }
-		CREATE (n:Bucket:Unsealed {account: b.account, from: $from, to: b.to, links: b.links, sealAt: $sealAt})
+		CREATE (n:Bucket:Unsealed {account: b.account, from: $from, to: b.to, links: b.links,
+			sealAt: CASE WHEN b.to + $sealAfter > $sealAt THEN b.to + $sealAfter ELSE $sealAt END})
 		SET n.unit = b.unit, n.last = b.last, n.lastValue = b.lastValue, n.lastSuspect = b.lastSuspect, b.to = $from, b:Unsealed, b.sealAt = $sealAt
 		WITH b, n
 		CALL (b, n) {
@@ -249,7 +250,7 @@ func (m *linkMove) split(ctx context.Context, b movedBucket, at int64) (string, 
 		element       string
 		before, after map[string]any
 	}
-	p := params{"element": b.element, "from": at, "sealAt": m.store.now().Add(sealAfter).UnixMilli()}
+	p := params{"element": b.element, "from": at, "sealAt": m.store.now().Add(sealAfter).UnixMilli(), "sealAfter": sealAfter.Milliseconds()}
 	found, ok, err := one(ctx, m.tx, moveSplit, p, func(f fields) halves {
 		before, after := rollUp(f, "before", b.valueType), rollUp(f, "after", b.valueType)
 		// Whether the later half is the newest, and so has no last value yet, is

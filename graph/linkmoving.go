@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/holon-registry/holon/registry"
@@ -80,12 +81,11 @@ func (s *Store) moveSome(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("moves that are not done: %w", err)
 	}
+	var failed []error
 	for _, d := range due {
 		again, err := s.moveOn(ctx, registry.Scope{Account: registry.ID(d[0])}, registry.ID(d[2]), registry.ID(d[1]))
-		if err != nil {
-			return false, err
-		}
+		failed = append(failed, err) // another move may still go on
 		more = more || again
 	}
-	return more, nil
+	return more, errors.Join(failed...)
 }

@@ -20,17 +20,25 @@ var (
 		MATCH (d:Entity {id: $device}) WHERE d.account = $account
 		MATCH (d)-[:HAS_SERIES]->(s:Series WHERE s.measure = r[0])
 		CALL (s, r) {
-			MATCH (s)-[:HAS_BUCKET]->(b:Bucket) WHERE b.from <= r[3] AND b.to > r[2]
+			MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
+			WHERE b.from <= r[3] AND b.to > r[2] AND any(t IN r[1] WHERE b.from <= t AND t < b.to)
 			MATCH (b)-[:HAS_MEASUREMENT]->(m) WHERE m.at IN r[1]
 			RETURN collect([m.at, coalesce(m.value, properties(m)), coalesce(b.unit, s.unit, '')]) AS held
 		}
 		RETURN collect({measure: r[0], type: s.type, held: held}) AS series`)
 
+	// The property that comes and goes locks the bucket before it is looked at: its
+	// measurements may just be swept.
 	payloadUndo = named("payload.undo", `
 		UNWIND $rows AS r
 		MATCH (d:Entity {id: $device}) WHERE d.account = $account
 		MATCH (d)-[:HAS_SERIES]->(s:Series WHERE s.measure = r[0])
-		MATCH (s)-[:HAS_BUCKET]->(b:Bucket) WHERE b.from <= r[3] AND b.to > r[2]
+		MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
+		WHERE b.from <= r[3] AND b.to > r[2] AND any(t IN r[1] WHERE b.from <= t AND t < b.to)
+		SET b.undoing = true
+		REMOVE b.undoing
+		WITH b, r
+		WHERE b.rawUntil IS NULL
 		MATCH (b)-[:HAS_MEASUREMENT]->(m) WHERE m.at IN r[1]
 		WITH b, collect(m) AS gone
 		FOREACH (m IN gone | DETACH DELETE m)
@@ -50,7 +58,7 @@ var (
 	payloadAddedUp = named("payload.addedUp", `
 		UNWIND $rows AS r
 		MATCH (b) WHERE elementId(b) = r[0] AND b.account = $account
-		SET b += r[1], b:Unsealed, b.sealAt = $sealAt`)
+		SET b += r[1], b:Unsealed, b.sealAt = CASE WHEN b.to + $sealAfter > $sealAt THEN b.to + $sealAfter ELSE $sealAt END`)
 
 	// Every series that had the bucket as its newest gets the one before it, which
 	// thereby is open again.
@@ -69,7 +77,8 @@ var (
 		}
 		DETACH DELETE b`)
 
-	// What a series says of its newest value is what its newest bucket holds.
+	// What a series says of its newest value is what its newest bucket holds, or
+	// what that says itself if single measurements are gone.
 	payloadNewest = named("payload.newest", `
 		UNWIND $measures AS measure
 		MATCH (d:Entity {id: $device}) WHERE d.account = $account
@@ -81,7 +90,11 @@ var (
 			OPTIONAL MATCH (b)-[:HAS_MEASUREMENT]->(m) WHERE m.at = at
 			RETURN b, m
 		}
-		SET s.lastAt = m.at, s.lastValue = m.value, s.lastSuspect = m.suspect, b.last = null, b.lastValue = null, b.lastSuspect = null
+		WITH s, b, m, b.rawUntil IS NOT NULL AS swept
+		SET s.lastAt = CASE WHEN swept THEN b.last ELSE m.at END,
+			s.lastValue = CASE WHEN swept THEN b.lastValue ELSE m.value END,
+			s.lastSuspect = CASE WHEN swept THEN b.lastSuspect ELSE m.suspect END
+		FOREACH (x IN CASE WHEN b IS NULL OR swept THEN [] ELSE [b] END | SET x.last = null, x.lastValue = null, x.lastSuspect = null)
 		RETURN collect([elementId(s), CASE WHEN m.value IS NULL AND m IS NOT NULL THEN properties(m) END]) AS series`)
 
 	payloadNewestComposite = named("payload.newestComposite", `
@@ -225,8 +238,8 @@ func (s *Store) takeAway(ctx context.Context, tx *transaction, device registry.I
 	if err != nil {
 		return err
 	}
-	sealAt := s.now().Add(sealAfter).UnixMilli()
-	if err := nothing(ctx, tx, payloadAddedUp, params{"rows": left, "sealAt": sealAt}); err != nil {
+	p := params{"rows": left, "sealAt": s.now().Add(sealAfter).UnixMilli(), "sealAfter": sealAfter.Milliseconds()}
+	if err := nothing(ctx, tx, payloadAddedUp, p); err != nil {
 		return err
 	}
 	if err := nothing(ctx, tx, payloadEmptied, params{"buckets": listed(emptied)}); err != nil {

@@ -23,10 +23,13 @@ const (
 	// maxStateLookups bounds a page without measurements, whose values are looked
 	// up moment by moment.
 	maxStateLookups = 100
+	// stateSources is how many values a series can have at one moment: one of a
+	// device and one by hand, or two of devices that took turns.
+	stateSources = 2
 )
 
-// A page of each series. At one moment a series has one value at most, so as
-// many moments as were asked for are complete.
+// A page of each series: so many values that as many moments as were asked for
+// are complete.
 var (
 	stateAfter = named("state.measurementsAfter", `
 		MATCH (t:Entity {id: $id})
@@ -214,8 +217,8 @@ func (r *stateReading) measurements(ctx context.Context) ([]*registry.StateEntry
 	if r.page.Backward {
 		q = stateBefore
 	}
-	// One more than the page, and the cursor's own moment.
-	p := params{"id": string(r.twin), "from": r.from, "to": r.to, "limit": r.page.Size + 2}
+	// One moment more than the page, and the cursor's own, of each source.
+	p := params{"id": string(r.twin), "from": r.from, "to": r.to, "limit": stateSources * (r.page.Size + 2)}
 	_, _, err := one(ctx, r.reading(r.scope), q, p, func(f fields) struct{} {
 		for _, series := range f.maps("series") {
 			of := stateSeriesOf(series)

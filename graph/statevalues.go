@@ -44,8 +44,9 @@ var (
 			UNION
 			WITH b, moment WHERE b.rawUntil IS NOT NULL
 			UNWIND range(0, size(b.slotStarts) - 1) AS i
-			WITH b, i, moment WHERE b.slotLastAts[i] <= moment
-			RETURN b.slotLastAts[i] AS at, b.slotLasts[i] AS value, null AS suspect ORDER BY i DESC LIMIT 1
+			WITH b, i, moment, b.slotLastAts[i] <= moment AS over WHERE b.slotFirstAts[i] <= moment
+			RETURN CASE WHEN over THEN b.slotLastAts[i] ELSE b.slotFirstAts[i] END AS at,
+				CASE WHEN over THEN b.slotLasts[i] ELSE b.slotFirsts[i] END AS value, null AS suspect ORDER BY i DESC LIMIT 1
 		}
 		RETURN collect({element: r[0], moment: moment, at: at, value: value, suspect: suspect, stored: b.unit}) AS found`)
 

@@ -19,7 +19,7 @@ var pageExample = regexp.MustCompile("(?s)```(graphql|ndjson|cypher)\n(.*?)```(?
 func TestMeasureExamples(t *testing.T) {
 	t.Parallel()
 	c, _ := newAccount(t)
-	runPage(t, c, "measures", 6)
+	runPage(t, c, "measures", 7)
 	followComputed(t, c)
 	refusedMeasures(t, c)
 }
