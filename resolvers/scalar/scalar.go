@@ -38,9 +38,16 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 	return t.UTC().Truncate(time.Millisecond), nil
 }
 
-// MarshalDuration writes a length of time in ISO 8601.
+// MarshalDuration writes a length of time in ISO 8601, as it can be read again:
+// without years and months.
 func MarshalDuration(d time.Duration) graphql.Marshaler {
-	return graphql.MarshalString(duration.Format(d))
+	const day = 24 * time.Hour
+	left := d.Abs()
+	out := duration.Duration{
+		Days: float64(left / day), Hours: float64(left % day / time.Hour), Minutes: float64(left % time.Hour / time.Minute),
+		Seconds: (left % time.Minute).Seconds(), Negative: d < 0,
+	}
+	return graphql.MarshalString(out.String())
 }
 
 // UnmarshalDuration reads a length of time in ISO 8601. Years and months have
