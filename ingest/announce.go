@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/rule"
 )
 
 // A device announces itself by readings that name its template, and says of
@@ -77,25 +78,35 @@ func (c *checked) checkNewcomer(i int, reading *registry.Reading, template *regi
 
 // checkReported looks at what a reading says of its device.
 func (c *checked) checkReported(i int, reading *registry.Reading, template *registry.Template) {
-	if len(reading.Attributes) == 0 {
-		return
-	}
 	for _, name := range slices.Sorted(maps.Keys(reading.Attributes)) {
 		if !template.Reports(name) {
 			c.fault(i, registry.ReasonMalformed, "attributes."+name, "reported", "template "+template.Name+" does not let a device set this attribute")
 		}
 	}
-	c.reporting = append(c.reporting, i)
 }
 
 // announce makes the devices, and sets the attributes, of the readings that are
-// taken. What cannot be made or set is a fault of its readings; its error is one
+// taken: those of messages without a fault, and message says which one a reading
+// is of. What cannot be made or set is a fault of its readings; its error is one
 // of the store.
-func (r *Receiver) announce(ctx context.Context, principal *registry.Principal, c *checked, readings []registry.Reading, taken func(int) bool) error {
-	if err := r.makeNewcomers(ctx, principal, c, readings, taken); err != nil {
+func (r *Receiver) announce(ctx context.Context, principal *registry.Principal, c *checked, readings []registry.Reading, message func(int) int) error {
+	if len(c.newcomers)+len(c.reporting) == 0 {
+		return nil
+	}
+	if err := r.makeNewcomers(ctx, principal, c, readings, c.faultless(message)); err != nil {
 		return err
 	}
-	return r.report(ctx, principal, c, readings, taken)
+	// Once more: a device that could not be made is a fault of its message.
+	return r.report(ctx, principal, c, readings, c.faultless(message))
+}
+
+// faultless says of a reading whether nothing was wrong so far with its message.
+func (c *checked) faultless(message func(int) int) func(int) bool {
+	faulty := map[int]bool{}
+	for _, f := range c.faults {
+		faulty[message(f.Index)] = true
+	}
+	return func(i int) bool { return !faulty[message(i)] }
 }
 
 func (r *Receiver) makeNewcomers(ctx context.Context, principal *registry.Principal, c *checked, readings []registry.Reading, taken func(int) bool) error {
@@ -107,14 +118,16 @@ func (r *Receiver) makeNewcomers(ctx context.Context, principal *registry.Princi
 			continue
 		}
 		reading := &readings[n.index]
-		key := strings.ToLower(reading.Device)
+		key := rule.Fold(reading.Device)
 		if _, met := place[key]; !met {
 			place[key] = len(made)
 			made = append(made, registry.NewTwin{
 				Reference: reading.Device, Template: n.template.Name, State: registry.StateUnprovisioned, Attributes: registry.Attributes{},
 			})
 		}
-		maps.Copy(made[place[key]].Attributes, wholeNumbers(reading.Attributes))
+		if made[place[key]].Template == n.template.Name { // otherwise they are looked at when it is known what it is
+			maps.Copy(made[place[key]].Attributes, wholeNumbers(reading.Attributes))
+		}
 		waiting = append(waiting, n)
 	}
 	if len(made) == 0 {
@@ -134,7 +147,7 @@ func (r *Receiver) makeNewcomers(ctx context.Context, principal *registry.Princi
 	}
 	for _, n := range waiting {
 		i := n.index
-		if e := wrong[place[strings.ToLower(readings[i].Device)]]; e != nil {
+		if e := wrong[place[rule.Fold(readings[i].Device)]]; e != nil {
 			c.refusedBy(i, "device", e)
 			continue
 		}
@@ -142,6 +155,10 @@ func (r *Receiver) makeNewcomers(ctx context.Context, principal *registry.Princi
 		if device == nil {
 			c.fault(i, registry.ReasonUnknownDevice, "device", ruleUnknown, "the device "+strconv.Quote(readings[i].Device)+" was deleted just now")
 			continue
+		}
+		if device.template.ID != n.template.ID { // somebody else, or another reading, made it of that one
+			c.checkReading(i, &readings[i], device, r.now())
+			c.checkReported(i, &readings[i], device.template)
 		}
 		c.settle(i, device)
 	}
@@ -178,10 +195,11 @@ func (r *Receiver) report(ctx context.Context, principal *registry.Principal, c 
 		}
 		key := deviceKey{principal.Account, nameIn(&readings[i])}
 		patch := wholeNumbers(readings[i].Attributes)
-		if r.directory.said(key, patch) {
+		_, met := place[device]
+		if !met && r.directory.said(key, patch) { // what came before in these readings may have been something else
 			continue
 		}
-		if _, met := place[device]; !met {
+		if !met {
 			place[device] = len(reports)
 			reports = append(reports, Report{device, registry.Attributes{}})
 		}
@@ -190,9 +208,13 @@ func (r *Receiver) report(ctx context.Context, principal *registry.Principal, c 
 	if len(reports) == 0 {
 		return nil
 	}
-	wrong, err := r.directory.source.Report(ctx, principal.Scope, reports)
-	if err != nil {
-		return fmt.Errorf("set what devices report: %w", err)
+	wrong := make([]*registry.Error, 0, len(reports))
+	for part := range slices.Chunk(reports, registry.MaxBulk) {
+		errs, err := r.directory.source.Report(ctx, principal.Scope, part)
+		if err != nil {
+			return fmt.Errorf("set what devices report: %w", err)
+		}
+		wrong = append(wrong, errs...)
 	}
 	for _, i := range c.reporting {
 		at, reported := place[c.readings[i].DeviceID]

@@ -71,12 +71,8 @@ func (g *gatherer) check(ctx context.Context, r *Receiver, principal *registry.P
 	if err != nil {
 		return nil, err
 	}
-	if len(checked.newcomers)+len(checked.reporting) > 0 && !rehearse {
-		faulty := map[int]bool{}
-		for _, f := range checked.faults {
-			faulty[g.owner[f.Index]] = true
-		}
-		if err := r.announce(ctx, principal, checked, g.readings, func(i int) bool { return !faulty[g.owner[i]] }); err != nil {
+	if !rehearse {
+		if err := r.announce(ctx, principal, checked, g.readings, func(i int) int { return g.owner[i] }); err != nil {
 			return nil, err
 		}
 	}

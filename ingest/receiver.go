@@ -112,10 +112,12 @@ func (r *Receiver) submit(ctx context.Context, principal *registry.Principal, so
 	if err != nil {
 		return Receipt{}, err
 	}
-	if len(checked.faults) == 0 || s.Partial {
-		if err := r.announce(ctx, principal, checked, s.Readings, func(int) bool { return true }); err != nil {
-			return Receipt{}, err
-		}
+	message := func(int) int { return 0 }
+	if s.Partial { // each reading by itself
+		message = func(i int) int { return i }
+	}
+	if err := r.announce(ctx, principal, checked, s.Readings, message); err != nil {
+		return Receipt{}, err
 	}
 	if len(checked.faults) > 0 && !s.Partial {
 		err := invalid(checked.faults)
@@ -271,7 +273,10 @@ func (r *Receiver) check(ctx context.Context, principal *registry.Principal, sou
 			continue
 		}
 		values, timed := c.checkReading(i, reading, device, now)
-		c.checkReported(i, reading, device.template)
+		if len(reading.Attributes) > 0 {
+			c.checkReported(i, reading, device.template)
+			c.reporting = append(c.reporting, i)
+		}
 		c.readings[i] = registry.AcceptedReading{
 			Account: principal.Account, DeviceID: device.ID, Reference: device.Reference, Asset: reading.Asset != "", Source: source,
 			MeasuredAt: wholeMillisecond(reading.MeasuredAt), MessageID: reading.MessageID, Values: values,
