@@ -159,7 +159,7 @@ func cayenneNames() []string {
 }
 
 // Decode implements Decoder.
-func (d *cayenneDecoder) Decode(_ context.Context, p Payload) ([]registry.Reading, error) {
+func (d *cayenneDecoder) Decode(ctx context.Context, p Payload) ([]registry.Reading, error) {
 	content, err := d.decode(p.Content)
 	if err != nil {
 		return nil, err
@@ -168,7 +168,11 @@ func (d *cayenneDecoder) Decode(_ context.Context, p Payload) ([]registry.Readin
 	if err != nil {
 		return nil, err
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	var r registry.Reading
+	left := budget(maxWeight)
 	if r.Device, err = deviceOf("", p); err != nil {
 		return nil, err
 	}
@@ -179,7 +183,7 @@ func (d *cayenneDecoder) Decode(_ context.Context, p Payload) ([]registry.Readin
 			return nil, "", false
 		}
 		return key.value(numbers), "", true
-	})
+	}, &left)
 	if err == nil {
 		err = emptyFrame(r.Values, d.measures, d.skipEmpty)
 	}

@@ -62,21 +62,25 @@ func newCSV(o *options, m *measures) Decoder {
 }
 
 // Decode implements Decoder.
-func (d *csvDecoder) Decode(_ context.Context, p Payload) ([]registry.Reading, error) {
+func (d *csvDecoder) Decode(ctx context.Context, p Payload) ([]registry.Reading, error) {
 	rows, err := d.open(bytes.NewReader(p.Content))
 	if err != nil {
 		return nil, err
 	}
 	var out []registry.Reading
+	left := budget(maxWeight)
 	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		row, err := rows.next()
 		if errors.Is(err, io.EOF) {
-			return out, nil
+			return holding(out, d.skipEmpty)
 		}
 		if err != nil {
 			return nil, err
 		}
-		reading, ok, wrong := d.reading(rows.columns, row, p)
+		reading, ok, wrong := d.reading(rows.columns, row, p, &left)
 		if wrong != nil {
 			return nil, wrong
 		}
@@ -194,7 +198,7 @@ func (r *csvRows) next() (csvRow, error) {
 }
 
 // reading makes a reading of a row; ok is false if it has none of the values.
-func (d *csvDecoder) reading(columns map[string]int, row csvRow, p Payload) (r registry.Reading, ok bool, err *Error) {
+func (d *csvDecoder) reading(columns map[string]int, row csvRow, p Payload, left *budget) (r registry.Reading, ok bool, err *Error) {
 	find := func(column any) (any, string, bool) {
 		i := columns[column.(string)]
 		if i >= len(row.cells) {
@@ -202,7 +206,7 @@ func (d *csvDecoder) reading(columns map[string]int, row csvRow, p Payload) (r r
 		}
 		return cell(row.cells[i]), "", true
 	}
-	if r, err = d.frame(find, p); err == nil {
+	if r, err = d.frame(find, p, left); err == nil {
 		err = emptyFrame(r.Values, d.measures, d.skipEmpty)
 	}
 	if err != nil {
@@ -214,7 +218,7 @@ func (d *csvDecoder) reading(columns map[string]int, row csvRow, p Payload) (r r
 	return r, len(r.Values) > 0, err
 }
 
-func (d *csvDecoder) frame(find finder, p Payload) (r registry.Reading, err *Error) {
+func (d *csvDecoder) frame(find finder, p Payload, left *budget) (r registry.Reading, err *Error) {
 	if d.device != "" {
 		found, _, _ := find(d.device)
 		r.Device, _ = plainText(found)
@@ -229,7 +233,7 @@ func (d *csvDecoder) frame(find finder, p Payload) (r registry.Reading, err *Err
 	if r.MeasuredAt, err = d.measuredAt(find); err != nil {
 		return r, err
 	}
-	r.Values, err = values(d.measures, find)
+	r.Values, err = values(d.measures, find, left)
 	return r, err
 }
 

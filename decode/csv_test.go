@@ -27,6 +27,7 @@ func TestCSV(t *testing.T) {
 		"no template": {decoder: "csv", open: true, options: object{"measures": object{"x": "x", "y": "y", "z": "z", "v": object{"column": "x", "as": "STRING"}}}, device: "a", payload: "x,y,z\n1.5,true,dry\n",
 			want: []registry.Reading{reading("a", object{"x": 1.5, "y": true, "z": "dry", "v": "1.5"})}},
 
+		"no rows":           {decoder: "csv", options: plain, payload: "time,device,n,fw\n", wrong: "holds no reading"},
 		"nothing":           {decoder: "csv", options: plain, payload: "", wrong: "is empty"},
 		"missing column":    {decoder: "csv", options: plain, payload: "time,device,n\n", wrong: `line 1: there is no column "fw"`},
 		"column twice":      {decoder: "csv", options: plain, payload: "time,device,n,n\n", wrong: `line 1: there are two columns "n"`},

@@ -30,7 +30,8 @@ type Payload struct {
 type Decoder interface {
 	// Decode returns the readings of a payload, or an *Error that says where it
 	// cannot be read. A reading without a time was measured when it was received.
-	// The context bounds how long a decoder may think.
+	// There are none only where the option skipEmpty lets a payload hold nothing.
+	// When the context ends, so does decoding, with the context's error.
 	Decode(ctx context.Context, p Payload) ([]registry.Reading, error)
 }
 
@@ -60,6 +61,15 @@ const maxReadings = 10_000
 
 func tooMany(place string) *Error {
 	return wrong(place, "a payload holds at most %d readings", maxReadings)
+}
+
+// holding returns the readings of a payload that was read to its end. One without
+// any is refused, unless empty frames may be passed over: it would be lost.
+func holding(readings []registry.Reading, skip bool) ([]registry.Reading, error) {
+	if len(readings) == 0 && !skip {
+		return nil, wrong("", "holds no reading")
+	}
+	return readings, nil
 }
 
 // makers make the built-in decoders of their options.

@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +108,10 @@ func TestOptions(t *testing.T) {
 		"half a location":    {"json", object{"measures": object{"place": object{"fields": object{"latitude": "a"}}}}, "decoder.options.measures.place.fields.longitude required"},
 		"no such field":      {"json", object{"measures": object{"motion": object{"fields": object{"w": "a"}}}}, "decoder.options.measures.motion.fields.w undeclared"},
 		"format of time":     {"json", object{"measures": object{"count": "n"}, "time": object{"path": "t", "format": "15:04"}}, "decoder.options.time.format format"},
+		"zone abbreviated":   {"json", object{"measures": object{"count": "n"}, "time": object{"path": "t", "format": "%Y-%m-%d %H:%M %Z"}}, "decoder.options.time.format format"},
+		"zone of Go":         {"json", object{"measures": object{"count": "n"}, "time": object{"path": "t", "format": "2006-01-02 15:04 MST"}}, "decoder.options.time.format format"},
+		"half a day":         {"json", object{"measures": object{"count": "n"}, "time": object{"path": "t", "format": "%Y-%m-%d %I:%M"}}, "decoder.options.time.format format"},
+		"half a day of Go":   {"csv", object{"measures": object{"count": "n"}, "time": object{"column": "t", "format": "2006-01-02 3:04"}}, "decoder.options.time.format format"},
 		"time zone":          {"csv", object{"measures": object{"count": "n"}, "time": object{"column": "t", "format": "%d.%m.%Y", "zone": "Mars/Base"}}, "decoder.options.time.zone unknown"},
 		"zone of unix":       {"csv", object{"measures": object{"count": "n"}, "time": object{"column": "t", "format": "unix", "zone": "Europe/Berlin"}}, "decoder.options.time.zone exclusive"},
 		"delimiter":          {"csv", object{"measures": object{"count": "n"}, "delimiter": "::"}, "decoder.options.delimiter format"},
@@ -122,6 +128,30 @@ func TestOptions(t *testing.T) {
 		}
 		if got := violations[0].Path + " " + violations[0].Rule; got != c.want {
 			t.Errorf("%s: got %s (%s), want %s", name, got, violations[0].Message, c.want)
+		}
+	}
+}
+
+// TestDecodingEnds with the context, in the middle of a payload.
+func TestDecodingEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, c := range map[string]struct {
+		measure any
+		payload string
+	}{
+		"json": {"n", `[{"n": 1}]`}, "csv": {"n", "n\n1\n"}, "senml": {"n", `[{"n": "n", "v": 1}]`}, "cayenne": {lpp(1, "digital_input"), "\x01\x00\x05"},
+	} {
+		d, violations := New(registry.TemplateDecoder{Name: name, Options: object{"measures": object{"count": c.measure}}}, station)
+		if len(violations) > 0 {
+			t.Fatalf("%s: %+v", name, violations)
+		}
+		p := Payload{Content: []byte(c.payload), ReceivedAt: at, Device: "a"}
+		if got, err := d.Decode(ctx, p); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %+v, %v", name, got, err)
+		}
+		if got, err := d.Decode(t.Context(), p); err != nil || len(got) != 1 {
+			t.Errorf("%s: got %+v, %v", name, got, err)
 		}
 	}
 }

@@ -68,7 +68,8 @@ func (d *csvDecoder) pieces(p Payload, file io.Reader, yield func(Piece) error) 
 			return err
 		}
 		if err == nil {
-			reading, ok, wrong := d.reading(rows.columns, row, p)
+			left := budget(maxWeight) // each row is a payload
+			reading, ok, wrong := d.reading(rows.columns, row, p, &left)
 			if wrong != nil {
 				piece.Err = wrong
 			} else if ok {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/rule"
 )
 
 // jsonDecoder reads JSON documents by paths: one, or one a line.
@@ -53,15 +54,16 @@ func newJSON(o *options, m *measures) Decoder {
 }
 
 // Decode implements Decoder.
-func (d *jsonDecoder) Decode(_ context.Context, p Payload) ([]registry.Reading, error) {
+func (d *jsonDecoder) Decode(ctx context.Context, p Payload) ([]registry.Reading, error) {
 	var out []registry.Reading
+	left := budget(maxWeight)
 	in := json.NewDecoder(bytes.NewReader(p.Content))
 	in.UseNumber()
 	for n := 0; ; n++ {
 		var document any
 		err := in.Decode(&document)
 		if errors.Is(err, io.EOF) && n > 0 {
-			return out, nil
+			return holding(out, d.skipEmpty)
 		}
 		if err != nil {
 			return nil, malformed(err, len(p.Content))
@@ -70,7 +72,7 @@ func (d *jsonDecoder) Decode(_ context.Context, p Payload) ([]registry.Reading, 
 		if n > 0 {
 			place = "document " + strconv.Itoa(n+1) + ", "
 		}
-		if out, err = d.document(out, document, place, p); err != nil {
+		if out, err = d.document(ctx, out, document, place, p, &left); err != nil {
 			return nil, err
 		}
 	}
@@ -88,7 +90,7 @@ func malformed(err error, end int) *Error {
 }
 
 // document adds the readings of the frames of a document.
-func (d *jsonDecoder) document(out []registry.Reading, document any, place string, p Payload) ([]registry.Reading, error) {
+func (d *jsonDecoder) document(ctx context.Context, out []registry.Reading, document any, place string, p Payload, left *budget) ([]registry.Reading, error) {
 	frames, listed := document.([]any)
 	name := ""
 	if d.frames != nil {
@@ -105,11 +107,14 @@ func (d *jsonDecoder) document(out []registry.Reading, document any, place strin
 		frames = []any{document}
 	}
 	for i, frame := range frames {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		at := place
 		if listed {
 			at += name + "[" + strconv.Itoa(i) + "]."
 		}
-		reading, ok, err := d.frame(document, frame, p)
+		reading, ok, err := d.frame(document, frame, p, left)
 		if err != nil {
 			err.Place = at + err.Place
 			err.Place = strings.TrimRight(err.Place, "., ")
@@ -126,7 +131,7 @@ func (d *jsonDecoder) document(out []registry.Reading, document any, place strin
 	return out, nil
 }
 
-func (d *jsonDecoder) frame(document, frame any, p Payload) (r registry.Reading, ok bool, err *Error) {
+func (d *jsonDecoder) frame(document, frame any, p Payload, left *budget) (r registry.Reading, ok bool, err *Error) {
 	if _, object := frame.(map[string]any); !object {
 		return r, false, wrong("", "a frame is an object")
 	}
@@ -156,11 +161,15 @@ func (d *jsonDecoder) frame(document, frame any, p Payload) (r registry.Reading,
 	r.Values, err = values(d.measures, func(place any) (any, string, bool) {
 		found, ok := place.(path).follow(document, frame)
 		return found, "", ok
-	})
+	}, left)
 	if err != nil {
 		return r, false, err
 	}
 	r.Attributes = attributesIn(d.attributes, document, frame)
+	// One text of the document may be the device of every frame, or its attribute.
+	if err := left.spend(weight(r.Device) + weight(map[string]any(r.Attributes))); err != nil {
+		return r, false, err
+	}
 	return r, len(r.Values) > 0, emptyFrame(r.Values, d.measures, d.skipEmpty)
 }
 
@@ -172,7 +181,7 @@ func deviceOf(named string, p Payload) (string, *Error) {
 		return "", wrong("", "the payload names no device: send it for one, or say with the option device where it is named")
 	case p.Device == "":
 		return named, nil
-	case named != "" && !strings.EqualFold(named, p.Device):
+	case named != "" && named != p.Device && rule.Fold(named) != rule.Fold(p.Device):
 		return "", wrong("", "names device %s, but was sent for %s", strconv.Quote(shortened(named)), strconv.Quote(shortened(p.Device)))
 	}
 	return p.Device, nil

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/holon-registry/holon/registry"
@@ -44,7 +45,13 @@ func TestJSON(t *testing.T) {
 			want: []registry.Reading{reading("a", object{"x": 1.0, "y": "2", "z": true})}},
 		"frames are passed over": {decoder: "json", options: object{"measures": object{"count": "n"}, "skipEmpty": true}, device: "a", payload: `[{"m": 1}, {"n": 2}]`,
 			want: []registry.Reading{reading("a", object{"count": 2.0})}},
+		"nothing but those passed over": {decoder: "json", options: object{"measures": object{"count": "n"}, "skipEmpty": true}, device: "a", payload: `[{"m": 1}]`},
+		"a device that is composed in another way": {decoder: "json", options: object{"measures": object{"count": "n"}, "device": "d"}, device: "k\u00fchler-1", payload: "{\"d\": \"Ku\u0308hler-1\", \"n\": 1}",
+			want: []registry.Reading{reading("k\u00fchler-1", object{"count": 1.0})}},
 
+		"no frame": {decoder: "json", options: frames, payload: `{"gateway": 7, "data": {"rows": []}}`, wrong: "holds no reading"},
+		"a text in each frame": {decoder: "json", options: frames, wrong: "data.rows[1020]: the readings of a payload weigh at most 8 MiB",
+			payload: `{"gateway": 7, "data": {"version": "` + strings.Repeat("x", 8<<10) + `", "rows": [{"t": 1, "n": 1}` + strings.Repeat(`, {"t": 1, "n": 1}`, 1999) + `]}}`},
 		"not JSON":        {decoder: "json", options: frames, payload: `{"gateway": 7,`, wrong: "byte 14: is not JSON"},
 		"nothing":         {decoder: "json", options: frames, payload: ``, wrong: "byte 0: is not JSON: it ends too soon"},
 		"no frames":       {decoder: "json", options: frames, payload: `{"gateway": 7}`, wrong: "data.rows: is not there"},

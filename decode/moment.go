@@ -54,7 +54,13 @@ func (o *options) momentOptions() moments {
 		}
 		m.layout = layout
 	}
-	if !tellsMoments(m.layout) {
+	switch {
+	case strings.Contains(m.layout, "MST"):
+		// It would be read without an error, as if it were UTC.
+		o.refuse("format", "format", `has the abbreviation of a time zone, which does not say how far it is from UTC: take %%z ("-0700") for times that say so, or the option zone`)
+	case twelveHours(m.layout):
+		o.refuse("format", "format", `has hours from 1 to 12 without saying which half of the day: take %%p ("PM") too, or %%H ("15")`)
+	case !tellsMoments(m.layout):
 		o.refuse("format", "format", `is rfc3339, unix, unixMilli, unixMicro, unixNano, or a layout such as "%%Y-%%m-%%d %%H:%%M:%%S" or "02.01.2006 15:04" with a year, a month and a day`)
 	}
 	return m
@@ -69,6 +75,13 @@ func tellsMoments(layout string) bool {
 		}
 	}
 	return true
+}
+
+// twelveHours says whether a layout writes the evening as the morning.
+func twelveHours(layout string) bool {
+	evening := time.Date(2019, 11, 23, 21, 43, 57, 0, time.UTC)
+	back, err := time.Parse(layout, evening.Format(layout))
+	return err == nil && back.Hour() == evening.Hour()-12
 }
 
 // directives are those of strftime, as Go writes them.

@@ -82,8 +82,8 @@ type resolved struct {
 }
 
 // Decode implements Decoder.
-func (d *senmlDecoder) Decode(_ context.Context, p Payload) ([]registry.Reading, error) {
-	records, err := resolveSenML(p.Content, p.ReceivedAt)
+func (d *senmlDecoder) Decode(ctx context.Context, p Payload) ([]registry.Reading, error) {
+	records, err := resolveSenML(ctx, p.Content, p.ReceivedAt)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +94,9 @@ func (d *senmlDecoder) Decode(_ context.Context, p Payload) ([]registry.Reading,
 	var order []key
 	frames := map[key]map[string][]resolved{}
 	for i, r := range records {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		name, device, mapped := d.split(r.name)
 		if !mapped {
 			continue
@@ -121,8 +124,12 @@ func (d *senmlDecoder) Decode(_ context.Context, p Payload) ([]registry.Reading,
 		return nil, tooMany("")
 	}
 	out := make([]registry.Reading, 0, len(order))
+	left := budget(maxWeight)
 	for _, k := range order {
-		made, err := values(d.measures, findIn(frames[k]))
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		made, err := values(d.measures, findIn(frames[k]), &left)
 		if err != nil {
 			return nil, err
 		}
@@ -130,7 +137,7 @@ func (d *senmlDecoder) Decode(_ context.Context, p Payload) ([]registry.Reading,
 			out = append(out, registry.Reading{Device: k.device, MeasuredAt: k.at, Values: made})
 		}
 	}
-	return out, nil
+	return holding(out, false)
 }
 
 // findIn finds values in the records of one device and time.
@@ -173,7 +180,7 @@ func (d *senmlDecoder) split(full string) (name, device string, mapped bool) {
 }
 
 // resolveSenML reads a pack and gives each record what its bases say.
-func resolveSenML(content []byte, now time.Time) ([]resolved, *Error) {
+func resolveSenML(ctx context.Context, content []byte, now time.Time) ([]resolved, error) {
 	var raw []json.RawMessage
 	if err := json.Unmarshal(content, &raw); err != nil {
 		return nil, wrong("", "is no array of SenML records")
@@ -184,6 +191,9 @@ func resolveSenML(content []byte, now time.Time) ([]resolved, *Error) {
 	base := senmlBase{version: 10}
 	out := make([]resolved, 0, len(raw))
 	for i, text := range raw {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		place := "[" + strconv.Itoa(i) + "]"
 		record, err := readRecord(text)
 		if err == nil {

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/holon-registry/holon/registry"
@@ -48,6 +49,8 @@ func TestSenML(t *testing.T) {
 		"coulombs are no degrees": {decoder: "senml", device: "probe", options: object{"measures": object{"temperature": "q"}},
 			payload: `[{"n":"q","u":"C","v":1}]`, want: []registry.Reading{reading("probe", object{"temperature": registry.Quantity{Value: 1.0, Unit: "A.s"}})}},
 
+		"a long name":        {decoder: "senml", options: power, payload: `[{"bn":"` + strings.Repeat("x", 1018) + `"},{"n":"voltage","v":1}]`, wrong: "[1].n: makes a name of more than 1024 characters"},
+		"another unit":       {decoder: "senml", options: object{"measures": object{"temperature": object{"name": "temp", "recordUnit": "K"}}}, device: "a", payload: `[{"n":"temp","u":"Cel","v":1}]`, wrong: "holds no reading"},
 		"no array":           {decoder: "senml", options: power, payload: `{"n":"voltage","v":1}`, wrong: "is no array of SenML records"},
 		"no record":          {decoder: "senml", options: power, payload: `[1]`, wrong: "[0]: is no record"},
 		"wrong type":         {decoder: "senml", options: power, payload: `[{"n":"voltage","v":true}]`, wrong: "[0]: has a field of the wrong type"},

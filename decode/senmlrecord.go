@@ -11,6 +11,9 @@ import (
 // relative is the time below which times are seconds from now.
 const relative = 1 << 28
 
+// maxName bounds a name once it is put together.
+const maxName = 1024
+
 // senmlName is what a name may be once it is put together.
 var senmlName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9:./_-]*$`)
 
@@ -62,10 +65,15 @@ func (b *senmlBase) resolve(r *senmlRecord, now time.Time) (out resolved, there 
 		}
 		return out, false, nil
 	}
-	out.name = b.name
+	name := ""
 	if r.Name != nil {
-		out.name += *r.Name
+		name = *r.Name
 	}
+	// Looked at before they are put together: a long base may hold for many records.
+	if len(b.name)+len(name) > maxName {
+		return out, false, wrong(".n", "makes a name of more than %d characters together with bn", maxName)
+	}
+	out.name = b.name + name
 	if !senmlName.MatchString(out.name) {
 		return out, false, wrong(".n", "makes no name together with bn: it has letters, digits and - : . / _, and begins with a letter or digit")
 	}

@@ -16,9 +16,9 @@ type finder func(place any) (found any, unit string, ok bool)
 // cell is a text of which nobody said that it is one: it may be a number.
 type cell string
 
-// values makes the values of a frame by the mappings. What is not there is left
-// out.
-func values(all []mapping, find finder) (map[string]any, *Error) {
+// values makes the values of a frame by the mappings, as long as the budget lasts.
+// What is not there is left out.
+func values(all []mapping, find finder, left *budget) (map[string]any, *Error) {
 	out := make(map[string]any, len(all))
 	for i := range all {
 		m := &all[i]
@@ -28,6 +28,9 @@ func values(all []mapping, find finder) (map[string]any, *Error) {
 		}
 		if !ok {
 			continue
+		}
+		if err := left.spend(weight(made)); err != nil {
+			return nil, err
 		}
 		if m.unit != "" {
 			unit = m.unit
