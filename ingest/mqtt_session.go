@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -181,9 +182,10 @@ func (s *mqttSession) queue(principal *registry.Principal, m mqttMessage, d devi
 	readings := c.readings
 	v.readings = len(readings)
 	if len(c.faults) > 0 {
+		unknown := slices.IndexFunc(c.faults, unknownDevice)
 		switch {
-		case c.faults[0].Rule == ruleUnknown && principal.Bound():
-			v.code, v.message = packets.ErrNotAuthorized, c.faults[0].Message
+		case unknown >= 0 && principal.Bound():
+			v.code, v.message = packets.ErrNotAuthorized, c.faults[unknown].Message
 			return
 		case m.qos > 0 && s.client.Properties.ProtocolVersion == 5:
 			v.code, v.message = packets.ErrPayloadFormatInvalid, invalid(c.faults).Error()

@@ -161,6 +161,7 @@ func TestMQTTAnswers(t *testing.T) {
 		"other topic":     {topic: "sensors/1", payload: goodPayload, five: 0x87, three: gone},
 		"bound":           {key: "hk_bound", topic: topic(bound, "sensor-1"), payload: goodPayload},
 		"bound elsewhere": {key: "hk_bound", topic: topic(bound, "sensor-2"), payload: goodPayload, five: 0x87, three: gone},
+		"one of others":   {key: "hk_bound", topic: "holon/" + bound.AccountName + "/readings", payload: `[{"device":"sensor-1","measuredAt":"1999-01-01T00:00:00Z","values":{"temperature":1}},{"device":"sensor-2","values":{"temperature":1}}]`, five: 0x87, reason: "sensor-2", three: gone},
 		"full":            {where: "full", topic: topic(who, "sensor-1"), payload: two, five: 0x97, reason: "full", three: gone},
 		"queue down":      {where: "down", topic: topic(who, "sensor-1"), payload: goodPayload, five: gone, three: gone},
 		"graph down":      {where: "no graph", topic: topic(who, "sensor-9"), payload: goodPayload, five: gone, three: gone},

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/holon-registry/holon/decode"
 	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/rule"
 )
 
 const (
@@ -56,7 +58,11 @@ func (r *Receiver) checkRaw(ctx context.Context, principal *registry.Principal, 
 	gather := newGatherer(len(messages))
 	for i := range messages {
 		checks[i].payload = messages[i].payload(source)
-		gather.add(r.decode(ctx, &messages[i], &checks[i], targets[i]))
+		read, err := r.decode(ctx, &messages[i], &checks[i], targets[i])
+		if err != nil {
+			return nil, err
+		}
+		gather.add(read)
 	}
 	checked, err := gather.check(ctx, r, principal, source, rehearse)
 	if err != nil {
@@ -66,13 +72,28 @@ func (r *Receiver) checkRaw(ctx context.Context, principal *registry.Principal, 
 		c := &checks[i]
 		c.messageCheck = checked[i]
 		c.payload.Valid = len(c.faults) == 0
-		if principal.Bound() && len(c.faults) > 0 && c.faults[0].Rule == ruleUnknown {
-			c.astray = true
+		if principal.Bound() {
+			c.refuseOthers(messages[i].template != "")
 		}
 		r.attach(c)
 	}
 	return checks, nil
 }
+
+// refuseOthers lets the payload of a key that is bound to devices go astray if it
+// holds, or may hold, anything of another device: as a dead letter it would be
+// tried again by somebody who may send for all.
+func (c *rawCheck) refuseOthers(anyDevice bool) {
+	if at := slices.IndexFunc(c.faults, unknownDevice); at >= 0 {
+		c.astray, c.faults = true, c.faults[at:at+1]
+	} else if anyDevice && len(c.faults) > 0 {
+		message := "a key that is bound to devices sends payloads for a template that can be used as they are: " + invalid(c.faults).Error()
+		c.astray, c.faults = true, []Fault{{Reason: c.faults[0].Reason, Violation: registry.Violation{Rule: c.faults[0].Rule, Message: message}}}
+	}
+}
+
+// unknownDevice says whether a fault is that a device is not there for the sender.
+func unknownDevice(f Fault) bool { return f.Rule == ruleUnknown }
 
 // targets finds the template of each message, nil where it went astray.
 func (r *Receiver) targets(ctx context.Context, principal *registry.Principal, messages []rawMessage, checks []rawCheck) ([]*registry.Template, error) {
@@ -99,7 +120,7 @@ func (r *Receiver) targets(ctx context.Context, principal *registry.Principal, m
 
 // payload is what is kept of a message.
 func (m *rawMessage) payload(source string) *registry.Payload {
-	p := &registry.Payload{ID: m.id, Content: m.content, ContentType: shorten(m.contentType, 256), Template: m.template, Source: source, ReceivedAt: wholeMillisecond(m.receivedAt)}
+	p := &registry.Payload{ID: m.id, Content: m.content, ContentType: strings.ToValidUTF8(shorten(m.contentType, 256), "\uFFFD"), Template: m.template, Source: source, ReceivedAt: wholeMillisecond(m.receivedAt)}
 	if p.Content == nil {
 		p.Content = []byte{}
 	}
@@ -109,32 +130,37 @@ func (m *rawMessage) payload(source string) *registry.Payload {
 	return p
 }
 
-// decode reads the readings of a payload.
-func (r *Receiver) decode(ctx context.Context, m *rawMessage, c *rawCheck, template *registry.Template) Submission {
+// decode reads the readings of a payload. Its error is that the context has ended.
+func (r *Receiver) decode(ctx context.Context, m *rawMessage, c *rawCheck, template *registry.Template) (Submission, error) {
 	if template == nil {
 		c.astray = true
 		message := "there is no device " + strconv.Quote(shorten(m.reference, maxReference)) + " that this key may send for"
 		if m.template != "" {
 			message = "there is no published template " + strconv.Quote(shorten(m.template, maxReference)) + " of devices"
 		}
-		return Submission{Faults: []Fault{{Reason: registry.ReasonUnknownDevice, Violation: registry.Violation{Path: "device", Rule: ruleUnknown, Message: message}}}}
+		return Submission{Faults: []Fault{{Reason: registry.ReasonUnknownDevice, Violation: registry.Violation{Path: "device", Rule: ruleUnknown, Message: message}}}}, nil
 	}
 	decoder, problem := r.directory.decoder(template)
 	if problem != "" {
-		return undecodable(problem)
+		return undecodable(problem), nil
 	}
 	if len(m.content) > maxPayload {
-		return undecodable("a payload has at most " + strconv.Itoa(maxPayload) + " bytes")
+		return undecodable("a payload has at most " + strconv.Itoa(maxPayload) + " bytes"), nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, decodeTimeout)
+	bounded, cancel := context.WithTimeout(ctx, decodeTimeout)
 	defer cancel()
 	p := decode.Payload{Content: m.content, ContentType: m.contentType, ReceivedAt: c.payload.ReceivedAt}
 	if c.device != nil {
 		p.Device = c.device.Reference
 	}
-	readings, err := decoder.Decode(ctx, p)
-	if err != nil {
-		return undecodable(err.Error())
+	readings, err := decoder.Decode(bounded, p)
+	switch {
+	case ctx.Err() != nil: // says nothing of the payload
+		return Submission{}, ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return undecodable("takes longer than " + decodeTimeout.String() + " to decode"), nil
+	case err != nil:
+		return undecodable(err.Error()), nil
 	}
 	if m.template != "" {
 		for i := range readings {
@@ -147,7 +173,7 @@ func (r *Receiver) decode(ctx context.Context, m *rawMessage, c *rawCheck, templ
 	if m.timed {
 		giveTimes(readings, nil, c.payload.ReceivedAt)
 	}
-	return Submission{Readings: readings}
+	return Submission{Readings: readings}, nil
 }
 
 // giveTimes gives readings without a time the times that such readings of their
@@ -160,7 +186,7 @@ func giveTimes(readings []registry.Reading, before map[string][]time.Time, recei
 		if !reading.MeasuredAt.IsZero() {
 			continue
 		}
-		device := strings.ToLower(reading.Device)
+		device := rule.Fold(reading.Device)
 		n := taken[device]
 		taken[device]++
 		if n < len(before[device]) {

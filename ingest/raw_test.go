@@ -3,6 +3,8 @@ package ingest
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -65,6 +67,10 @@ func TestRawHTTP(t *testing.T) {
 		"a bound key":        {key: "hk_bound", target: "/v1/raw/sensor-1", body: `{"t": 215, ` + at + `}`, status: 202, want: `{"accepted":1}`, queued: 1},
 		"another's device":   {key: "hk_bound", target: "/v1/raw/sensor-2", body: `{"t": 215, ` + at + `}`, status: 404},
 		"one of several":     {key: "hk_bound", target: "/v1/raw?template=sensor", body: `[{"id": "sensor-1", "t": 1, ` + at + `}, {"id": "sensor-2", "t": 2, ` + at + `}]`, status: 404},
+		"one after a fault":  {key: "hk_bound", target: "/v1/raw?template=sensor", body: `[{"id": "sensor-1", "t": 1, "at": 2780315200}, {"id": "sensor-2", "t": 2, ` + at + `}]`, status: 404, want: "sensor-2"},
+		"of whom is unknown": {key: "hk_bound", target: "/v1/raw?template=sensor", body: `{"id": "sensor-2", "t": "warm", ` + at + `}`, status: 404, want: "bound to devices"},
+		"a bound one's own":  {key: "hk_bound", target: "/v1/raw/sensor-1", body: `{"t": 1, "at": 2780315200}`, status: 202, want: `"code":"TIME_OUT_OF_BOUNDS"`, queued: 1, refused: registry.ReasonTimeOutOfBounds},
+		"nothing in it":      {target: "/v1/raw/sensor-1", body: `[]`, status: 202, want: "holds no reading", queued: 1, refused: registry.ReasonUndecodable},
 		"a full queue":       {full: true, target: "/v1/raw?template=sensor", body: `[{"id": "sensor-1", "t": 1, ` + at + `}, {"id": "sensor-1", "t": 2, "at": 1780315000}]`, status: 429},
 		"a full queue still": {full: true, target: "/v1/raw/sensor-1", body: `[{"t": 1, ` + at + `}, {"t": 2, "at": 1780315000}]`, status: 429, want: `"code":"LIMIT_EXCEEDED"`},
 	} {
@@ -115,6 +121,41 @@ func TestRawHTTP(t *testing.T) {
 				t.Errorf("%d readings carry the content", contents)
 			}
 		})
+	}
+}
+
+// TestRawCut leaves a payload to be sent again when its request ends while it is
+// decoded: that says nothing of the payload.
+func TestRawCut(t *testing.T) {
+	now := noon
+	r := newReceiver(t, nil, new(devices), clockAt(&now))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	m := rawMessage{reference: "sensor-1", content: []byte(`{"t": 1, "at": 1780315200}`), contentType: "text/\xff", receivedAt: noon}
+	if got, err := r.checkRaw(ctx, newPrincipal(), "http", []rawMessage{m}, false); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if p := m.payload("http"); p.ContentType != "text/\uFFFD" {
+		t.Errorf("content type %q", p.ContentType)
+	}
+}
+
+// TestReprocessFolds finds the readings of a device as the graph finds devices:
+// whatever the case, and however Unicode composes a name.
+func TestReprocessFolds(t *testing.T) {
+	now, who := noon, newPrincipal()
+	given := noon.Add(-time.Hour)
+	p := &reprocessing{receiver: newReceiver(t, nil, new(devices), clockAt(&now)), principal: who,
+		device: &knownDevice{KnownDevice: KnownDevice{Reference: "sensor-k\u00fchler"}}}
+	one := &registry.KeptPayload{Payload: registry.Payload{Template: "sensor", ReceivedAt: noon,
+		Content: []byte("[{\"id\": \"Sensor-Ku\u0308hler\", \"t\": 1, \"at\": 1780315200}, {\"id\": \"sensor-2\", \"t\": 1, \"at\": 1780315200}]")}}
+	if got, message, err := p.decode(t.Context(), one); err != nil || message != "" || len(got) != 1 {
+		t.Errorf("got %+v, %q, %v", got, message, err)
+	}
+	readings := []registry.Reading{{Device: "Sensor-Ku\u0308hler"}}
+	giveTimes(readings, map[string][]time.Time{"sensor-k\u00fchler": {given}}, noon)
+	if !readings[0].MeasuredAt.Equal(given) {
+		t.Errorf("measured at %s", readings[0].MeasuredAt)
 	}
 }
 

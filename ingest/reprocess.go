@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/holon-registry/holon/registry"
+	"github.com/holon-registry/holon/rule"
 )
 
 // Payloads is the store of what was decoded.
@@ -186,12 +187,18 @@ func (p *reprocessing) decode(ctx context.Context, one *registry.KeptPayload) ([
 		}
 		m.reference, m.template, c.device = "", one.Template, nil
 	}
-	s := p.receiver.decode(ctx, &m, &c, template)
+	s, err := p.receiver.decode(ctx, &m, &c, template)
+	if err != nil {
+		return nil, "", err
+	}
 	if len(s.Faults) > 0 {
 		return nil, s.Faults[0].Message, nil
 	}
-	s.Readings = slices.DeleteFunc(s.Readings, func(r registry.Reading) bool { return !strings.EqualFold(r.Device, reference) })
-	giveTimes(s.Readings, map[string][]time.Time{strings.ToLower(reference): one.Given}, one.ReceivedAt)
+	// As the graph compares references: a reading of this device must not be missed,
+	// or its measurements would go.
+	own := rule.Fold(reference)
+	s.Readings = slices.DeleteFunc(s.Readings, func(r registry.Reading) bool { return rule.Fold(r.Device) != own })
+	giveTimes(s.Readings, map[string][]time.Time{own: one.Given}, one.ReceivedAt)
 	checked, err := p.receiver.check(ctx, p.principal, one.Source, s.Readings, nil)
 	if err != nil {
 		return nil, "", err
