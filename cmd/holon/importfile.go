@@ -206,6 +206,7 @@ func (f *fileImport) all(ctx context.Context, decoder decode.Decoder, in io.Read
 				}
 				continue
 			}
+			r.Template = f.command.Template // its devices may be made
 			f.readings, f.lines = append(f.readings, r), append(f.lines, piece.Line)
 		}
 		if f.last = piece; len(f.readings) < importBatch {

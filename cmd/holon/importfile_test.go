@@ -96,6 +96,18 @@ func TestImportReadings(t *testing.T) {
 	waitFor(t, "the reading of the other file", func() bool {
 		return cmp.Equal([]any{20.5, 21.0, 10.0}, deviceSamples(t, client, "l1", "temperature"))
 	})
+	// Devices that may announce themselves do so in a file as well.
+	ask[any](t, client, `mutation { createTemplate(input: {kind: DEVICE, name: "beacon", publish: true, provisioning: OPEN, measures: [{name: "temperature", type: "number"}],
+		decoder: {name: "csv", options: {device: "id", time: {column: "time", format: "rfc3339"}, measures: {temperature: "temp"}}}}) { template { id } } }`, nil)
+	if err := os.WriteFile(file, []byte("id,time,temp\nb1,2026-01-01T00:00:00Z,7\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(importReadingsCmd{Template: "beacon"}); err != nil {
+		t.Error(err)
+	}
+	waitFor(t, "the reading of the beacon", func() bool {
+		return cmp.Equal([]any{7.0}, deviceSamples(t, client, "b1", "temperature"))
+	})
 }
 
 // TestImportCommands takes a file without saying of what, as ever.
