@@ -13,7 +13,7 @@ import (
 // The statements of a batch. They find nodes by the database's own ids, which
 // is the fastest way there is; that they are still right is what the fence
 // makes sure of, but for buckets that were swept meanwhile: those are looked at
-// when they are locked. Rows are lists: maps take a quarter longer.
+// when they are locked. Their rows are in append_rows.go.
 var (
 	appendSeries = named("append.series", `
 		UNWIND $rows AS r
@@ -383,32 +383,4 @@ func writeGroups(ctx context.Context, tx *transaction, q query, groups []*group,
 		return errMoved
 	}
 	return nil
-}
-
-func numbersRow(g *group) []any {
-	return []any{g.bucket.element, g.plan.series.element, g.lastAt, g.last, g.n, g.sum, g.low, g.high, g.rows}
-}
-
-func othersRow(g *group) []any {
-	return []any{g.bucket.element, g.plan.series.element, g.lastAt, stored(g.last), g.n, g.trues, g.rows}
-}
-
-func olderRow(g *group) []any {
-	return []any{g.bucket.element, g.n, g.sum, g.low, g.high, g.trues, g.firstAt, stored(g.first), g.lastAt, stored(g.last), g.rows, g.lastSuspect.property()}
-}
-
-func detailedRow(g *group) []any { return []any{g.bucket.element, g.suspects, g.detailed} }
-
-func timeOrNil(value any, at int64) any {
-	if value == nil {
-		return nil
-	}
-	return at
-}
-
-func unitOrNil(unit string) any {
-	if unit == "" {
-		return nil
-	}
-	return unit
 }
