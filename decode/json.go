@@ -167,7 +167,7 @@ func (d *jsonDecoder) frame(document, frame any, p Payload, left *budget) (r reg
 	}
 	r.Attributes = attributesIn(d.attributes, document, frame)
 	// One text of the document may be the device of every frame, or its attribute.
-	if err := left.spend(weight(r.Device) + weight(map[string]any(r.Attributes))); err != nil {
+	if err := left.spend(weight(r.Device) + weightOf(r.Attributes)); err != nil {
 		return r, false, err
 	}
 	return r, len(r.Values) > 0, emptyFrame(r.Values, d.measures, d.skipEmpty)
