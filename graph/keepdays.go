@@ -137,8 +137,10 @@ func (d *joined) take(row, bucket fields) {
 	if first, ok := d.bounds["first"].(int64); !ok || required[int64](bucket, "first") < first {
 		d.copy(bucket, "first", "firstValue")
 	}
-	if before, ok := d.bounds["last"].(int64); !ok || required[int64](bucket, "last") > before {
-		d.copy(bucket, "last", "lastValue", "lastSuspect")
+	if last := nullable[int64](bucket, "last"); last != nil { // it held something
+		if before, ok := d.bounds["last"].(int64); !ok || *last > before {
+			d.copy(bucket, "last", "lastValue", "lastSuspect")
+		}
 	}
 	for _, name := range []string{"count", "trueCount", "suspects"} {
 		if n := nullable[int64](bucket, name); n != nil {
