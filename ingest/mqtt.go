@@ -33,6 +33,9 @@ type MQTTConfig struct {
 	// Inflight is how many messages of one client are on their way to the queue
 	// at a time, 100 by default. With the size of a packet it bounds the memory.
 	Inflight uint16
+	// WriteTimeout is how long a client may take to read what it is sent, 10 s by
+	// default.
+	WriteTimeout time.Duration
 	// Downlink is what devices are told; nil lets nobody subscribe.
 	Downlink Downlink
 	// Presence is told of sessions of devices; it may be nil.
@@ -88,6 +91,9 @@ func NewMQTTListener(receiver *Receiver, auth Authenticator, c MQTTConfig) (*MQT
 	}
 	if c.Inflight == 0 {
 		c.Inflight = 100
+	}
+	if c.WriteTimeout == 0 {
+		c.WriteTimeout = 10 * time.Second
 	}
 	can := mqtt.NewDefaultServerCapabilities()
 	can.MaximumClients = c.MaxClients
@@ -224,14 +230,16 @@ func (h *mqttHook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	name := cl.ID
 	cl.ID = string(principal.Account) + "/" + cl.ID
 	s := &mqttSession{hook: h, client: cl, secret: secret,
-		messages: make(chan mqttMessage, h.c.Inflight), ended: make(chan struct{})}
+		messages: make(chan mqttMessage, h.c.Inflight), ended: make(chan struct{}), acks: map[uint16]func(byte){}}
 	s.greet(ctx, principal, name, pk)
 	// The library's own sessions hold nothing, so none is kept.
 	cl.Properties.Clean = true
 	cl.Properties.Props.SessionExpiryInterval = 0
 	cl.Properties.Will = mqtt.Will{}
-	s.down = &downlink{session: s, wake: make(chan struct{}, 1), subs: map[registry.ID]*downSub{}, acks: map[uint16]chan byte{}}
-	s.present(principal)
+	s.down = h.downlinks.open(h.c.Downlink, s, s.principal, s.ended, h.c.Logger)
+	if h.c.Presence != nil {
+		s.device = deviceSession(principal)
+	}
 	h.clients.Store(cl, s)
 	// The library says nothing if the client goes away before it is greeted.
 	time.AfterFunc(time.Minute, func() {
@@ -274,7 +282,7 @@ func (h *mqttHook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 			h.sessions.Go(s.down.run)
 		}
 		if s.device != nil {
-			h.sessions.Go(s.tellPresence)
+			h.sessions.Go(func() { tellPresence(h.c.Presence, *s.device, s.ended, h.c.Logger) })
 		}
 		if f := s.follower.Load(); f != nil {
 			for _, filter := range f.filters { // so that UNSUBSCRIBE is answered rightly
@@ -315,10 +323,7 @@ func (h *mqttHook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Pac
 	switch pk.FixedHeader.Type {
 	case packets.Puback:
 		if s, ok := h.session(cl); ok {
-			s.down.acked(pk)
-			if f := s.follower.Load(); f != nil {
-				f.acknowledge(pk.PacketID)
-			}
+			s.acknowledged(pk.PacketID, pk.ReasonCode)
 		}
 	case packets.Disconnect:
 		if s, ok := h.session(cl); ok && pk.Properties.SessionExpiryIntervalFlag {

@@ -1,9 +1,7 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -55,9 +53,9 @@ type mqttFollower struct {
 
 	mu      sync.Mutex
 	filters []registry.SubscriberFilter
-	// waiting are the positions of messages that are not acknowledged, by id;
-	// looked is the position up to which changes were looked at.
-	waiting map[uint16]int64
+	// waiting are the positions of messages that are not acknowledged; looked is the
+	// position up to which changes were looked at.
+	waiting map[int64]bool
 	looked  int64
 	// kept is what is remembered as its position, keptAt since when.
 	kept   int64
@@ -77,7 +75,7 @@ func (f *mqttFollower) positionLocked() int64 {
 	if len(f.waiting) == 0 {
 		return f.looked
 	}
-	return slices.Min(slices.Collect(maps.Values(f.waiting))) - 1
+	return slices.Min(slices.Collect(maps.Keys(f.waiting))) - 1
 }
 
 // run tells changes until the context ends.
@@ -117,7 +115,7 @@ func (f *mqttFollower) follow(ctx context.Context) error {
 			return err
 		}
 		// Asked each time, and cached: a key that was deleted ends here.
-		if _, err := f.session.hook.auth.Authenticate(ctx, f.session.secret); err != nil {
+		if _, err := f.session.principal(ctx); err != nil {
 			return err
 		}
 		if err := f.tell(ctx, next); err != nil {
@@ -181,25 +179,15 @@ func (f *mqttFollower) send(ctx context.Context, topic string, c *registry.Chang
 	if err != nil {
 		return err
 	}
-	client := f.session.client
-	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish}, ProtocolVersion: client.Properties.ProtocolVersion,
-		TopicName: topic, Payload: payload}
+	m := outgoing{topic: topic, payload: payload}
 	if acknowledged {
-		pk.FixedHeader.Qos = 1
-		if pk.PacketID, err = f.take(ctx, c.Position); err != nil {
+		if err := f.take(ctx, c.Position); err != nil {
 			return err
 		}
+		m.acked = func(byte) { f.acknowledge(c.Position) }
 	}
-	var out bytes.Buffer
-	if err := pk.PublishEncode(&out); err != nil {
+	if err := f.session.publish(m); err != nil {
 		return err
-	}
-	if most := client.Properties.Props.MaximumPacketSize; most > 0 && uint32(out.Len()) > most {
-		// As the protocol has it: what a client does not want to receive counts as sent.
-		f.acknowledge(pk.PacketID)
-	} else if !f.session.write(out.Bytes()) {
-		client.Stop(packets.ErrServerUnavailable)
-		return errGone
 	}
 	f.mu.Lock()
 	f.looked = c.Position
@@ -208,11 +196,9 @@ func (f *mqttFollower) send(ctx context.Context, topic string, c *registry.Chang
 	return nil
 }
 
-var errGone = errors.New("the client has gone")
-
-// take finds an id for a message and waits for room: as many messages as the
-// client takes at a time may be unacknowledged.
-func (f *mqttFollower) take(ctx context.Context, position int64) (uint16, error) {
+// take waits for room for a message: as many as the client takes at a time may be
+// unacknowledged.
+func (f *mqttFollower) take(ctx context.Context, position int64) error {
 	most := int(f.session.hook.c.Inflight)
 	if n := int(f.session.client.Properties.Props.ReceiveMaximum); n > 0 {
 		most = min(most, n)
@@ -220,30 +206,23 @@ func (f *mqttFollower) take(ctx context.Context, position int64) (uint16, error)
 	for {
 		f.mu.Lock()
 		if len(f.waiting) < most {
-			// The library counts for all that the client is sent.
-			id, err := f.session.client.NextPacketID()
-			for err == nil && f.waiting[uint16(id)] != 0 {
-				id, err = f.session.client.NextPacketID()
-			}
-			if err == nil {
-				f.waiting[uint16(id)] = position
-			}
+			f.waiting[position] = true
 			f.mu.Unlock()
-			return uint16(id), err
+			return nil
 		}
 		f.mu.Unlock()
 		select {
 		case <-f.acked:
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
 
-// acknowledge notes that the client has a message.
-func (f *mqttFollower) acknowledge(id uint16) {
+// acknowledge notes that the client has the message of a change.
+func (f *mqttFollower) acknowledge(position int64) {
 	f.mu.Lock()
-	delete(f.waiting, id)
+	delete(f.waiting, position)
 	f.mu.Unlock()
 	select {
 	case f.acked <- struct{}{}:

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -25,24 +24,18 @@ func (s *mqttSession) reply(ctx context.Context, principal *registry.Principal, 
 	if s.hook.c.Downlink == nil {
 		return verdict{code: packets.ErrNotAuthorized}
 	}
-	device, err := s.deviceOf(ctx, principal, reference)
+	device, err := s.hook.receiver.deviceFor(ctx, principal, reference)
 	switch {
 	case err != nil:
 		return verdict{code: errQueueDown}
 	case device == nil:
 		return verdict{code: packets.ErrNotAuthorized, message: "there is no such device"}
 	}
-	var answer struct {
-		ID     registry.ID `json:"id"`
-		Status string      `json:"status"`
-		Result any         `json:"result"`
+	answer, violation := replyOf(payload)
+	if violation != "" {
+		return verdict{code: packets.ErrPayloadFormatInvalid, message: violation}
 	}
-	decoder := json.NewDecoder(strings.NewReader(string(payload)))
-	decoder.UseNumber()
-	if err := decoder.Decode(&answer); err != nil || answer.ID == "" || answer.Status != "ok" && answer.Status != "failed" {
-		return verdict{code: packets.ErrPayloadFormatInvalid, message: `an answer is {"id": "...", "status": "ok" or "failed", "result": ...}`}
-	}
-	err = s.hook.c.Downlink.ReplyCommand(ctx, principal.Scope, device.ID, registry.CommandReply{ID: answer.ID, Failed: answer.Status == "failed", Result: answer.Result})
+	err = s.hook.c.Downlink.ReplyCommand(ctx, principal.Scope, device.ID, answer)
 	if err == nil {
 		return verdict{}
 	}

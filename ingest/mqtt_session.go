@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,9 @@ type mqttSession struct {
 	started atomic.Bool
 	// down sends the client what there is for its devices.
 	down *downlink
+	// acks are called when the client has acknowledged what it was sent, by packet id.
+	ackMu sync.Mutex
+	acks  map[uint16]func(reason byte)
 	// device is set where the key says whose session it is.
 	device *registry.DeviceSession
 	// gone means that the client was disconnected: the rest is dropped, and the
@@ -106,8 +110,7 @@ func (s *mqttSession) take(batch []mqttMessage) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	verdicts := make([]verdict, len(batch))
-	// Asked each time, and cached: a key that was deleted ends here.
-	principal, err := s.hook.auth.Authenticate(ctx, s.secret)
+	principal, err := s.principal(ctx)
 	if err == nil {
 		err = s.judge(ctx, principal, batch, verdicts)
 	}
@@ -247,17 +250,6 @@ func (s *mqttSession) refuse(out *bytes.Buffer, id uint16, v verdict) {
 	_ = pk.PubackEncode(out) // writes to memory
 }
 
-// write sends bytes between packets of the library, under its lock, and says
-// whether they were.
-func (s *mqttSession) write(b []byte) bool {
-	s.client.Lock()
-	defer s.client.Unlock()
-	// Somebody who does not read must not hold the lock for ever.
-	_ = s.client.Net.Conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
-	_, err := s.client.Net.Conn.Write(b)
-	return err == nil
-}
-
 func (s *mqttSession) disconnect(code packets.Code) {
 	s.gone = true
 	s.hangUp(code)
@@ -266,7 +258,8 @@ func (s *mqttSession) disconnect(code packets.Code) {
 // hangUp ends the connection, with the reason if the client understands it.
 func (s *mqttSession) hangUp(code packets.Code) {
 	if s.client.Properties.ProtocolVersion == 5 {
-		_ = s.hook.server.DisconnectClient(s.client, code) // returns what it was given
+		_ = s.client.Net.Conn.SetWriteDeadline(time.Now().Add(s.hook.c.WriteTimeout)) // that of the last answer may have passed
+		_ = s.hook.server.DisconnectClient(s.client, code)                            // returns what it was given
 	}
 	s.client.Stop(code)
 }

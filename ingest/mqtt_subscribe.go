@@ -73,7 +73,7 @@ func (s *mqttSession) greet(ctx context.Context, principal *registry.Principal, 
 func (s *mqttSession) newFollower(scope registry.Scope, position int64) *mqttFollower {
 	scope.Actor, scope.ActorName = "", ""
 	return &mqttFollower{session: s, journal: s.hook.c.Journal, scope: scope, client: s.name, lasts: s.lasts,
-		waiting: map[uint16]int64{}, looked: position, kept: position, acked: make(chan struct{}, 1)}
+		waiting: map[int64]bool{}, looked: position, kept: position, acked: make(chan struct{}, 1)}
 }
 
 // followerFrom makes a follower from a position on, or from where the client was
@@ -107,7 +107,7 @@ func (s *mqttSession) subscribe(filters packets.Subscriptions) map[string]packet
 	codes := map[string]packets.Code{}
 	ctx, cancel := context.WithTimeout(context.Background(), rememberTimeout)
 	defer cancel()
-	principal, err := s.hook.auth.Authenticate(ctx, s.secret)
+	principal, err := s.principal(ctx)
 	var wanted packets.Subscriptions
 	for _, filter := range filters {
 		if err == nil {

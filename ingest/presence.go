@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/rs/zerolog"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -21,31 +22,30 @@ type Presence interface {
 // count as gone.
 const keepEvery = 30 * time.Second
 
-// present says that the device of a session has connected. Only a key that is
-// bound to one device says whose session it is.
-func (s *mqttSession) present(principal *registry.Principal) {
-	if s.hook.c.Presence == nil || len(principal.Key.DeviceIDs) != 1 {
-		return
+// deviceSession is the session of a device that has connected. Only a key that is
+// bound to one device says whose it is; otherwise there is none.
+func deviceSession(principal *registry.Principal) *registry.DeviceSession {
+	if len(principal.Key.DeviceIDs) != 1 {
+		return nil
 	}
-	s.device = &registry.DeviceSession{Account: principal.Account, Device: principal.Key.DeviceIDs[0], ID: uuid.NewString()}
+	return &registry.DeviceSession{Account: principal.Account, Device: principal.Key.DeviceIDs[0], ID: uuid.NewString()}
 }
 
-// tellPresence runs beside a session of a device.
-func (s *mqttSession) tellPresence() {
+// tellPresence runs beside a connection of a device.
+func tellPresence(presence Presence, session registry.DeviceSession, ended <-chan struct{}, log zerolog.Logger) {
 	tell := func(name string, what func(context.Context) error) {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err := what(ctx); err != nil {
-			s.hook.c.Logger.Warn().Err(err).Str("what", name).Msg("the presence of a device could not be told")
+			log.Warn().Err(err).Str("what", name).Msg("the presence of a device could not be told")
 		}
 	}
-	presence, session := s.hook.c.Presence, *s.device
 	tell("open", func(ctx context.Context) error { return presence.OpenSession(ctx, session) })
 	ticker := time.NewTicker(keepEvery)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-s.ended:
+		case <-ended:
 			tell("close", func(ctx context.Context) error { return presence.CloseSession(ctx, session) })
 			return
 		case <-ticker.C:
