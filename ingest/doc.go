@@ -1,6 +1,6 @@
 // Package ingest takes readings in and sees to it that none is lost.
 //
-// A source (HTTP, MQTT, GraphQL) hands readings to the [Receiver], which
+// A source (HTTP, WebSocket, MQTT, GraphQL) hands readings to the [Receiver], which
 // checks them in memory against the devices' templates and adds them to the
 // [Queue], a Redis stream a partition. Only then does the source acknowledge.
 // A [Worker] owns some of the partitions, reads them in order and in batches,
@@ -14,6 +14,7 @@
 // measure and measuredAt (or message id).
 //
 // The package imports registry and speaks of the stores as small interfaces.
-// go-redis is used by the queue and lease files only, MQTT by the mqtt files
+// go-redis is used by the queue and lease files, idempotency.go and
+// stream_memory.go only, MQTT by the mqtt files, WebSockets by the stream files
 // only.
 package ingest

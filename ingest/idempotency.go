@@ -22,6 +22,7 @@ import (
 //
 //	p <milliseconds> <request>   while the request is worked on
 //	d <request> <answer>         when it was accepted
+//	s ...                        of a session of a WebSocket, see rememberScript
 //
 // where <request> is a hash of what was asked.
 const (
@@ -30,6 +31,16 @@ const (
 	// maxIdempotencyKey is in bytes.
 	maxIdempotencyKey = 255
 )
+
+// turnAnswers makes the current answers those before, when it is time. ARGV[4] is
+// after how many ms, ARGV[5] with how many fields.
+const turnAnswers = `
+local turned = tonumber(redis.call('HGET', meta, 'turned'))
+if not turned or now - turned >= tonumber(ARGV[4]) or redis.call('HLEN', current) >= tonumber(ARGV[5]) then
+  redis.call('UNLINK', before)
+  if redis.call('EXISTS', current) == 1 then redis.call('RENAME', current, before) end
+  redis.call('HSET', meta, 'turned', string.format('%d', now))
+end`
 
 // claimScript answers with what is remembered, or claims the key.
 //
@@ -44,12 +55,7 @@ if known then
   local since = string.match(known, '^p (%d+) ')
   if not since or now - tonumber(since) < tonumber(ARGV[3]) then return known end
 end
-local turned = tonumber(redis.call('HGET', meta, 'turned'))
-if not turned or now - turned >= tonumber(ARGV[4]) or redis.call('HLEN', current) >= tonumber(ARGV[5]) then
-  redis.call('UNLINK', before)
-  if redis.call('EXISTS', current) == 1 then redis.call('RENAME', current, before) end
-  redis.call('HSET', meta, 'turned', string.format('%d', now))
-end
+` + turnAnswers + `
 redis.call('HSET', current, ARGV[1], string.format('p %d %s', now, ARGV[2]))
 return ''
 `)
@@ -75,7 +81,7 @@ func (h *httpHandler) claim(r *http.Request, principal *registry.Principal, body
 	if key == "" {
 		return nil, nil, nil
 	}
-	if len(key) > maxIdempotencyKey || strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' }) {
+	if !printable(key) {
 		return nil, nil, &httpRefusal{http.StatusBadRequest, "an Idempotency-Key has at most " + strconv.Itoa(maxIdempotencyKey) + " printable ASCII characters"}
 	}
 	q := h.receiver.queue
@@ -110,10 +116,12 @@ func (h *httpHandler) claim(r *http.Request, principal *registry.Principal, body
 
 // name gives readings that nothing else identifies a message id, so that they
 // are known even if the answer was lost.
-func (c *claim) name(readings []registry.Reading) {
+func (c *claim) name(readings []registry.Reading) { nameReadings(c.field[:32], readings) }
+
+func nameReadings(prefix string, readings []registry.Reading) {
 	for i := range readings {
 		if r := &readings[i]; r.MeasuredAt.IsZero() && r.MessageID == "" {
-			r.MessageID = c.field[:32] + "/" + strconv.Itoa(i)
+			r.MessageID = prefix + "/" + strconv.Itoa(i)
 		}
 	}
 }

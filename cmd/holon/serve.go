@@ -140,6 +140,10 @@ func (s *stores) serveAPI(ctx context.Context, l net.Listener, settings serverSe
 	raw := ingest.NewRawHandler(s.receiver, auth, ingest.HTTPConfig{Logger: s.log})
 	mux.Handle("/v1/raw", raw)
 	mux.Handle("/v1/raw/", raw)
+	streams := ingest.NewStreams(s.receiver, auth, ingest.StreamConfig{
+		AllowedOrigins: settings.AllowedOrigins, Downlink: s.graph, Presence: s.twin, Logger: s.log,
+	})
+	mux.Handle("GET /v1/stream", streams)
 	mux.Handle("GET /v1/measurements", download.NewHandler(s.graph, auth, s.log))
 	twins := twinSource{s.graph, twin.NewLive(s.twin, s.graph, s.log)}
 	mux.Handle("GET /v1/devices", download.NewTwinsHandler(registry.KindDevice, twins, auth, s.log))
@@ -159,12 +163,18 @@ func (s *stores) serveAPI(ctx context.Context, l net.Listener, settings serverSe
 		s.twin.Announced(ctx, s.graph.Wake)
 		return nil
 	})
-	group.Go(func() error { // sockets are not known to the HTTP server
-		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		return api.Shutdown(grace)
+	group.Go(func() error {
+		s.twin.Downlinks(ctx, streams.Wake)
+		return nil
 	})
+	for _, shutdown := range []func(context.Context) error{api.Shutdown, streams.Shutdown} {
+		group.Go(func() error { // sockets are not known to the HTTP server
+			<-ctx.Done()
+			grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			return shutdown(grace)
+		})
+	}
 	group.Go(func() error {
 		return serveHTTP(ctx, l, &http.Server{
 			Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,

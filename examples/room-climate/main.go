@@ -1,5 +1,5 @@
 // Command room-climate sends files of real room-climate readings to Holon over
-// HTTP or MQTT, and checks through GraphQL that all of it arrived. It uses
+// HTTP, MQTT or a WebSocket, and checks through GraphQL that all of it arrived. It uses
 // Holon's public protocols only.
 //
 //	go run ./examples/room-climate -files 'DIR/*.csv' -send http -verify
@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"time"
 
 	"github.com/holon-registry/holon/examples/internal/api"
@@ -28,7 +29,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.files, "files", "", "the files to load, as a pattern: 'DIR/*.csv'")
-	flag.StringVar(&o.send, "send", "", "send the readings over `http` or mqtt; nothing is sent if empty")
+	flag.StringVar(&o.send, "send", "", "send the readings over `http`, mqtt or websocket; nothing is sent if empty")
 	flag.BoolVar(&o.verify, "verify", false, "compare what Holon has with the files")
 	flag.StringVar(&o.expect, "expect", "", "compare with what check.py computed, in this `file`, too")
 	flag.IntVar(&o.inFlight, "in-flight", 256, "how many MQTT messages may wait for their acknowledgement")
@@ -42,8 +43,8 @@ func main() {
 }
 
 func run(ctx context.Context, o options, out io.Writer) error {
-	if o.files == "" || o.send != "" && o.send != "http" && o.send != "mqtt" {
-		return errors.New("-files is needed, and -send is http or mqtt")
+	if o.files == "" || !slices.Contains([]string{"", "http", "mqtt", "websocket"}, o.send) {
+		return errors.New("-files is needed, and -send is http, mqtt or websocket")
 	}
 	readings, err := readFiles(o.files)
 	if err != nil {
@@ -109,6 +110,8 @@ func load(ctx context.Context, client *api.Client, o options, readings []reading
 		err = sendHTTP(ctx, client, readings)
 	case "mqtt":
 		err = sendMQTT(ctx, client.Key, readings, o.inFlight)
+	case "websocket":
+		err = sendStream(ctx, client, readings)
 	}
 	if err != nil {
 		return fmt.Errorf("sending over %s: %w", o.send, err)
