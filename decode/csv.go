@@ -99,9 +99,13 @@ type csvRows struct {
 	in *csv.Reader
 	// columns has the place of each column by its name.
 	columns map[string]int
-	// line counts the lines that lie before what in reads.
-	line int
+	// line counts the lines that lie before what in reads, and before their bytes.
+	line   int
+	before int64
 }
+
+// offset is how much of the file was read with the last row.
+func (r *csvRows) offset() int64 { return r.before + r.in.InputOffset() }
 
 // csvRow is a row, with the line where it begins.
 type csvRow struct {
@@ -114,15 +118,19 @@ func (r csvRow) place() string { return "line " + strconv.Itoa(r.line) }
 // open reads up to the first row that is none of names.
 func (d *csvDecoder) open(file io.Reader) (*csvRows, error) {
 	in := bufio.NewReader(file)
+	before := int64(0)
 	if mark, err := in.Peek(3); err == nil && string(mark) == "\uFEFF" {
 		_, _ = in.Discard(3) // it was read a moment ago
+		before = 3
 	}
 	for range d.skipLines {
-		if _, err := in.ReadBytes('\n'); err != nil {
+		skipped, err := in.ReadBytes('\n')
+		if err != nil {
 			return nil, wrong("", "has no more than the %d lines that are skipped", d.skipLines)
 		}
+		before += int64(len(skipped))
 	}
-	rows := &csvRows{in: d.reader(in), line: d.skipLines}
+	rows := &csvRows{in: d.reader(in), line: d.skipLines, before: before}
 	names := d.columns
 	if len(names) == 0 {
 		row, err := rows.next()

@@ -3,6 +3,7 @@ package decode
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -20,6 +21,8 @@ func TestPieces(t *testing.T) {
 	}{
 		"rows": {"csv", object{"device": "d", "measures": object{"count": "n"}, "skipEmpty": true}, "d,n\na,1\na,x\n\na,\n\"b\nc\",2\nd,\"3\n",
 			[]string{"2 a 1", "3 line 3, column n: \"x\" is not a number", "5", "6 b\nc 2", "8 line 8: is not CSV: extraneous or missing \" in quoted-field"}},
+		"rows after lines": {"csv", object{"device": "d", "measures": object{"count": "n"}, "skipLines": 2}, "\uFEFFlog\nof today\nd,n\na,1\nb,2\n",
+			[]string{"4 a 1", "5 b 2"}},
 		"lines": {"json", object{"device": "d", "measures": object{"count": "n"}}, "{\"d\": \"a\", \"n\": 1}\n\n{\n[{\"d\": \"a\", \"n\": 2}, {\"d\": \"b\", \"n\": 3}]",
 			[]string{"1 a 1", "3 byte 1: is not JSON: it ends too soon", "4 a 2 b 3"}},
 		"hex": {"cayenne", object{"encoding": "hex", "measures": object{"count": lpp(1, "digital_input")}}, "010005\n", []string{"1 x 5"}},
@@ -46,6 +49,10 @@ func TestPieces(t *testing.T) {
 				t.Errorf("%s: offset %d after %d", name, p.Offset, offset)
 			}
 			offset = p.Offset
+			alone, err := d.Decode(t.Context(), Payload{ReceivedAt: at, Device: device, Content: p.Content})
+			if p.Err == nil && (err != nil || !cmp.Equal(alone, p.Readings)) && len(p.Readings) > 0 || p.Err != nil && err == nil {
+				t.Errorf("%s: line %d alone, %q, is %+v, %v; want %+v, %v", name, p.Line, p.Content, alone, err, p.Readings, p.Err)
+			}
 			got = append(got, text)
 			return nil
 		})
@@ -59,6 +66,10 @@ func TestPieces(t *testing.T) {
 	d, _ := New(registry.TemplateDecoder{Name: "csv", Options: object{"measures": object{"count": "n"}}}, station)
 	if err := Pieces(t.Context(), d, Payload{Device: "a"}, strings.NewReader("m\n1\n"), nil); err == nil || err.Error() != `line 1: there is no column "n"` {
 		t.Errorf("a file without the column: %v", err)
+	}
+	endless := io.MultiReader(strings.NewReader("n\n1\n\""), strings.NewReader(strings.Repeat("2\n", 3<<20)))
+	if err := Pieces(t.Context(), d, Payload{Device: "a"}, endless, func(Piece) error { return nil }); err == nil || !strings.Contains(err.Error(), "has a row of more than") {
+		t.Errorf("a quote that is never closed: %v", err)
 	}
 	stop := errors.New("enough")
 	if err := Pieces(t.Context(), d, Payload{Device: "a"}, strings.NewReader("n\n1\n"), func(Piece) error { return stop }); !errors.Is(err, stop) {

@@ -26,7 +26,7 @@ type importReadingsCmd struct {
 	redisSettings
 	File     string `arg:"" help:"What to import: CSV with a row of names, or a payload a line; - is the standard input. A name that ends in .gz is unpacked." type:"path"`
 	Template string `help:"Decode as this template of devices says." placeholder:"NAME" xor:"how"`
-	Decoder  string `help:"Decode with this decoder: json, csv, cayenne or senml." placeholder:"NAME" xor:"how"`
+	Decoder  string `help:"Decode with this decoder: json, csv, cayenne or senml; or readings, for lines as POST /v1/readings takes them." placeholder:"NAME" xor:"how"`
 	Options  string `help:"The decoder's options: a file with a JSON object." placeholder:"FILE" type:"existingfile"`
 	Device   string `help:"The device that all readings are of; otherwise the file names devices." placeholder:"REFERENCE"`
 	DryRun   bool   `help:"Decode all of it, and hand over nothing."`
@@ -35,8 +35,8 @@ type importReadingsCmd struct {
 	Quiet    bool   `short:"q" help:"Show no progress."`
 }
 
-// importBatch is how many readings are handed over at once.
-const importBatch = 2000
+// plainReadings stands for a decoder where a file has readings as they are.
+const plainReadings = "readings"
 
 // fileImport is one run of the command.
 type fileImport struct {
@@ -46,10 +46,6 @@ type fileImport struct {
 	path    string
 	shown   *progress
 	report  *json.Encoder
-	// readings and lines are those of the batch at hand.
-	readings []registry.Reading
-	lines    []int
-	last     decode.Piece
 }
 
 // Run imports the file, from where an interrupted import of it was.
@@ -110,6 +106,9 @@ func (c *importReadingsCmd) Run(ctx context.Context, log zerolog.Logger) (err er
 func (c *importReadingsCmd) decoder(ctx context.Context, store *graph.Store, scope registry.Scope) (decode.Decoder, error) {
 	if (c.Template == "") == (c.Decoder == "") {
 		return nil, errors.New("say how to decode the file: with --template, or with --decoder and --options")
+	}
+	if c.Decoder == plainReadings {
+		return nil, nil //nolint:nilnil // readings need no decoder
 	}
 	var declared registry.TemplateDecoder
 	var template *registry.Template
@@ -191,82 +190,37 @@ func (f *fileImport) openFile(scope registry.Scope) (in io.Reader, end func(), e
 
 // all decodes the file and hands over what it holds, batch by batch.
 func (f *fileImport) all(ctx context.Context, decoder decode.Decoder, in io.Reader) error {
-	p := decode.Payload{ReceivedAt: time.Now(), Device: f.command.Device}
-	err := decode.Pieces(ctx, decoder, p, in, func(piece decode.Piece) error {
-		if piece.Line <= f.state.Line {
-			return nil
-		}
-		if piece.Err != nil {
-			return f.refuse(piece.Line, piece.Err.Error())
-		}
-		for _, r := range piece.Readings {
-			if r.MeasuredAt.IsZero() {
-				if err := f.refuse(piece.Line, "says no time: a file's readings say when they were measured"); err != nil {
-					return err
-				}
-				continue
-			}
-			r.Template = f.command.Template // its devices may be made
-			f.readings, f.lines = append(f.readings, r), append(f.lines, piece.Line)
-		}
-		if f.last = piece; len(f.readings) < importBatch {
-			return nil
-		}
-		return f.send(ctx)
-	})
-	if err != nil {
-		return err
-	}
-	return f.send(ctx)
+	c := f.command
+	return f.to.take(ctx, ingest.File{
+		Decoder: decoder, Template: c.Template, Device: c.Device, ReceivedAt: time.Now(),
+		After: f.state.Line, Rehearse: c.DryRun, Refused: f.refused, Taken: f.taken,
+	}, in)
 }
 
-// refuse tells of a line that cannot be used.
-func (f *fileImport) refuse(line int, message string) error {
-	f.state.Sum.Refused++
-	message = strings.TrimPrefix(message, fmt.Sprintf("line %d, ", line))
-	fmt.Printf("line %d: refused: %s\n", line, message)
+// refused tells of a line that cannot be used.
+func (f *fileImport) refused(fault ingest.LineFault) error {
+	fmt.Printf("line %d: refused: %s\n", fault.Line, fault.Message)
 	if f.report == nil {
 		return nil
 	}
 	return f.report.Encode(struct {
-		Line    int    `json:"line"`
-		Result  string `json:"result"`
-		Message string `json:"message"`
-	}{line, string(registry.RestoreRefused), message})
+		Line    int                       `json:"line"`
+		Result  string                    `json:"result"`
+		Message string                    `json:"message"`
+		Code    registry.DeadLetterReason `json:"code"`
+	}{fault.Line, string(registry.RestoreRefused), fault.Message, fault.Reason})
 }
 
-// send hands over the batch at hand, and waits for as long as the queue is full.
-func (f *fileImport) send(ctx context.Context) error {
-	if len(f.readings) > 0 {
-		accepted, faults, err := f.to.offer(ctx, f.readings, f.command.DryRun)
-		for ingest.RetryAfter(err) > 0 {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(ingest.RetryAfter(err)):
-			}
-			accepted, faults, err = f.to.offer(ctx, f.readings, f.command.DryRun)
-		}
-		if err != nil {
-			return err
-		}
-		f.state.Sum.Readings += accepted
-		for i, fault := range faults {
-			if i > 0 && faults[i-1].Index == fault.Index {
-				continue // one report a reading
-			}
-			if err := f.refuse(f.lines[fault.Index], fault.Path+": "+fault.Message); err != nil {
-				return err
-			}
-		}
-	}
-	f.readings, f.lines = f.readings[:0], f.lines[:0]
+// taken notes how far the file has come.
+func (f *fileImport) taken(p ingest.FileProgress) error {
+	f.state.Sum.Readings += p.Readings
+	f.state.Sum.Refused += p.Refused
 	if f.shown != nil {
-		f.shown.at(f.last.Offset, fmt.Sprintf("line %d", f.last.Line))
+		f.shown.at(p.Offset, fmt.Sprintf("line %d", p.Line))
 	}
-	if f.path == "" || f.last.Line == 0 {
+	if f.path == "" {
 		return nil
 	}
-	f.state.Line, f.state.Offset = f.last.Line, f.last.Offset
+	f.state.Line, f.state.Offset = p.Line, p.Offset
 	return f.state.Save(f.path)
 }

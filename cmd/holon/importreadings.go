@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -34,21 +35,15 @@ func (r *importRecorder) Record(ctx context.Context, readings []registry.Reading
 	return err
 }
 
-// offer hands over those readings that are right, and says what is wrong with the
-// others; a rehearsal only says.
-func (r *importRecorder) offer(ctx context.Context, readings []registry.Reading, rehearse bool) (accepted int, faults []ingest.Fault, err error) {
+// take hands over what a file holds; a rehearsal only says what is wrong with it.
+func (r *importRecorder) take(ctx context.Context, f ingest.File, in io.Reader) error {
 	if r.receiver == nil {
 		if err := r.open(ctx); err != nil {
-			return 0, nil, err
+			return err
 		}
 	}
-	by := registry.Principal{Scope: r.scope}
-	submit := r.receiver.Submit
-	if rehearse {
-		submit = r.receiver.Rehearse
-	}
-	receipt, err := submit(ctx, &by, "import", ingest.Submission{Readings: readings, Partial: true})
-	return receipt.Accepted, receipt.Faults, err
+	f.Principal, f.Source = &registry.Principal{Scope: r.scope}, "import"
+	return r.receiver.TakeFile(ctx, f, in)
 }
 
 func (r *importRecorder) open(ctx context.Context) error {
