@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # End-to-end tests: a real Holon on real stores, asked by a browser, by npm
-# clients and by Mosquitto. Ends with a status other than 0 if any fails.
+# clients, by Mosquitto and by curl. Ends with a status other than 0 if any fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 missing=""
-for program in node npm mosquitto mosquitto_pub mosquitto_sub; do
+for program in node npm curl openssl mosquitto mosquitto_pub mosquitto_sub; do
   command -v "$program" >/dev/null || missing="$missing $program"
 done
 # Debian keeps the broker where only root's PATH looks.
@@ -21,7 +21,7 @@ fi
 [ -n "${CHROMIUM:-}" ] || missing="$missing chromium"
 if [ -n "$missing" ]; then
   echo "The end-to-end tests need these programs, which are not on the PATH:$missing" >&2
-  echo "On Debian: apt-get install nodejs npm chromium mosquitto mosquitto-clients (Node 20 or later)" >&2
+  echo "On Debian: apt-get install nodejs npm curl openssl chromium mosquitto mosquitto-clients (Node 20 or later)" >&2
   exit 1
 fi
 export CHROMIUM
@@ -77,11 +77,12 @@ check() {
     echo "── $name: FAILED"
   fi
 }
-check devices node e2e/devices.mjs sensor-1 mqtt-own mqtt-broker
+check devices node e2e/devices.mjs sensor-1 mqtt-own mqtt-broker ftp-1
 check audit node e2e/audit.mjs
 check graphiql env QUERY='{ device(reference: "sensor-1") { reference } }' ANSWER='"reference": "sensor-1"' node e2e/graphiql.mjs
 check subscribe env DEVICE=sensor-1 node e2e/subscribe.mjs
 check mqtt ./e2e/mqtt.sh
+check ftp ./e2e/ftp.sh
 check mermaid node e2e/mermaid.mjs
 
 kill "$holon"

@@ -19,6 +19,7 @@ type gatewayCmd struct {
 	metricsSettings
 	MQTTAddr string `name:"mqtt-addr" help:"Where to listen for MQTT 3.1.1 and 5; empty for nowhere." default:"127.0.0.1:1883" env:"HOLON_MQTT_ADDR"`
 	brokerSettings
+	ftpSettings
 	eventSettings
 	payloadSettings
 }
@@ -37,8 +38,8 @@ type brokerSettings struct {
 
 // Run takes readings in until the context ends.
 func (c *gatewayCmd) Run(ctx context.Context, log zerolog.Logger) error {
-	if c.MQTTAddr == "" && c.BrokerURL == "" {
-		return errors.New("give --mqtt-addr, --broker-url or both: there is nothing to do")
+	if c.MQTTAddr == "" && c.BrokerURL == "" && c.FTPListen == "" {
+		return errors.New("give --mqtt-addr, --broker-url or --ftp-listen: there is nothing to do")
 	}
 	if err := c.check(); err != nil {
 		return err
@@ -55,11 +56,16 @@ func (c *gatewayCmd) Run(ctx context.Context, log zerolog.Logger) error {
 			return err
 		}
 	}
+	files, err := s.listenFTP(c.ftpSettings)
+	if err != nil {
+		return err
+	}
 	metrics, err := listenMetrics(ctx, c.MetricsAddr)
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return serveFTP(ctx, files) })
 	group.Go(func() error { return s.runGateway(ctx, listener, c.brokerSettings, c.eventSettings) })
 	group.Go(func() error { return s.serveMetrics(ctx, metrics) })
 	return group.Wait()

@@ -32,7 +32,7 @@ type cli struct {
 
 	Serve   serveCmd   `cmd:"" help:"Serve GraphQL, GraphiQL, readings over HTTP, health and metrics."`
 	Ingest  ingestCmd  `cmd:"" help:"Take readings from the queue and write them to the graph. Run as many as you like."`
-	Gateway gatewayCmd `cmd:"" help:"Take readings in over MQTT, as a listener and from an outside broker."`
+	Gateway gatewayCmd `cmd:"" help:"Take readings in over MQTT, as a listener and from an outside broker, and files of them over FTP."`
 	Dev     devCmd     `cmd:"" help:"Run all of Holon in one process, on a Neo4j and a Redis that it starts and stops itself."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database's constraints and indexes up to date."`
 	Key     keyCmd     `cmd:"" help:"Make, list and delete API keys."`

@@ -1,0 +1,88 @@
+package ftp
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// state is what is remembered of a file that is complete, from before it has its
+// name until it lies in done/ or failed/.
+type state struct {
+	Path string `json:"path"`
+	// The key that it was sent with; what that may send for holds for the file.
+	Account     registry.ID   `json:"account"`
+	AccountName string        `json:"accountName"`
+	Key         registry.ID   `json:"key"`
+	KeyName     string        `json:"keyName"`
+	Devices     []registry.ID `json:"devices,omitempty"`
+	ReceivedAt  time.Time     `json:"receivedAt"`
+	// Line is the last one that was taken, Report how long the report is with it.
+	Line     int   `json:"line"`
+	Report   int64 `json:"report"`
+	Readings int   `json:"readings"`
+	Refused  int   `json:"refused"`
+	// To is where the file goes when it was taken.
+	To string `json:"to,omitempty"`
+}
+
+// principal is who sent the file.
+func (s *state) principal() *registry.Principal {
+	return &registry.Principal{
+		Scope: registry.Scope{Account: s.Account, AccountName: s.AccountName, Actor: s.Key, ActorName: s.KeyName},
+		Key:   registry.APIKey{ID: s.Key, AccountID: s.Account, Name: s.KeyName, DeviceIDs: s.Devices},
+	}
+}
+
+// stateFile is the path of what is kept for a file, with an ending.
+func stateFile(name, ending string) string {
+	sum := sha256.Sum256([]byte(name))
+	return "state/" + hex.EncodeToString(sum[:16]) + ending
+}
+
+const (
+	endState  = ".json"
+	endPart   = ".part"
+	endReport = ".report"
+)
+
+// save writes a state, all of it or nothing, and to the disk.
+func (s *state) save(root *os.Root) error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	name := stateFile(s.Path, endState)
+	next, err := root.OpenFile(name+".next", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = next.Write(text)
+	if err = errors.Join(err, next.Sync(), next.Close()); err != nil {
+		return err
+	}
+	return root.Rename(name+".next", name)
+}
+
+// removeIfThere removes a file.
+func removeIfThere(root *os.Root, name string) error {
+	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// syncFolder brings the names of a folder to the disk.
+func syncFolder(root *os.Root, name string) error {
+	folder, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
