@@ -77,10 +77,11 @@ check() {
     echo "── $name: FAILED"
   fi
 }
-check devices node e2e/devices.mjs sensor-1 mqtt-own mqtt-broker ftp-1
+check devices node e2e/devices.mjs sensor-1 sensor-2 mqtt-own mqtt-broker ftp-1
 check audit node e2e/audit.mjs
 check graphiql env QUERY='{ device(reference: "sensor-1") { reference } }' ANSWER='"reference": "sensor-1"' node e2e/graphiql.mjs
 check subscribe env DEVICE=sensor-1 node e2e/subscribe.mjs
+check stream env DEVICE=sensor-2 node e2e/stream.mjs
 check mqtt ./e2e/mqtt.sh
 check ftp ./e2e/ftp.sh
 check mermaid node e2e/mermaid.mjs

@@ -30,7 +30,7 @@ type cli struct {
 	LogJSON  bool             `name:"log-json" help:"Log JSON lines rather than text." env:"HOLON_LOG_JSON"`
 	Version  kong.VersionFlag `help:"Print the version."`
 
-	Serve   serveCmd   `cmd:"" help:"Serve GraphQL, GraphiQL, readings over HTTP, health and metrics."`
+	Serve   serveCmd   `cmd:"" help:"Serve GraphQL, GraphiQL, readings over HTTP and WebSockets, health and metrics."`
 	Ingest  ingestCmd  `cmd:"" help:"Take readings from the queue and write them to the graph. Run as many as you like."`
 	Gateway gatewayCmd `cmd:"" help:"Take readings in over MQTT, as a listener and from an outside broker, and files of them over FTP."`
 	Dev     devCmd     `cmd:"" help:"Run all of Holon in one process, on a Neo4j and a Redis that it starts and stops itself."`
