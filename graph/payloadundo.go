@@ -22,10 +22,10 @@ var (
 		CALL (s, r) {
 			MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
 			WHERE b.from <= r[3] AND b.to > r[2] AND any(t IN r[1] WHERE b.from <= t AND t < b.to)
-			MATCH (b)-[:HAS_MEASUREMENT]->(m) WHERE m.at IN r[1]
-			RETURN collect([m.at, coalesce(m.value, properties(m)), coalesce(b.unit, s.unit, '')]) AS held
+			RETURN collect({from: b.from, to: b.to, swept: b.rawUntil IS NOT NULL, unit: coalesce(b.unit, s.unit, ''),
+				held: [(b)-[:HAS_MEASUREMENT]->(m) WHERE m.at IN r[1] | [m.at, coalesce(m.value, properties(m))]]}) AS buckets
 		}
-		RETURN collect({measure: r[0], type: s.type, held: held}) AS series`)
+		RETURN collect({measure: r[0], type: s.type, lastAt: s.lastAt, buckets: buckets}) AS series`)
 
 	// The property that comes and goes locks the bucket before it is looked at: its
 	// measurements may just be swept.
@@ -140,48 +140,96 @@ func (s *Store) Standings(ctx context.Context, scope registry.Scope, device regi
 	for i, w := range wanted {
 		keys[i] = w.MeasureTime
 	}
-	held, _, err := one(ctx, s.reading(scope), payloadHeld, params{"device": string(device), "rows": byMeasure(keys)}, func(f fields) map[registry.MeasureTime]taken {
-		known := map[registry.MeasureTime]taken{}
+	found, _, err := one(ctx, s.reading(scope), payloadHeld, params{"device": string(device), "rows": byMeasure(keys)}, func(f fields) []standingSeries {
+		var out []standingSeries
 		for _, row := range f.maps("series") {
-			measure, unit := row.text("measure"), ""
-			if declared := template.Declared(measure); declared != nil {
-				unit = declared.Unit
-			}
-			for _, item := range row.list("held") {
-				three, ok := item.([]any)
-				if !ok || len(three) != 3 {
-					row.failed("a measurement is %v", item)
-					return nil
-				}
-				at, _ := three[0].(int64)
-				in, _ := three[2].(string)
-				value := valueOf(registry.ValueType(row.text("type")), three[1])
-				known[registry.MeasureTime{Measure: measure, At: at}] = taken{value: converted(value, in, unit), about: in != unit}
-			}
+			out = append(out, standingIn(row, template))
 		}
-		return known
+		return out
 	})
 	if err != nil {
 		return nil, fmt.Errorf("compare measurements: %w", err)
 	}
 	for i, w := range wanted {
-		by, there := held[w.MeasureTime]
-		switch {
-		case !there:
-			out[i] = registry.StandingAbsent
-		case w.Value != nil && (registry.SameValue(w.Value, by.value) || by.about && nearly(w.Value, by.value)):
-			out[i] = registry.StandingSame
-		default:
-			out[i] = registry.StandingOther
+		for j := range found {
+			if found[j].measure == w.Measure {
+				out[i] = max(out[i], found[j].standing(w))
+			}
 		}
 	}
 	return out, nil
 }
 
+// standingSeries is what a series has at the times that are compared.
+type standingSeries struct {
+	measure   string
+	valueType registry.ValueType
+	// declared is the type that the template gives the measure, if any.
+	declared registry.ValueType
+	lastAt   int64
+	held     map[int64]taken
+	buckets  []*knownBucket
+}
+
+func standingIn(row fields, template *registry.Template) standingSeries {
+	s := standingSeries{measure: row.text("measure"), valueType: registry.ValueType(row.text("type")), held: map[int64]taken{}}
+	if at := nullable[int64](row, "lastAt"); at != nil {
+		s.lastAt = *at
+	}
+	unit := ""
+	if declared := template.Declared(s.measure); declared != nil {
+		s.declared, unit = declared.ValueType, declared.Unit
+	}
+	for _, b := range row.maps("buckets") {
+		in := b.text("unit")
+		s.buckets = append(s.buckets, &knownBucket{from: required[int64](b, "from"), to: required[int64](b, "to"), swept: b.boolean("swept")})
+		for _, item := range b.list("held") {
+			pair, ok := item.([]any)
+			if !ok || len(pair) != 2 {
+				b.failed("a measurement is %v", item)
+				return s
+			}
+			at, _ := pair[0].(int64)
+			s.held[at] = taken{value: converted(valueOf(s.valueType, pair[1]), in, unit), about: in != unit}
+		}
+	}
+	return s
+}
+
+// standing compares one measurement. A worker takes a value where nothing is
+// known to be gone: of its type, after the newest one, or where a bucket began
+// after the one that was swept.
+func (s *standingSeries) standing(w registry.WantedValue) registry.Standing {
+	if by, there := s.held[w.At]; there {
+		if w.Value != nil && (registry.SameValue(w.Value, by.value) || by.about && nearly(w.Value, by.value)) {
+			return registry.StandingSame
+		}
+		return registry.StandingOther
+	}
+	of := s.declared
+	if of == "" {
+		of, _ = registry.TypeOf(w.Value)
+	}
+	if w.At > s.lastAt || w.Value != nil && of != s.valueType {
+		return registry.StandingAbsent
+	}
+	var over *knownBucket
+	for _, b := range s.buckets {
+		if b.from <= w.At && w.At < b.to && (over == nil || b.from > over.from) {
+			over = b
+		}
+	}
+	if over.lost(w.At) {
+		return registry.StandingGone
+	}
+	return registry.StandingAbsent
+}
+
 // Undo removes measurements that payloads gave, in one transaction, and returns
-// the twins that had them. Workers learn that what they know of the device no
-// longer holds. Doing it again changes nothing.
-func (s *Store) Undo(ctx context.Context, scope registry.Scope, device registry.ID, undoings []registry.Undoing) ([]registry.ID, error) {
+// the twins that had them. Records of readings that are to be queued instead are
+// noted with it, until Requeued. Workers learn that what they know of the device
+// no longer holds. Doing it again changes nothing.
+func (s *Store) Undo(ctx context.Context, scope registry.Scope, device registry.ID, undoings []registry.Undoing, records []byte) (registry.Undone, error) {
 	var gone []registry.MeasureTime
 	rows := make([]any, len(undoings))
 	for i, u := range undoings {
@@ -192,7 +240,7 @@ func (s *Store) Undo(ctx context.Context, scope registry.Scope, device registry.
 		}
 		rows[i] = []any{string(u.Payload), measures, at, u.Valid}
 	}
-	var twins []registry.ID
+	undone := registry.Undone{Note: newID()}
 	err := write(ctx, s, scope, "payload.undo", func(ctx context.Context, tx *transaction) error {
 		if len(gone) > 0 {
 			if err := s.raiseTopology(ctx, tx, device); err != nil {
@@ -206,13 +254,15 @@ func (s *Store) Undo(ctx context.Context, scope registry.Scope, device registry.
 			return err
 		}
 		found, _, err := one(ctx, tx, payloadTwins, params{"device": string(device)}, func(f fields) []registry.ID { return f.ids("twins") })
-		twins = found
-		return err
+		if undone.Twins = found; err != nil || len(records) == 0 {
+			return err
+		}
+		return s.noteRequeue(ctx, tx, undone, records)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("take back what payloads gave: %w", err)
+		return registry.Undone{}, fmt.Errorf("take back what payloads gave: %w", err)
 	}
-	return twins, nil
+	return undone, nil
 }
 
 // takeAway removes measurements of a device, and adds up what is left.

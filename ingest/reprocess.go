@@ -5,9 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/holon-registry/holon/registry"
@@ -21,16 +21,24 @@ type Payloads interface {
 	KeptPayloads(ctx context.Context, scope registry.Scope, device registry.ID, f registry.PayloadFilter, after string, limit int) ([]*registry.KeptPayload, error)
 	// Standings compares measurements with those that the device has, one slot each.
 	Standings(ctx context.Context, scope registry.Scope, device registry.ID, template *registry.Template, wanted []registry.WantedValue) ([]registry.Standing, error)
-	// Undo removes measurements of payloads, in one transaction, and returns the
-	// twins that had them.
-	Undo(ctx context.Context, scope registry.Scope, device registry.ID, undoings []registry.Undoing) ([]registry.ID, error)
+	// Undo removes measurements of payloads, and notes the readings that are to be
+	// queued instead, in one transaction.
+	Undo(ctx context.Context, scope registry.Scope, device registry.ID, undoings []registry.Undoing, records []byte) (registry.Undone, error)
+	// Requeued forgets readings that were noted, when they are in the queue.
+	Requeued(ctx context.Context, scope registry.Scope, note registry.ID) error
 }
 
 const (
-	// reprocessPage is how many payloads are in memory, and in a transaction, at a
-	// time.
+	// reprocessPage is how many payloads are in memory at a time.
 	reprocessPage = 50
 	mostFailures  = 20
+	// flushBytes and flushMeasurements bound what one transaction takes back and
+	// queues instead, but for that of one payload.
+	flushBytes        = 4 << 20
+	flushMeasurements = 20_000
+	// mostChanged ends a call before its time: what becomes of that many
+	// measurements is in memory.
+	mostChanged = 200_000
 )
 
 // reprocessing is one call of Reprocess.
@@ -41,16 +49,29 @@ type reprocessing struct {
 	request   registry.ReprocessRequest
 	device    *knownDevice
 	out       registry.Reprocessed
-	// became is what measurements came to be so far; nil for those that are gone.
+	// became is what measurements came to be in what is not written, all of it in a
+	// rehearsal; nil for those that are gone.
 	became map[registry.MeasureTime]any
-	digest []string
+	// changed counts what becomes another measurement in the whole call.
+	changed int
+	// digest takes what is done, lines what is of the payload at hand.
+	digest hash.Hash
+	lines  []string
+
+	// What is still to be written: undoings with so many measurements, and readings,
+	// also as records.
+	undoings     []registry.Undoing
+	measurements int
+	readings     []registry.AcceptedReading
+	records      []byte
 }
 
 // Reprocess decodes payloads of a device anew, the oldest first, and replaces what
-// they gave. Page by page, what goes is removed in one transaction, and what comes
-// instead is queued as any reading is; when it returns that is stored. If it is
-// interrupted in between, a payload has less than it should: decoding it again
-// adds what is missing, and nothing twice.
+// they gave. Part by part, what goes is removed in one transaction that notes what
+// comes instead, which then is queued as any reading is; when it returns that is
+// stored. If it is interrupted in between, Requeue queues what was noted.
+//
+// It ends before all that was asked for is done if very much becomes another.
 //
 // With a token of a rehearsal it is CONFLICT if it would do something else.
 func (r *Receiver) Reprocess(ctx context.Context, principal *registry.Principal, store Payloads, request registry.ReprocessRequest) (registry.Reprocessed, error) {
@@ -74,7 +95,7 @@ func (r *Receiver) Reprocess(ctx context.Context, principal *registry.Principal,
 	if devices[0] == nil {
 		return registry.Reprocessed{}, registry.NotFound("device", request.Device)
 	}
-	p := &reprocessing{receiver: r, principal: principal, store: store, request: request, device: devices[0], became: map[registry.MeasureTime]any{}}
+	p := &reprocessing{receiver: r, principal: principal, store: store, request: request, device: devices[0], became: map[registry.MeasureTime]any{}, digest: sha256.New()}
 	return p.run(ctx)
 }
 
@@ -99,14 +120,27 @@ func (p *reprocessing) run(ctx context.Context) (registry.Reprocessed, error) {
 				p.receiver.directory.forgetTemplate(p.principal.Scope, one.Template)
 			}
 		}
-		if err := p.page(ctx, page); err != nil {
+		for _, one := range page {
+			if err := p.payload(ctx, one); err != nil {
+				return p.out, err
+			}
+			after = string(one.ID)
+			left--
+			if len(p.records) >= flushBytes || p.measurements >= flushMeasurements || p.changed >= mostChanged {
+				if err := p.flush(ctx); err != nil {
+					return p.out, err
+				}
+			}
+			if p.changed >= mostChanged {
+				return p.done(registry.Cursor(after)), nil
+			}
+		}
+		if err := p.flush(ctx); err != nil {
 			return p.out, err
 		}
 		if len(page) < size {
 			return p.done(""), nil
 		}
-		after = string(page[len(page)-1].ID)
-		left -= len(page)
 	}
 	return p.done(registry.Cursor(after)), nil
 }
@@ -114,60 +148,75 @@ func (p *reprocessing) run(ctx context.Context) (registry.Reprocessed, error) {
 func (p *reprocessing) done(after string) registry.Reprocessed {
 	p.out.After = after
 	if p.request.Rehearse {
-		slices.Sort(p.digest) // values come out of maps
-		sum := sha256.Sum256([]byte(strings.Join(p.digest, "\n")))
-		p.out.Token = hex.EncodeToString(sum[:16])
+		p.out.Token = hex.EncodeToString(p.digest.Sum(nil)[:16])
 	}
 	slices.Sort(p.out.Twins)
 	p.out.Twins = slices.Compact(p.out.Twins)
 	return p.out
 }
 
-// page decodes a page of payloads and does what follows from it.
-func (p *reprocessing) page(ctx context.Context, page []*registry.KeptPayload) error {
-	var undoings []registry.Undoing
-	var readings []registry.AcceptedReading
-	for _, one := range page {
-		p.out.Payloads++
-		decoded, message, err := p.decode(ctx, one)
-		if err != nil {
-			return err
-		}
-		if message != "" {
-			p.out.Undecodable++
-			if len(p.out.Failures) < mostFailures {
-				p.out.Failures = append(p.out.Failures, registry.ReprocessFailure{Payload: &one.Payload, Message: message})
-			}
-			undoings = append(undoings, registry.Undoing{Payload: one.ID, Keep: one.Gave})
-			p.digest = append(p.digest, string(one.ID)+" cannot be decoded")
-			continue
-		}
-		undoing, again, err := p.compare(ctx, one, decoded)
-		if err != nil {
-			return err
-		}
-		undoings, readings = append(undoings, undoing), append(readings, again...)
-	}
-	if p.request.Rehearse || len(page) == 0 {
-		return nil
-	}
-	twins, err := p.store.Undo(ctx, p.principal.Scope, p.device.ID, undoings)
+// payload decodes a payload and plans what follows from it.
+func (p *reprocessing) payload(ctx context.Context, one *registry.KeptPayload) error {
+	p.out.Payloads++
+	decoded, message, err := p.decode(ctx, one)
 	if err != nil {
 		return err
 	}
-	p.out.Twins = append(p.out.Twins, twins...)
-	if len(readings) == 0 {
-		return nil
-	}
-	queue := p.receiver.queue
-	if err := queue.Add(ctx, readings); err != nil {
+	var undoing registry.Undoing
+	var again []registry.AcceptedReading
+	if message != "" {
+		p.out.Undecodable++
+		if len(p.out.Failures) < mostFailures {
+			p.out.Failures = append(p.out.Failures, registry.ReprocessFailure{Payload: &one.Payload, Message: message})
+		}
+		undoing = registry.Undoing{Payload: one.ID, Keep: one.Gave}
+		p.lines = append(p.lines, string(one.ID)+" cannot be decoded")
+	} else if undoing, again, err = p.compare(ctx, one, decoded); err != nil {
 		return err
 	}
-	stored, err := queue.Settled(ctx, queue.partitionsOf(readings))
-	if err == nil && !stored {
-		err = registry.Unavailable("queue", ctx.Err())
+	slices.Sort(p.lines) // values come out of maps
+	for _, line := range p.lines {
+		p.digest.Write([]byte(line + "\n"))
 	}
-	return err
+	p.lines = p.lines[:0]
+	if p.request.Rehearse {
+		return nil
+	}
+	p.undoings, p.readings = append(p.undoings, undoing), append(p.readings, again...)
+	p.measurements += len(undoing.Remove) + len(undoing.Keep)
+	for i := range again {
+		if p.records, err = appendRecord(p.records, &again[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flush writes what is planned.
+func (p *reprocessing) flush(ctx context.Context) error {
+	if len(p.undoings) == 0 {
+		return nil
+	}
+	undone, err := p.store.Undo(ctx, p.principal.Scope, p.device.ID, p.undoings, p.records)
+	if err != nil {
+		return err
+	}
+	p.out.Twins = append(p.out.Twins, undone.Twins...)
+	if len(p.readings) > 0 {
+		queue := p.receiver.queue
+		if err := queue.Add(ctx, p.readings); err != nil {
+			return err
+		}
+		if err := p.store.Requeued(ctx, p.principal.Scope, undone.Note); err != nil {
+			return err
+		}
+		if err := queue.settle(ctx, p.readings); err != nil {
+			return err
+		}
+	}
+	clear(p.became) // the store knows
+	p.undoings, p.measurements, p.readings, p.records = nil, 0, nil, nil
+	return nil
 }
 
 // decode decodes one payload anew: the readings of the device, or a message that
@@ -275,19 +324,32 @@ func (p *reprocessing) standing(w registry.WantedValue, stored registry.Standing
 	return registry.StandingOther
 }
 
+func (p *reprocessing) become(w registry.WantedValue, value any) {
+	p.changed++
+	p.became[w.MeasureTime] = value
+}
+
 // decide says what becomes of one measurement.
 func (p *reprocessing) decide(w registry.WantedValue, now registry.Standing, own bool, undoing *registry.Undoing, write map[registry.MeasureTime]bool) {
 	var what string
 	switch {
 	case w.Value == nil && now == registry.StandingAbsent: // gone already
 		return
+	case now == registry.StandingGone:
+		p.out.NoLongerKept++
+		if own {
+			undoing.Keep = append(undoing.Keep, w.MeasureTime)
+		}
+		return
 	case w.Value == nil:
 		p.out.Removed++
-		p.became[w.MeasureTime], what = nil, "removed"
+		p.become(w, nil)
+		what = "removed"
 		undoing.Remove = append(undoing.Remove, w.MeasureTime)
 	case now == registry.StandingAbsent:
 		p.out.Added++
-		p.became[w.MeasureTime], what = w.Value, "added"
+		p.become(w, w.Value)
+		what = "added"
 		write[w.MeasureTime] = true
 	case now == registry.StandingSame:
 		p.out.Unchanged++
@@ -297,12 +359,13 @@ func (p *reprocessing) decide(w registry.WantedValue, now registry.Standing, own
 		return
 	case own:
 		p.out.Replaced++
-		p.became[w.MeasureTime], what = w.Value, "replaced"
+		p.become(w, w.Value)
+		what = "replaced"
 		undoing.Remove = append(undoing.Remove, w.MeasureTime)
 		write[w.MeasureTime] = true
 	default:
 		p.out.Conflicts++
 		what = "conflict"
 	}
-	p.digest = append(p.digest, what+" "+string(undoing.Payload)+" "+w.Measure+" "+strconv.FormatInt(w.At, 10)+" "+fmt.Sprint(registry.PlainValue(w.Value)))
+	p.lines = append(p.lines, what+" "+string(undoing.Payload)+" "+w.Measure+" "+strconv.FormatInt(w.At, 10)+" "+fmt.Sprint(registry.PlainValue(w.Value)))
 }

@@ -30,9 +30,10 @@ type PayloadFilter struct {
 // Standing says what a device has where a measurement is to be.
 type Standing int
 
-// The standings.
+// The standings; what a later one says holds for a measure of which several do.
 const (
 	StandingAbsent Standing = iota // nothing
+	StandingGone                   // nobody can tell: single measurements from that time are no longer kept
 	StandingSame                   // the same value
 	StandingOther                  // another value
 )
@@ -51,6 +52,14 @@ type Undoing struct {
 	Remove, Keep []MeasureTime
 	// Valid says that it could be decoded.
 	Valid bool
+}
+
+// Undone is what became of payloads whose measurements were removed.
+type Undone struct {
+	// Twins are those that had them.
+	Twins []ID
+	// Note is where the readings are noted that come instead, if there are any.
+	Note ID
 }
 
 // ReprocessRequest says which payloads of a device to decode anew.
@@ -75,8 +84,9 @@ const MaxReprocessed = 1000
 type Reprocessed struct {
 	// Payloads counts those that were decoded, Undecodable those that could not be.
 	Payloads, Undecodable int
-	// Replaced, Added, Removed, Unchanged and Conflicts count measurements.
-	Replaced, Added, Removed, Unchanged, Conflicts int
+	// Replaced, Added, Removed, Unchanged and Conflicts count measurements;
+	// NoLongerKept those from a time of which single measurements are gone.
+	Replaced, Added, Removed, Unchanged, Conflicts, NoLongerKept int
 	// Failures are some of the payloads that could not be decoded.
 	Failures []ReprocessFailure
 	// Token is set by a rehearsal; After is empty if that was all.

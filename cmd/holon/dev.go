@@ -79,6 +79,7 @@ func (c *devCmd) Run(ctx context.Context, log zerolog.Logger) error {
 		return s.serveAPI(running, api, serverSettings{Introspection: true, HistoryDays: c.HistoryDays})
 	})
 	group.Go(func() error { return s.graph.KeepPayloads(running, c.period()) })
+	group.Go(func() error { return s.graph.KeepRequeueing(running, s.requeue) })
 	group.Go(func() error { return s.runWorker(running) })
 	group.Go(func() error { return s.graph.SealBuckets(running) })
 	group.Go(func() error { return s.graph.MoveLinks(running) })

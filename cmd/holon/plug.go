@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/holon-registry/holon/graph"
 	"github.com/holon-registry/holon/ingest"
@@ -126,6 +127,19 @@ func (r recorder) Record(ctx context.Context, by registry.Principal, source stri
 // Replay implements resolvers.Recorder.
 func (r recorder) Replay(ctx context.Context, by registry.Principal, request registry.ReplayRequest) (registry.Replayed, error) {
 	return r.receiver.Replay(ctx, &by, r.graph, request)
+}
+
+// requeueTime is how long a turn waits until what it has queued is stored.
+const requeueTime = time.Minute
+
+// requeue queues what a call of Reprocess that was interrupted has noted.
+func (s *stores) requeue(ctx context.Context, note graph.Requeue) error {
+	ctx, cancel := context.WithTimeout(ctx, requeueTime)
+	defer cancel()
+	if err := s.receiver.Requeue(ctx, note.Records); err != nil {
+		return err
+	}
+	return s.twin.ForgetValues(ctx, note.Scope, note.Twins...)
 }
 
 // Reprocess implements resolvers.Recorder.

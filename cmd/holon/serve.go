@@ -86,6 +86,7 @@ func (c *serveCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.serveAPI(ctx, l, c.serverSettings) })
 	group.Go(func() error { return s.graph.KeepPayloads(ctx, c.period()) })
+	group.Go(func() error { return s.graph.KeepRequeueing(ctx, s.requeue) })
 	group.Go(func() error { return s.serveMetrics(ctx, metrics) })
 	return group.Wait()
 }
