@@ -3,7 +3,6 @@ package graph
 import (
 	"context"
 	"fmt"
-	"reflect"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -11,8 +10,7 @@ import (
 // What devices do to the registry by their readings. Both are changes like any
 // other, in the name of the key that the readings came with.
 
-var (
-	templatesNewest = named("template.newestNamed", `
+var templatesNewest = named("template.newestNamed", `
 		UNWIND $names AS name
 		CALL (name) {
 			MATCH (t:Template)
@@ -20,13 +18,6 @@ var (
 			RETURN t ORDER BY t.version DESC LIMIT 1
 		}
 		RETURN collect({name: name, node: properties(t)}) AS templates`)
-
-	reportedAttributes = named("device.reported", `
-		UNWIND $ids AS id
-		MATCH (d:Entity {id: id})
-		WHERE d.account = $account AND d:Device
-		RETURN collect(properties(d)) AS devices`)
-)
 
 // TemplatesNamed returns the newest published templates of a kind by their
 // names, in whatever case: one slot a name, nil where there is none.
@@ -61,50 +52,6 @@ func (s *Store) Announce(ctx context.Context, scope registry.Scope, devices []re
 		return nil, fmt.Errorf("announce devices: %w", err)
 	}
 	return refusals(made, registry.CodeConflict)
-}
-
-// Report gives devices attributes that they say they have. What they have
-// already changes nothing, and costs no change. It says of each why it cannot
-// have them: one slot a device, nil where it has.
-func (s *Store) Report(ctx context.Context, scope registry.Scope, reports []registry.TwinEdit) ([]*registry.Error, error) {
-	ids := make([]registry.ID, len(reports))
-	for i, r := range reports {
-		ids[i] = r.Ref.ID
-	}
-	now := map[registry.ID]registry.Attributes{}
-	_, err := all(ctx, s.reading(scope), reportedAttributes, params{"ids": texts(ids)}, func(f fields) struct{} {
-		for _, node := range f.maps("devices") {
-			now[node.id("id")] = attributesOf(node, registry.KindDevice)
-		}
-		return struct{}{}
-	})
-	if err != nil {
-		return nil, fmt.Errorf("attributes that are reported: %w", err)
-	}
-	out := make([]*registry.Error, len(reports))
-	var edits []registry.TwinEdit
-	var places []int
-	for i, r := range reports {
-		patch, _ := plainAttributes(registry.KindDevice, r.Patch.Attributes) // what is wrong, the change says
-		if before := now[r.Ref.ID]; before == nil || !reflect.DeepEqual(merge(before, patch), merge(before, nil)) {
-			edits, places = append(edits, r), append(places, i)
-		}
-	}
-	if len(edits) == 0 {
-		return out, nil
-	}
-	result, err := s.UpdateTwins(ctx, scope, registry.KindDevice, edits, false)
-	if err != nil {
-		return nil, fmt.Errorf("report attributes: %w", err)
-	}
-	wrong, err := refusals(result, "")
-	if err != nil {
-		return nil, err
-	}
-	for i, place := range places {
-		out[place] = wrong[i]
-	}
-	return out, nil
 }
 
 // refusals are the errors of a batch's items, but for those of a code. If the

@@ -87,17 +87,23 @@ func (c *checked) checkReported(i int, reading *registry.Reading, template *regi
 
 // announce makes the devices, and sets the attributes, of the readings that are
 // taken: those of messages without a fault, and message says which one a reading
-// is of. What cannot be made or set is a fault of its readings; its error is one
-// of the store.
+// is of. What cannot be made or set is a fault of its readings, and is found
+// before anything is, but for what others do meanwhile; its error is one of the
+// store.
 func (r *Receiver) announce(ctx context.Context, principal *registry.Principal, c *checked, readings []registry.Reading, message func(int) int) error {
 	if len(c.newcomers)+len(c.reporting) == 0 {
 		return nil
 	}
-	if err := r.makeNewcomers(ctx, principal, c, readings, c.faultless(message)); err != nil {
-		return err
+	if len(c.newcomers) > 0 {
+		r.checkNewcomers(principal, c, readings, message)
+		if err := r.report(ctx, principal, c, readings, message, true); err != nil {
+			return err
+		}
+		if err := r.makeNewcomers(ctx, principal, c, readings, c.faultless(message)); err != nil {
+			return err
+		}
 	}
-	// Once more: a device that could not be made is a fault of its message.
-	return r.report(ctx, principal, c, readings, c.faultless(message))
+	return r.report(ctx, principal, c, readings, message, false)
 }
 
 // faultless says of a reading whether nothing was wrong so far with its message.
@@ -107,6 +113,39 @@ func (c *checked) faultless(message func(int) int) func(int) bool {
 		faulty[message(f.Index)] = true
 	}
 	return func(i int) bool { return !faulty[message(i)] }
+}
+
+// checkNewcomers finds the messages whose devices cannot be made as they say,
+// each beside what the messages before it say of the same devices.
+func (r *Receiver) checkNewcomers(principal *registry.Principal, c *checked, readings []registry.Reading, message func(int) int) {
+	taken := c.faultless(message)
+	fit := map[string]registry.Attributes{} // by device
+	for from, to := 0, 0; from < len(c.newcomers); from = to {
+		of := map[string]registry.Attributes{}
+		for to = from; to < len(c.newcomers) && message(c.newcomers[to].index) == message(c.newcomers[from].index); to++ {
+			i := c.newcomers[to].index
+			key := rule.Fold(readings[i].Device)
+			if of[key] == nil {
+				of[key] = maps.Clone(fit[key])
+			}
+			if of[key] == nil {
+				of[key] = registry.Attributes{}
+			}
+			maps.Copy(of[key], wholeNumbers(readings[i].Attributes))
+		}
+		right := true
+		for _, n := range c.newcomers[from:to] {
+			if c.bad[n.index] || !taken(n.index) {
+				right = false
+			} else if e := r.directory.source.Unfit(principal.Scope, n.template, of[rule.Fold(readings[n.index].Device)]); e != nil {
+				right = false
+				c.refusedBy(n.index, "device", e)
+			}
+		}
+		if right {
+			maps.Copy(fit, of)
+		}
+	}
 }
 
 func (r *Receiver) makeNewcomers(ctx context.Context, principal *registry.Principal, c *checked, readings []registry.Reading, taken func(int) bool) error {
@@ -183,49 +222,53 @@ func (c *checked) refusedBy(i int, path string, e *registry.Error) {
 	}
 }
 
-// report sets what devices say of themselves. What they are known to have said
-// already is not looked at again.
-func (r *Receiver) report(ctx context.Context, principal *registry.Principal, c *checked, readings []registry.Reading, taken func(int) bool) error {
-	var reports []Report
-	place := map[registry.ID]int{}
+// report sets what devices say of themselves, or only checks it. What they are
+// known to have said already is not looked at again.
+func (r *Receiver) report(ctx context.Context, principal *registry.Principal, c *checked, readings []registry.Reading, message func(int) int, rehearse bool) error {
+	type saying struct {
+		device  registry.ID
+		message int
+	}
+	var reports []registry.Report
+	place, met := map[saying]int{}, map[registry.ID]bool{}
+	taken := c.faultless(message)
 	for _, i := range c.reporting {
-		device := c.readings[i].DeviceID
-		if c.bad[i] || !taken(i) || device == "" {
+		of := saying{c.readings[i].DeviceID, message(i)}
+		if c.bad[i] || !taken(i) || of.device == "" {
 			continue
 		}
-		key := deviceKey{principal.Account, nameIn(&readings[i])}
 		patch := wholeNumbers(readings[i].Attributes)
-		_, met := place[device]
-		if !met && r.directory.said(key, patch) { // what came before in these readings may have been something else
+		if !met[of.device] && r.directory.said(deviceKey{principal.Account, nameIn(&readings[i])}, patch) { // what came before in these readings may have been something else
 			continue
 		}
-		if !met {
-			place[device] = len(reports)
-			reports = append(reports, Report{device, registry.Attributes{}})
+		met[of.device] = true
+		if _, known := place[of]; !known {
+			place[of] = len(reports)
+			reports = append(reports, registry.Report{Device: of.device, Attributes: registry.Attributes{}, Message: of.message})
 		}
-		maps.Copy(reports[place[device]].Attributes, patch)
+		maps.Copy(reports[place[of]].Attributes, patch)
 	}
 	if len(reports) == 0 {
 		return nil
 	}
-	wrong := make([]*registry.Error, 0, len(reports))
-	for part := range slices.Chunk(reports, registry.MaxBulk) {
-		errs, err := r.directory.source.Report(ctx, principal.Scope, part)
-		if err != nil {
-			return fmt.Errorf("set what devices report: %w", err)
-		}
-		wrong = append(wrong, errs...)
+	wrong, err := r.directory.source.Report(ctx, principal.Scope, reports, rehearse)
+	if err != nil {
+		return fmt.Errorf("set what devices report: %w", err)
+	}
+	refused := map[int]bool{}
+	for at, e := range wrong {
+		refused[reports[at].Message] = refused[reports[at].Message] || e != nil
 	}
 	for _, i := range c.reporting {
-		at, reported := place[c.readings[i].DeviceID]
-		if c.bad[i] || !reported || !taken(i) {
-			continue
-		}
-		if wrong[at] != nil {
+		of := saying{c.readings[i].DeviceID, message(i)}
+		at, reported := place[of]
+		switch {
+		case c.bad[i] || !reported:
+		case wrong[at] != nil:
 			c.refusedBy(i, "attributes", wrong[at])
-			continue
+		case !rehearse && !refused[of.message]:
+			r.directory.remember(deviceKey{principal.Account, nameIn(&readings[i])}, reports[at].Attributes)
 		}
-		r.directory.remember(deviceKey{principal.Account, nameIn(&readings[i])}, reports[at].Attributes)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ type nursery struct {
 	// made has the templates of the devices by their references.
 	made     map[string]string
 	created  []registry.NewTwin
-	reported []Report
+	reported []registry.Report
 }
 
 func newNursery(made map[string]string) *nursery {
@@ -70,17 +70,25 @@ func (n *nursery) Announce(_ context.Context, _ registry.Scope, made []registry.
 	return wrong, nil
 }
 
-func (n *nursery) Report(_ context.Context, _ registry.Scope, reports []Report) ([]*registry.Error, error) {
-	if len(reports) > registry.MaxBulk {
-		return nil, registry.LimitExceeded("a request has at most %d items, not %d", registry.MaxBulk, len(reports))
+func (n *nursery) Unfit(_ registry.Scope, _ *registry.Template, attributes registry.Attributes) *registry.Error {
+	if attributes["firmware"] == "bad" {
+		return registry.InvalidField("firmware", "enum", "is no firmware")
 	}
-	wrong := make([]*registry.Error, len(reports))
+	return nil
+}
+
+func (n *nursery) Report(_ context.Context, scope registry.Scope, reports []registry.Report, rehearse bool) ([]*registry.Error, error) {
+	wrong, refused := make([]*registry.Error, len(reports)), map[int]bool{}
 	for i, one := range reports {
-		if one.Attributes["firmware"] == "bad" {
-			wrong[i] = registry.InvalidField("firmware", "enum", "is no firmware")
+		if wrong[i] = n.Unfit(scope, nil, one.Attributes); wrong[i] != nil {
+			refused[one.Message] = true
 		}
 	}
-	n.reported = append(n.reported, reports...)
+	for _, one := range reports {
+		if !rehearse && !refused[one.Message] {
+			n.reported = append(n.reported, one)
+		}
+	}
 	return wrong, nil
 }
 
@@ -103,26 +111,6 @@ func together(int) int { return 0 }
 // says is a reading of a beacon with its firmware.
 func says(device, firmware string) registry.Reading {
 	return registry.Reading{Device: device, MeasuredAt: noon, Values: map[string]any{"temperature": 1.0}, Attributes: registry.Attributes{"firmware": firmware}}
-}
-
-// TestReportVeryMany takes more reports at once than the registry takes changes.
-func TestReportVeryMany(t *testing.T) {
-	n := newNursery(map[string]string{})
-	readings := make([]registry.Reading, registry.MaxBulk+2)
-	for i := range readings {
-		reference := fmt.Sprintf("b%d", i)
-		n.made[reference], readings[i] = "beacon", says(reference, "1.0")
-	}
-	bad := registry.MaxBulk + 1
-	readings[bad] = says(readings[bad].Device, "bad")
-	r, err := NewReceiver(nil, NewDirectory(n, func() time.Time { return noon }), func() time.Time { return noon }, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := announced(t, r, newPrincipal(), readings, alone)
-	if len(n.reported) != len(readings) || len(c.faults) != 1 || c.faults[0].Index != bad {
-		t.Errorf("%d of %d are reported, faults %+v", len(n.reported), len(readings), c.faults)
-	}
 }
 
 // TestReportLast takes the last of what a device says in one message, also where
@@ -156,6 +144,11 @@ func TestAnnounce(t *testing.T) {
 		one.Template = "beacon"
 		return one
 	}
+	badNewcomer := func(device string) registry.Reading {
+		one := newcomer(device)
+		one.Attributes = registry.Attributes{"firmware": "bad"}
+		return one
+	}
 	for name, c := range map[string]struct {
 		readings []registry.Reading
 		message  func(int) int
@@ -170,11 +163,17 @@ func TestAnnounce(t *testing.T) {
 			created: []registry.Attributes{{"firmware": "2.0"}}, reported: []registry.ID{"new-1"}},
 		"a refused message says nothing": {readings: []registry.Reading{says("b1", "2.0"), newcomer("unwanted")}, message: together,
 			faults: []string{"1 reference conflict"}},
+		"a message refused for a report says and makes nothing": {readings: []registry.Reading{says("b1", "2.0"), newcomer("new-1"), says("b2", "bad")}, message: together,
+			faults: []string{"2 firmware enum"}},
+		"a message spoils no other": {readings: []registry.Reading{says("b1", "bad"), says("b1", "2.0"), says("b1", "bad")}, message: alone,
+			faults: []string{"0 firmware enum", "2 firmware enum"}, reported: []registry.ID{"b1"}},
+		"nor one that would make the same device": {readings: []registry.Reading{badNewcomer("new-1"), newcomer("new-1"), badNewcomer("new-1")}, message: alone,
+			faults: []string{"0 firmware enum", "2 firmware enum"}, created: []registry.Attributes{{"firmware": "2.0"}}, reported: []registry.ID{"new-1"}},
 		"a part of it does": {readings: []registry.Reading{says("b1", "2.0"), newcomer("unwanted")}, message: alone,
 			faults: []string{"1 reference conflict"}, reported: []registry.ID{"b1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := newNursery(map[string]string{"b1": "beacon"})
+			n := newNursery(map[string]string{"b1": "beacon", "b2": "beacon"})
 			r, err := NewReceiver(nil, NewDirectory(n, func() time.Time { return noon }), func() time.Time { return noon }, nil)
 			if err != nil {
 				t.Fatal(err)

@@ -37,15 +37,11 @@ type DeviceSource interface {
 	// Announce makes devices; one that is there already is no error. It says why
 	// there is still none of a reference.
 	Announce(ctx context.Context, scope registry.Scope, devices []registry.NewTwin) ([]*registry.Error, error)
-	// Report gives devices attributes, where they do not have them already. It says
-	// why one cannot have them.
-	Report(ctx context.Context, scope registry.Scope, reports []Report) ([]*registry.Error, error)
-}
-
-// Report is what a device says of itself: a patch of its attributes.
-type Report struct {
-	Device     registry.ID
-	Attributes registry.Attributes
+	// Unfit says why there can be no device of a template with attributes.
+	Unfit(scope registry.Scope, template *registry.Template, attributes registry.Attributes) *registry.Error
+	// Report gives devices attributes, where they do not have them already, but none
+	// of a message of which one is wrong. It says why one is; a rehearsal only says.
+	Report(ctx context.Context, scope registry.Scope, reports []registry.Report, rehearse bool) ([]*registry.Error, error)
 }
 
 const (

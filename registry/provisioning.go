@@ -59,3 +59,12 @@ func (n NewTemplate) checkProvisioning(c *checker) {
 		}
 	}
 }
+
+// Report is what a device says of itself: a patch of its attributes.
+type Report struct {
+	Device     ID
+	Attributes Attributes
+	// Message numbers what the device was part of: reports of one message, which
+	// follow each other, are taken together or not at all.
+	Message int
+}

@@ -63,13 +63,14 @@ func (d directorySource) Announce(ctx context.Context, scope registry.Scope, dev
 	return d.graph.Announce(ctx, scope, devices)
 }
 
+// Unfit implements ingest.DeviceSource.
+func (d directorySource) Unfit(scope registry.Scope, template *registry.Template, attributes registry.Attributes) *registry.Error {
+	return d.graph.Unfit(scope, template, attributes)
+}
+
 // Report implements ingest.DeviceSource.
-func (d directorySource) Report(ctx context.Context, scope registry.Scope, reports []ingest.Report) ([]*registry.Error, error) {
-	edits := make([]registry.TwinEdit, len(reports))
-	for i, r := range reports {
-		edits[i] = registry.TwinEdit{Ref: registry.Ref{ID: r.Device, Kind: registry.KindDevice}, Patch: registry.TwinPatch{Attributes: r.Attributes}}
-	}
-	return d.graph.Report(ctx, scope, edits)
+func (d directorySource) Report(ctx context.Context, scope registry.Scope, reports []registry.Report, rehearse bool) ([]*registry.Error, error) {
+	return d.graph.Report(ctx, scope, reports, rehearse)
 }
 
 // workerGraph lets the worker store readings in the graph.
