@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/csv"
 	"errors"
 	"io"
 	"strconv"
@@ -94,43 +93,24 @@ func (d *csvDecoder) Decode(ctx context.Context, p Payload) ([]registry.Reading,
 	}
 }
 
-// csvRows reads rows one after the other.
-type csvRows struct {
-	in *csv.Reader
-	// columns has the place of each column by its name.
-	columns map[string]int
-	// line counts the lines that lie before what in reads, and before their bytes.
-	line   int
-	before int64
-}
-
-// offset is how much of the file was read with the last row.
-func (r *csvRows) offset() int64 { return r.before + r.in.InputOffset() }
-
-// csvRow is a row, with the line where it begins.
-type csvRow struct {
-	line  int
-	cells []string
-}
-
-func (r csvRow) place() string { return "line " + strconv.Itoa(r.line) }
-
 // open reads up to the first row that is none of names.
 func (d *csvDecoder) open(file io.Reader) (*csvRows, error) {
-	in := bufio.NewReader(file)
-	before := int64(0)
-	if mark, err := in.Peek(3); err == nil && string(mark) == "\uFEFF" {
-		_, _ = in.Discard(3) // it was read a moment ago
-		before = 3
+	in := &csvReader{in: bufio.NewReader(file), delimiter: string(d.delimiter)}
+	if mark, err := in.in.Peek(3); err == nil && string(mark) == "\uFEFF" {
+		_, _ = in.in.Discard(3) // it was read a moment ago
+		in.offset = 3
 	}
+	rows := &csvRows{in: in}
 	for range d.skipLines {
-		skipped, err := in.ReadBytes('\n')
-		if err != nil {
+		skipped, err := in.next()
+		if errors.Is(err, io.EOF) {
 			return nil, wrong("", "has no more than the %d lines that are skipped", d.skipLines)
 		}
-		before += int64(len(skipped))
+		if err != nil {
+			return nil, err
+		}
+		rows.head = append(rows.head, skipped...)
 	}
-	rows := &csvRows{in: d.reader(in), line: d.skipLines, before: before}
 	names := d.columns
 	if len(names) == 0 {
 		row, err := rows.next()
@@ -140,7 +120,7 @@ func (d *csvDecoder) open(file io.Reader) (*csvRows, error) {
 		if err != nil {
 			return nil, err
 		}
-		names = row.cells
+		names, rows.head = row.cells, append(rows.head, row.raw...)
 	}
 	rows.columns = make(map[string]int, len(names))
 	for i, name := range names {
@@ -152,12 +132,6 @@ func (d *csvDecoder) open(file io.Reader) (*csvRows, error) {
 		}
 	}
 	return rows, d.checkColumns(rows.columns)
-}
-
-func (d *csvDecoder) reader(file io.Reader) *csv.Reader {
-	in := csv.NewReader(file)
-	in.Comma, in.FieldsPerRecord, in.ReuseRecord = d.delimiter, -1, true
-	return in
 }
 
 // checkColumns refuses rows that lack a column that is mapped.
@@ -181,28 +155,6 @@ func (d *csvDecoder) checkColumns(columns map[string]int) error {
 		}
 	}
 	return nil
-}
-
-// next reads a row; io.EOF at the end. Rows without a text are passed over.
-func (r *csvRows) next() (csvRow, error) {
-	for {
-		cells, err := r.in.Read()
-		if errors.Is(err, io.EOF) {
-			return csvRow{}, io.EOF
-		}
-		if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-			return csvRow{line: r.line + parse.StartLine}, wrong("line "+strconv.Itoa(r.line+parse.Line), "is not CSV: %s", parse.Err)
-		}
-		if err != nil {
-			return csvRow{}, err
-		}
-		line, _ := r.in.FieldPos(0)
-		for _, text := range cells {
-			if strings.TrimSpace(text) != "" {
-				return csvRow{r.line + line, cells}, nil
-			}
-		}
-	}
 }
 
 // reading makes a reading of a row; ok is false if it has none of the values.

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 
@@ -59,22 +58,20 @@ func Pieces(ctx context.Context, d Decoder, p Payload, file io.Reader, yield fun
 }
 
 func (d *csvDecoder) pieces(p Payload, file io.Reader, yield func(Piece) error) error {
-	kept := &recorder{in: file}
-	rows, err := d.open(kept)
+	rows, err := d.open(file)
 	if err != nil {
 		return err
 	}
-	head := kept.upTo(rows.offset())
 	for {
 		row, err := rows.next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		piece := Piece{Line: row.line, Offset: rows.offset(), Err: err}
+		piece := Piece{Line: row.line, Offset: rows.in.offset, Err: err}
 		if _, wrong := errors.AsType[*Error](err); err != nil && !wrong {
 			return err
 		}
-		piece.Content = slices.Concat(head, kept.upTo(piece.Offset))
+		piece.Content = slices.Concat(rows.head, []byte(row.raw))
 		if err == nil {
 			left := budget(maxWeight) // each row is a payload
 			reading, ok, wrong := d.reading(rows.columns, row, p, &left)
@@ -88,34 +85,6 @@ func (d *csvDecoder) pieces(p Payload, file io.Reader, yield func(Piece) error) 
 			return err
 		}
 	}
-}
-
-// recorder keeps what was read of a file since it was last asked, so that a row
-// can be had as it was written.
-type recorder struct {
-	in   io.Reader
-	kept []byte
-	// from is where in the file the kept bytes begin.
-	from int64
-}
-
-// Read implements io.Reader. It fails where a row has no end, as after a quote
-// that is never closed: otherwise all that follows would come into memory.
-func (r *recorder) Read(into []byte) (int, error) {
-	if len(r.kept) > maxLine {
-		return 0, fmt.Errorf("has a row of more than %d bytes", maxLine)
-	}
-	n, err := r.in.Read(into)
-	r.kept = append(r.kept, into[:n]...)
-	return n, err
-}
-
-// upTo returns what lies before an offset, and keeps it no longer.
-func (r *recorder) upTo(offset int64) []byte {
-	n := int(offset - r.from)
-	part := bytes.Clone(r.kept[:n])
-	r.kept, r.from = append(r.kept[:0], r.kept[n:]...), offset
-	return part
 }
 
 // readLine reads up to the end of a line, the end included.
