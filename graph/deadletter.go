@@ -30,11 +30,12 @@ func deadLetterOf(f fields) *registry.DeadLetter {
 	truncated, _ := f.optional("truncated").(bool)
 	asset, _ := f.optional("asset").(string)
 	assetReference, _ := f.optional("assetReference").(string)
+	raw, _ := f.optional("raw").(string)
 	return &registry.DeadLetter{
 		AssetReference: assetReference, AssetID: registry.ID(asset),
 		ID: f.id("id"), DeviceReference: f.text("reference"), DeviceID: registry.ID(f.text("device")),
 		Reason: registry.DeadLetterReason(f.text("reason")), Message: f.text("message"), Source: f.text("source"),
-		ReceivedAt: f.time("receivedAt"), Raw: f.text("raw"), Truncated: truncated, Payload: letterPayloadOf(f),
+		ReceivedAt: f.time("receivedAt"), Raw: raw, Truncated: truncated, Payload: letterPayloadOf(f),
 	}
 }
 
@@ -44,8 +45,12 @@ func letterPayloadOf(f fields) *registry.Payload {
 	if id == nil {
 		return nil
 	}
+	var content []byte
+	if kept := nullable[[]byte](f, "content"); kept != nil {
+		content = *kept
+	}
 	return &registry.Payload{
-		ID: registry.ID(*id), Content: required[[]byte](f, "content"), ContentType: f.text("contentType"), Template: f.text("template"),
+		ID: registry.ID(*id), Content: content, ContentType: f.text("contentType"), Template: f.text("template"),
 		Source: f.text("source"), ReceivedAt: f.time("payloadAt"),
 	}
 }

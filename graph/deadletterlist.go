@@ -10,7 +10,7 @@ import (
 )
 
 // The ways to dead letters, each in the order of an index: all of an account,
-// those of a reason, those of a device. What else is asked for is looked at one
+// those of a reason, those of a device, those of an asset. What else is asked for is looked at one
 // by one. The order of the ids is that of time, so a time is a range of ids.
 const (
 	deadLettersAll = `MATCH (n:DeadLetter) WHERE n.account = $account AND n.keyFold >= $idFrom AND n.keyFold < $idTo
@@ -18,7 +18,13 @@ const (
 	deadLettersOfReason = `MATCH (n:DeadLetter) WHERE n.account = $account AND n.reason = $reason AND n.keyFold >= $idFrom AND n.keyFold < $idTo
 		AND ($source IS NULL OR n.source = $source)`
 	deadLettersOfDevice = `MATCH (n:DeadLetter) WHERE n.account = $account AND n.reference = $device AND n.keyFold >= $idFrom AND n.keyFold < $idTo
+		AND ($source IS NULL OR n.source = $source) AND ($reason IS NULL OR n.reason = $reason) AND ($asset IS NULL OR n.assetReference = $asset)`
+	deadLettersOfAsset = `MATCH (n:DeadLetter) WHERE n.account = $account AND n.assetReference = $asset AND n.keyFold >= $idFrom AND n.keyFold < $idTo
 		AND ($source IS NULL OR n.source = $source) AND ($reason IS NULL OR n.reason = $reason)`
+
+	// theirLetter leaves out what was received, of up to 512 KiB, if nobody asks.
+	theirLetter = `CASE WHEN $content THEN properties(n) ELSE n{.id, .reference, .device, .assetReference, .asset, .reason, .message, .source, .receivedAt,
+		.truncated, .payload, .contentType, .template, .payloadAt} END`
 
 	countFound = ` RETURN count(n) AS n`
 	dropFound  = ` WITH n LIMIT $limit DELETE n RETURN count(*) AS n`
@@ -32,7 +38,7 @@ type deadLetterWay struct {
 
 func newDeadLetterWay(suffix, match, prefix string) deadLetterWay {
 	return deadLetterWay{
-		list:  listing{name: "deadLetter.list" + suffix, key: "n.keyFold", prefix: prefix, item: "properties(n)", match: match}.registered(),
+		list:  listing{name: "deadLetter.list" + suffix, key: "n.keyFold", prefix: prefix, item: theirLetter, match: match}.registered(),
 		count: named("deadLetter.count"+suffix, match+countFound),
 		drop:  named("deadLetter.drop"+suffix, match+dropFound),
 	}
@@ -43,10 +49,17 @@ var (
 	deadLetterOfReason = newDeadLetterWay("OfReason", deadLettersOfReason, "n.account, n.reason, ")
 	deadLetterOfDevice = newDeadLetterWay("OfDevice", deadLettersOfDevice, "n.account, n.reference, ")
 
+	deadLetterOfAsset = newDeadLetterWay("OfAsset", deadLettersOfAsset, "n.account, n.assetReference, ")
+
 	deadLetterByIDs = named("deadLetter.byIDs", `
 		UNWIND $ids AS id
 		MATCH (n:Entity {id: id}) WHERE n:DeadLetter AND n.account = $account
 		RETURN properties(n) AS item`)
+
+	deadLetterCountIDs = named("deadLetter.countIDs", `
+		UNWIND $ids AS id
+		MATCH (n:Entity {id: id}) WHERE n:DeadLetter AND n.account = $account
+		RETURN count(n) AS n`)
 
 	deadLetterRemove = named("deadLetter.remove", `
 		UNWIND $ids AS id
@@ -62,13 +75,13 @@ var (
 	deadLetterTally = named("deadLetter.tally", `
 		UNWIND $reasons AS reason
 		MATCH (n:DeadLetter) WHERE n.account = $account AND n.reason = reason AND n.keyFold >= $idFrom AND n.keyFold < $idTo
-			AND ($source IS NULL OR n.source = $source) AND ($device IS NULL OR n.reference = $device)
+			AND ($source IS NULL OR n.source = $source) AND ($device IS NULL OR n.reference = $device) AND ($asset IS NULL OR n.assetReference = $asset)
 		RETURN reason, count(n) AS n, min(n.receivedAt) AS firstAt, max(n.receivedAt) AS lastAt`)
 )
 
 // wayTo chooses the way to the dead letters of a filter, ids aside.
 func wayTo(f registry.DeadLetterFilter) (deadLetterWay, params) {
-	p := params{"idFrom": "", "idTo": "~", "source": nil, "reason": nil, "device": nil}
+	p := params{"idFrom": "", "idTo": "~", "source": nil, "reason": nil, "device": nil, "asset": nil, "content": !f.Brief}
 	if f.From != nil {
 		p["idFrom"] = firstIDAt(*f.From)
 	}
@@ -81,6 +94,9 @@ func wayTo(f registry.DeadLetterFilter) (deadLetterWay, params) {
 	way := deadLetterAll
 	if f.Reason != nil {
 		way, p["reason"] = deadLetterOfReason, string(*f.Reason)
+	}
+	if f.Asset != nil {
+		way, p["asset"] = deadLetterOfAsset, *f.Asset
 	}
 	if f.Device != nil {
 		way, p["device"] = deadLetterOfDevice, *f.Device
@@ -135,12 +151,12 @@ func (s *Store) OldestDeadLetters(ctx context.Context, scope registry.Scope, f r
 
 // CountDeadLetters says how many there are.
 func (s *Store) CountDeadLetters(ctx context.Context, scope registry.Scope, f registry.DeadLetterFilter) (int, error) {
-	if len(f.IDs) > 0 {
-		found, err := s.OldestDeadLetters(ctx, scope, f, "", 0)
-		return len(found), err
-	}
 	way, p := wayTo(f)
-	n, _, err := one(ctx, s.reading(scope), way.count, p, counted)
+	count := way.count
+	if len(f.IDs) > 0 {
+		count, p = deadLetterCountIDs, params{"ids": texts(f.IDs)}
+	}
+	n, _, err := one(ctx, s.reading(scope), count, p, counted)
 	if err != nil {
 		return 0, fmt.Errorf("count dead letters: %w", err)
 	}

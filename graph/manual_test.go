@@ -125,6 +125,26 @@ func TestReadingsByHand(t *testing.T) {
 	if len(letters.Items) != 5 || got[registry.ReasonFedByDevice] != 1 || got[registry.ReasonUnknownAsset] != 1 || got[registry.ReasonUnknownDevice] != 1 || got[registry.ReasonUndeclaredMeasure] != 1 || got[registry.ReasonConflictingValue] != 1 {
 		t.Errorf("dead letters = %v", got)
 	}
+	reference := "room"
+	of := registry.DeadLetterFilter{Asset: &reference, Brief: true}
+	theirs, err := f.store.ListDeadLetters(t.Context(), f.scope, of, registry.PageRequest{Size: 10})
+	n, err2 := f.store.CountDeadLetters(t.Context(), f.scope, of)
+	if err != nil || err2 != nil || len(theirs.Items) != 3 || n != 3 {
+		t.Errorf("%d dead letters of the asset, %d counted, %v, %v", len(theirs.Items), n, err, err2)
+	}
+	for _, l := range theirs.Items {
+		if l.AssetReference != "room" || l.Raw != "" || l.Message == "" {
+			t.Errorf("a brief dead letter of the asset: %+v", l)
+		}
+	}
+	of.Device = &reference
+	if n, err := f.store.CountDeadLetters(t.Context(), f.scope, of); err != nil || n != 0 {
+		t.Errorf("%d dead letters are of a device and of an asset, %v", n, err)
+	}
+	tally, err := f.store.TallyDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{Asset: &reference})
+	if err != nil || len(tally) != 3 {
+		t.Errorf("tally %v, %v", tally, err)
+	}
 	if _, err := f.store.DeleteAsset(t.Context(), f.scope, registry.Ref{Kind: registry.KindAsset, Key: "room"}); err != nil {
 		t.Fatal(err)
 	}

@@ -68,11 +68,13 @@ func (d *DeadLetter) NodeID() ID { return d.ID }
 type DeadLetterFilter struct {
 	IDs    []ID
 	Reason *DeadLetterReason
-	// Device is the reference as it was received.
-	Device *string
-	Source *string
+	// Device and Asset are the reference as it was received.
+	Device, Asset *string
+	Source        *string
 	// From and To bound when they were received; To is outside.
 	From, To *time.Time
+	// Brief leaves out what was received, which is large.
+	Brief bool
 }
 
 // MaxReplayed is how many dead letters one call replays, and how many ids a
@@ -82,7 +84,7 @@ const MaxReplayed = 1000
 // Check refuses a filter that changes everything without saying so, and one
 // that says two things.
 func (f DeadLetterFilter) Check(all bool) error {
-	narrow := f.Reason != nil || f.Device != nil || f.Source != nil || f.From != nil || f.To != nil
+	narrow := f.Reason != nil || f.Device != nil || f.Asset != nil || f.Source != nil || f.From != nil || f.To != nil
 	switch {
 	case len(f.IDs) > MaxReplayed:
 		return InvalidField("ids", "length", "name at most %d dead letters", MaxReplayed)

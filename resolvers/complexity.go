@@ -38,10 +38,10 @@ func complexity() generated.ComplexityRoot {
 		return page(child, first, last)
 	}
 	q.MeasureTypes = func(child int, first *int, _ *string, last *int, _ *string) int { return page(child, first, last) }
-	q.DeadLetters = func(child int, _ *registry.DeadLetterReason, _, _ *string, _, _ *time.Time, first *int, _ *string, last *int, _ *string) int {
+	q.DeadLetters = func(child int, _ *registry.DeadLetterReason, _, _, _ *string, _, _ *time.Time, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
-	q.DeadLetterCounts = func(child int, _, _ *string, _, _ *time.Time) int { return list(child) }
+	q.DeadLetterCounts = func(child int, _, _, _ *string, _, _ *time.Time) int { return list(child) }
 	root.ReplayDeadLettersPayload.StillRefused = list
 	q.Changes = func(child int, _ []registry.ObjectKind, _ *registry.ID, _ *string, _ *registry.ID, _ *string, _ *registry.ChangeOperation, _, _ *time.Time, _ registry.SortDirection, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)

@@ -3,11 +3,14 @@ package resolvers
 import (
 	"context"
 
+	"github.com/99designs/gqlgen/graphql"
+
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/resolvers/generated"
 )
 
 func (r *Resolver) deadLetters(ctx context.Context, f registry.DeadLetterFilter, request registry.PageRequest) (*generated.DeadLetterConnection, error) {
+	f.Brief = briefLetters(ctx)
 	page, err := r.Graph.ListDeadLetters(ctx, scopeFrom(ctx), f, request)
 	if err != nil {
 		return nil, err
@@ -28,9 +31,31 @@ func (r *Resolver) deadLetters(ctx context.Context, f registry.DeadLetterFilter,
 	}, err
 }
 
+// briefLetters says whether nothing is selected of dead letters that is large.
+func briefLetters(ctx context.Context) bool {
+	op := graphql.GetOperationContext(ctx)
+	for _, field := range nodeFields(op, graphql.GetFieldContext(ctx).Field) {
+		if field.Name == "raw" {
+			return false
+		}
+		if field.Name != "payload" {
+			continue
+		}
+		for _, inner := range graphql.CollectFields(op, field.Selections, everyType) {
+			if ofContent[inner.Name] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// ofContent are the fields of a payload that its content answers.
+var ofContent = map[string]bool{"content": true, "text": true, "size": true}
+
 func (r *Resolver) replayDeadLetters(ctx context.Context, in generated.ReplayDeadLettersInput) (*generated.ReplayDeadLettersPayload, error) {
 	request := registry.ReplayRequest{
-		Filter: registry.DeadLetterFilter{IDs: in.Ids, Reason: in.Reason, Device: in.Device, Source: in.Source, From: in.From, To: in.To},
+		Filter: registry.DeadLetterFilter{IDs: in.Ids, Reason: in.Reason, Device: in.Device, Asset: in.Asset, Source: in.Source, From: in.From, To: in.To},
 		First:  in.First, After: deref(in.After), Rehearse: in.Rehearse,
 	}
 	if err := request.Filter.Check(in.All != nil && *in.All); err != nil {
@@ -51,7 +76,7 @@ func (r *Resolver) replayDeadLetters(ctx context.Context, in generated.ReplayDea
 }
 
 func (r *Resolver) dropDeadLetters(ctx context.Context, in generated.DropDeadLettersInput) (*generated.DropDeadLettersPayload, error) {
-	f := registry.DeadLetterFilter{IDs: in.Ids, Reason: in.Reason, Device: in.Device, Source: in.Source, From: in.From, To: in.To}
+	f := registry.DeadLetterFilter{IDs: in.Ids, Reason: in.Reason, Device: in.Device, Asset: in.Asset, Source: in.Source, From: in.From, To: in.To}
 	if err := f.Check(in.All != nil && *in.All); err != nil {
 		return nil, err
 	}

@@ -43,17 +43,17 @@ func (r *mutationResolver) DropDeadLetters(ctx context.Context, input generated.
 }
 
 // DeadLetters is the resolver for the deadLetters field.
-func (r *queryResolver) DeadLetters(ctx context.Context, reason *registry.DeadLetterReason, device *string, source *string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) (*generated.DeadLetterConnection, error) {
+func (r *queryResolver) DeadLetters(ctx context.Context, reason *registry.DeadLetterReason, device *string, asset *string, source *string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) (*generated.DeadLetterConnection, error) {
 	page, err := registry.NewPage(first, after, last, before)
 	if err != nil {
 		return nil, err
 	}
-	return r.deadLetters(ctx, registry.DeadLetterFilter{Reason: reason, Device: device, Source: source, From: from, To: to}, page)
+	return r.deadLetters(ctx, registry.DeadLetterFilter{Reason: reason, Device: device, Asset: asset, Source: source, From: from, To: to}, page)
 }
 
 // DeadLetterCounts is the resolver for the deadLetterCounts field.
-func (r *queryResolver) DeadLetterCounts(ctx context.Context, device *string, source *string, from *time.Time, to *time.Time) ([]*registry.DeadLetterCount, error) {
-	return r.Graph.TallyDeadLetters(ctx, scopeFrom(ctx), registry.DeadLetterFilter{Device: device, Source: source, From: from, To: to})
+func (r *queryResolver) DeadLetterCounts(ctx context.Context, device *string, asset *string, source *string, from *time.Time, to *time.Time) ([]*registry.DeadLetterCount, error) {
+	return r.Graph.TallyDeadLetters(ctx, scopeFrom(ctx), registry.DeadLetterFilter{Device: device, Asset: asset, Source: source, From: from, To: to})
 }
 
 // DeadLetter returns generated.DeadLetterResolver implementation.

@@ -657,6 +657,8 @@ type DropDeadLettersInput struct {
 	Reason *registry.DeadLetterReason `json:"reason,omitempty"`
 	// Only from this device: its reference, as it was received.
 	Device *string `json:"device,omitempty"`
+	// Only of readings by hand of this asset: its reference, as it was received.
+	Asset *string `json:"asset,omitempty"`
 	// Only what came this way: `http`, `mqtt`, `graphql`, ...
 	Source *string `json:"source,omitempty"`
 	// Only what was received at this time or later.
@@ -746,7 +748,7 @@ type MeasureDeclarationInput struct {
 	Minimum *float64 `json:"minimum,omitempty"`
 	// Mark numbers above this as suspect.
 	Maximum *float64 `json:"maximum,omitempty"`
-	// Mark numbers as suspect that differ from the one before by more than this a second.
+	// Mark numbers as suspect that differ from the one before by more than this a second; of an asset, those that were read by hand.
 	MaximumRate *float64 `json:"maximumRate,omitempty"`
 	// Work the measure out when it is read, from other measures and from attributes: `measures.level * attributes.area`. There are
 	// + - * / % and **, abs, min, max, round, floor, ceil, sqrt, pow, log and exp, and `measures.on ? measures.power : 0`.
@@ -1200,6 +1202,8 @@ type ReplayDeadLettersInput struct {
 	Reason *registry.DeadLetterReason `json:"reason,omitempty"`
 	// Only from this device: its reference, as it was received.
 	Device *string `json:"device,omitempty"`
+	// Only of readings by hand of this asset: its reference, as it was received.
+	Asset *string `json:"asset,omitempty"`
 	// Only what came this way: `http`, `mqtt`, `graphql`, ...
 	Source *string `json:"source,omitempty"`
 	// Only what was received at this time or later.
@@ -1236,7 +1240,7 @@ type ReprocessInput struct {
 	From *time.Time `json:"from,omitempty"`
 	// Only what was received before this time.
 	To *time.Time `json:"to,omitempty"`
-	// How many payloads, the oldest first: at most 1,000.
+	// How many payloads, the oldest first: at most 1,000. It may end earlier, after 200,000 measurements that become others.
 	First int `json:"first"`
 	// Go on where an earlier call ended: its `endCursor`.
 	After *string `json:"after,omitempty"`

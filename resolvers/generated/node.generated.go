@@ -96,8 +96,8 @@ type QueryResolver interface {
 	InheritedPolicies(ctx context.Context, groups []string, typeArg *string, asOf *time.Time) ([]*registry.Policy, error)
 	Profile(ctx context.Context, kind registry.Kind, template string, name string, asOf *time.Time) (*registry.Profile, error)
 	Profiles(ctx context.Context, kind *registry.Kind, template *string, first *int, after *string, last *int, before *string, asOf *time.Time) (*ProfileConnection, error)
-	DeadLetters(ctx context.Context, reason *registry.DeadLetterReason, device *string, source *string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) (*DeadLetterConnection, error)
-	DeadLetterCounts(ctx context.Context, device *string, source *string, from *time.Time, to *time.Time) ([]*registry.DeadLetterCount, error)
+	DeadLetters(ctx context.Context, reason *registry.DeadLetterReason, device *string, asset *string, source *string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) (*DeadLetterConnection, error)
+	DeadLetterCounts(ctx context.Context, device *string, asset *string, source *string, from *time.Time, to *time.Time) ([]*registry.DeadLetterCount, error)
 	Search(ctx context.Context, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*SearchConnection, error)
 	Template(ctx context.Context, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) (*registry.Template, error)
 	Templates(ctx context.Context, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) (*TemplateConnection, error)
@@ -1224,52 +1224,14 @@ func (ec *executionContext) field_Query_deadLetterCounts_args(ctx context.Contex
 		return nil, err
 	}
 	args["device"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "source",
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "asset",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["source"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "from",
-		func(ctx context.Context, v any) (*time.Time, error) {
-			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["from"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "to",
-		func(ctx context.Context, v any) (*time.Time, error) {
-			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["to"] = arg3
-	return args, nil
-}
-
-func (ec *executionContext) field_Query_deadLetters_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
-	var err error
-	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "reason",
-		func(ctx context.Context, v any) (*registry.DeadLetterReason, error) {
-			return ec.unmarshalODeadLetterReason2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐDeadLetterReason(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["reason"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "device",
-		func(ctx context.Context, v any) (*string, error) {
-			return ec.unmarshalOString2ᚖstring(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["device"] = arg1
+	args["asset"] = arg1
 	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "source",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
@@ -1294,38 +1256,92 @@ func (ec *executionContext) field_Query_deadLetters_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["to"] = arg4
-	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "first",
-		func(ctx context.Context, v any) (*int, error) {
-			return ec.unmarshalOInt2ᚖint(ctx, v)
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_deadLetters_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "reason",
+		func(ctx context.Context, v any) (*registry.DeadLetterReason, error) {
+			return ec.unmarshalODeadLetterReason2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐDeadLetterReason(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg5
-	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["reason"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "device",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg6
-	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "last",
-		func(ctx context.Context, v any) (*int, error) {
-			return ec.unmarshalOInt2ᚖint(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["last"] = arg7
-	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+	args["device"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asset",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["before"] = arg8
+	args["asset"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "source",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["source"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "from",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["from"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg7
+	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg8
+	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg9
 	return args, nil
 }
 
@@ -5375,7 +5391,7 @@ func (ec *executionContext) _Query_deadLetters(ctx context.Context, field graphq
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().DeadLetters(ctx, fc.Args["reason"].(*registry.DeadLetterReason), fc.Args["device"].(*string), fc.Args["source"].(*string), fc.Args["from"].(*time.Time), fc.Args["to"].(*time.Time), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Query().DeadLetters(ctx, fc.Args["reason"].(*registry.DeadLetterReason), fc.Args["device"].(*string), fc.Args["asset"].(*string), fc.Args["source"].(*string), fc.Args["from"].(*time.Time), fc.Args["to"].(*time.Time), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *DeadLetterConnection) graphql.Marshaler {
@@ -5419,7 +5435,7 @@ func (ec *executionContext) _Query_deadLetterCounts(ctx context.Context, field g
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().DeadLetterCounts(ctx, fc.Args["device"].(*string), fc.Args["source"].(*string), fc.Args["from"].(*time.Time), fc.Args["to"].(*time.Time))
+			return ec.Resolvers.Query().DeadLetterCounts(ctx, fc.Args["device"].(*string), fc.Args["asset"].(*string), fc.Args["source"].(*string), fc.Args["from"].(*time.Time), fc.Args["to"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*registry.DeadLetterCount) graphql.Marshaler {

@@ -293,6 +293,13 @@ func (ec *executionContext) fieldContext_ReprocessPayload_conflicts(_ context.Co
 	return graphql.NewScalarFieldContext("ReprocessPayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _ReprocessPayload_noLongerKept(ctx context.Context, field graphql.CollectedField, obj *registry.Reprocessed) (ret graphql.Marshaler) {
+	return ec.marshalNInt2int(ctx, field.Selections, obj.NoLongerKept)
+}
+func (ec *executionContext) fieldContext_ReprocessPayload_noLongerKept(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReprocessPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _ReprocessPayload_token(ctx context.Context, field graphql.CollectedField, obj *registry.Reprocessed) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -718,6 +725,11 @@ func (ec *executionContext) _ReprocessPayload(ctx context.Context, sel ast.Selec
 			}
 		case "conflicts":
 			out.Values[i] = ec._ReprocessPayload_conflicts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "noLongerKept":
+			out.Values[i] = ec._ReprocessPayload_noLongerKept(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

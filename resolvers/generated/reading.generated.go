@@ -484,7 +484,7 @@ func (ec *executionContext) unmarshalInputDropDeadLettersInput(ctx context.Conte
 		asMap["rehearse"] = false
 	}
 
-	fieldsInOrder := [...]string{"ids", "all", "reason", "device", "source", "from", "to", "rehearse"}
+	fieldsInOrder := [...]string{"ids", "all", "reason", "device", "asset", "source", "from", "to", "rehearse"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -519,6 +519,13 @@ func (ec *executionContext) unmarshalInputDropDeadLettersInput(ctx context.Conte
 				return it, err
 			}
 			it.Device = data
+		case "asset":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("asset"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Asset = data
 		case "source":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("source"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -672,7 +679,7 @@ func (ec *executionContext) unmarshalInputReplayDeadLettersInput(ctx context.Con
 		asMap["rehearse"] = false
 	}
 
-	fieldsInOrder := [...]string{"ids", "all", "reason", "device", "source", "from", "to", "first", "after", "rehearse"}
+	fieldsInOrder := [...]string{"ids", "all", "reason", "device", "asset", "source", "from", "to", "first", "after", "rehearse"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -707,6 +714,13 @@ func (ec *executionContext) unmarshalInputReplayDeadLettersInput(ctx context.Con
 				return it, err
 			}
 			it.Device = data
+		case "asset":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("asset"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Asset = data
 		case "source":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("source"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)

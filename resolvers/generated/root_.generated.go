@@ -796,8 +796,8 @@ type ComplexityRoot struct {
 		Assets            func(childComplexity int, references []string, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Changes           func(childComplexity int, kinds []registry.ObjectKind, object *registry.ID, key *string, actor *registry.ID, under *string, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
 		Command           func(childComplexity int, id registry.ID) int
-		DeadLetterCounts  func(childComplexity int, device *string, source *string, from *time.Time, to *time.Time) int
-		DeadLetters       func(childComplexity int, reason *registry.DeadLetterReason, device *string, source *string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) int
+		DeadLetterCounts  func(childComplexity int, device *string, asset *string, source *string, from *time.Time, to *time.Time) int
+		DeadLetters       func(childComplexity int, reason *registry.DeadLetterReason, device *string, asset *string, source *string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) int
 		Device            func(childComplexity int, reference string, asOf *time.Time) int
 		Devices           func(childComplexity int, references []string, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Group             func(childComplexity int, path string, asOf *time.Time) int
@@ -907,16 +907,17 @@ type ComplexityRoot struct {
 	}
 
 	ReprocessPayload struct {
-		Added       func(childComplexity int) int
-		Conflicts   func(childComplexity int) int
-		EndCursor   func(childComplexity int) int
-		Failures    func(childComplexity int) int
-		Payloads    func(childComplexity int) int
-		Removed     func(childComplexity int) int
-		Replaced    func(childComplexity int) int
-		TokenText   func(childComplexity int) int
-		Unchanged   func(childComplexity int) int
-		Undecodable func(childComplexity int) int
+		Added        func(childComplexity int) int
+		Conflicts    func(childComplexity int) int
+		EndCursor    func(childComplexity int) int
+		Failures     func(childComplexity int) int
+		NoLongerKept func(childComplexity int) int
+		Payloads     func(childComplexity int) int
+		Removed      func(childComplexity int) int
+		Replaced     func(childComplexity int) int
+		TokenText    func(childComplexity int) int
+		Unchanged    func(childComplexity int) int
+		Undecodable  func(childComplexity int) int
 	}
 
 	Samples struct {
@@ -4649,7 +4650,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.DeadLetterCounts(childComplexity, args["device"].(*string), args["source"].(*string), args["from"].(*time.Time), args["to"].(*time.Time)), true
+		return e.ComplexityRoot.Query.DeadLetterCounts(childComplexity, args["device"].(*string), args["asset"].(*string), args["source"].(*string), args["from"].(*time.Time), args["to"].(*time.Time)), true
 	case "Query.deadLetters":
 		if e.ComplexityRoot.Query.DeadLetters == nil {
 			break
@@ -4660,7 +4661,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.DeadLetters(childComplexity, args["reason"].(*registry.DeadLetterReason), args["device"].(*string), args["source"].(*string), args["from"].(*time.Time), args["to"].(*time.Time), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.DeadLetters(childComplexity, args["reason"].(*registry.DeadLetterReason), args["device"].(*string), args["asset"].(*string), args["source"].(*string), args["from"].(*time.Time), args["to"].(*time.Time), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.device":
 		if e.ComplexityRoot.Query.Device == nil {
 			break
@@ -5192,6 +5193,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReprocessPayload.Failures(childComplexity), true
+	case "ReprocessPayload.noLongerKept":
+		if e.ComplexityRoot.ReprocessPayload.NoLongerKept == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReprocessPayload.NoLongerKept(childComplexity), true
 	case "ReprocessPayload.payloads":
 		if e.ComplexityRoot.ReprocessPayload.Payloads == nil {
 			break
@@ -8590,7 +8597,8 @@ type APIKey {
   """
   Decodes what a device sent anew, as its template says now, and replaces what those payloads gave: measurements that come out otherwise
   are replaced, those that come out no more are removed, new ones are added. What the device got otherwise stays as it is. It works
-  payload by payload and may be interrupted: calling it again goes on, and changes nothing that is right already.
+  in parts and may be interrupted: what a part has taken away it also brings, sooner or later, and calling it again goes on, and changes nothing
+  that is right already.
   """
   reprocess(
     """Which payloads."""
@@ -8672,7 +8680,7 @@ input ReprocessInput {
   from: DateTime
   """Only what was received before this time."""
   to: DateTime
-  """How many payloads, the oldest first: at most 1,000."""
+  """How many payloads, the oldest first: at most 1,000. It may end earlier, after 200,000 measurements that become others."""
   first: Int! = 1000
   """Go on where an earlier call ended: its ` + "`" + `endCursor` + "`" + `."""
   after: String
@@ -8700,6 +8708,8 @@ type ReprocessPayload {
   unchanged: Int!
   """How many are not written because the device got another value for that time otherwise."""
   conflicts: Int!
+  """How many are left alone because they are from a time of which single measurements are no longer kept: their template's ` + "`" + `keepRaw` + "`" + `."""
+  noLongerKept: Int!
   """After a rehearsal: what the real call can be given, so that it does nothing else."""
   token: String
   """Give it as ` + "`" + `after` + "`" + ` to go on; null if that was all."""
@@ -9226,6 +9236,8 @@ extend input ReadingInput {
     reason: DeadLetterReason
     """Only from this device: its reference, as it was received."""
     device: String
+    """Only of readings by hand of this asset: its reference, as it was received."""
+    asset: String
     """Only what came this way: ` + "`" + `http` + "`" + `, ` + "`" + `mqtt` + "`" + `, ` + "`" + `graphql` + "`" + `, ..."""
     source: String
     """Only what was received at this time or later."""
@@ -9245,6 +9257,8 @@ extend input ReadingInput {
   deadLetterCounts(
     """Only from this device: its reference, as it was received."""
     device: String
+    """Only of readings by hand of this asset: its reference, as it was received."""
+    asset: String
     """Only what came this way: ` + "`" + `http` + "`" + `, ` + "`" + `mqtt` + "`" + `, ` + "`" + `graphql` + "`" + `, ..."""
     source: String
     """Only what was received at this time or later."""
@@ -9288,6 +9302,8 @@ input ReplayDeadLettersInput {
   reason: DeadLetterReason
   """Only from this device: its reference, as it was received."""
   device: String
+  """Only of readings by hand of this asset: its reference, as it was received."""
+  asset: String
   """Only what came this way: ` + "`" + `http` + "`" + `, ` + "`" + `mqtt` + "`" + `, ` + "`" + `graphql` + "`" + `, ..."""
   source: String
   """Only what was received at this time or later."""
@@ -9326,6 +9342,8 @@ input DropDeadLettersInput {
   reason: DeadLetterReason
   """Only from this device: its reference, as it was received."""
   device: String
+  """Only of readings by hand of this asset: its reference, as it was received."""
+  asset: String
   """Only what came this way: ` + "`" + `http` + "`" + `, ` + "`" + `mqtt` + "`" + `, ` + "`" + `graphql` + "`" + `, ..."""
   source: String
   """Only what was received at this time or later."""
@@ -10159,7 +10177,7 @@ type MeasureDeclaration {
   minimum: Float
   """Numbers above this are marked as suspect."""
   maximum: Float
-  """Numbers that differ from the one before by more than this a second are marked as suspect."""
+  """Numbers that differ from the one before by more than this a second are marked as suspect; of an asset, those that were read by hand."""
   maximumRate: Float
   """The expression that the measure is worked out by when it is read; null for a measure that is stored."""
   computed: String
@@ -10365,7 +10383,7 @@ input MeasureDeclarationInput {
   minimum: Float
   """Mark numbers above this as suspect."""
   maximum: Float
-  """Mark numbers as suspect that differ from the one before by more than this a second."""
+  """Mark numbers as suspect that differ from the one before by more than this a second; of an asset, those that were read by hand."""
   maximumRate: Float
   """
   Work the measure out when it is read, from other measures and from attributes: ` + "`" + `measures.level * attributes.area` + "`" + `. There are
@@ -12632,6 +12650,8 @@ func (ec *executionContext) childFields_ReprocessPayload(ctx context.Context, fi
 		return ec.fieldContext_ReprocessPayload_unchanged(ctx, field)
 	case "conflicts":
 		return ec.fieldContext_ReprocessPayload_conflicts(ctx, field)
+	case "noLongerKept":
+		return ec.fieldContext_ReprocessPayload_noLongerKept(ctx, field)
 	case "token":
 		return ec.fieldContext_ReprocessPayload_token(ctx, field)
 	case "endCursor":
