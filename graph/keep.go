@@ -35,13 +35,18 @@ var (
 	keepTemplates = named("keep.templates", `
 		MATCH (t:Template)
 		WHERE t.kept = true
-		RETURN collect({account: t.account, id: t.id, measures: t.measures}) AS templates`)
+		RETURN collect({account: t.account, id: t.id, measures: t.measures, due: coalesce(t.keepDue, 0)}) AS templates`)
+
+	keepAgain = named("keep.again", `
+		MATCH (t:Entity {id: $template})
+		WHERE t.account = $account AND t:Template
+		SET t.keepDue = $due`)
 
 	keepSeries = named("keep.series", `
 		MATCH (t:Entity {id: $template})
 		WHERE t.account = $account AND t:Template
 		MATCH (t)<-[:INSTANCE_OF]-(x:Device|Asset)-[:HAS_SERIES]->(s:Series)
-		WHERE s.measure = $measure AND coalesce(s.keptAt, 0) < $before
+		WHERE s.measure = $measure AND coalesce(s.keptAt, 0) <= $before
 		RETURN collect(elementId(s)) AS series`)
 
 	keepVisited = named("keep.visited", `
@@ -117,6 +122,8 @@ type keeping struct {
 	account, template registry.ID
 	measure           string
 	registry.Keep
+	// due is when the template is looked at again, in milliseconds.
+	due int64
 }
 
 func (k *keeping) name() string { return string(k.template) + "/" + k.measure }
@@ -141,9 +148,23 @@ func (s *Store) SweepMeasurements(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find what is kept for a time: %w", err)
 	}
+	now := s.now().UnixMilli()
+	soonest := keepLatest // of the measures of one template, which follow each other
 	for i := range all {
-		if err := s.sweepMeasure(ctx, &all[i], all); err != nil {
-			return fmt.Errorf("remove what is no longer kept of %s: %w", all[i].measure, err)
+		k := &all[i]
+		if k.due > now {
+			continue
+		}
+		if err := s.sweepMeasure(ctx, k, all); err != nil {
+			return fmt.Errorf("remove what is no longer kept of %s: %w", k.measure, err)
+		}
+		if soonest = min(soonest, k.every()); i+1 < len(all) && all[i+1].template == k.template {
+			continue
+		}
+		p := params{"template": string(k.template), "due": s.now().Add(soonest).UnixMilli()}
+		soonest = keepLatest
+		if err := nothing(ctx, s.writing(registry.Scope{Account: k.account}), keepAgain, p); err != nil {
+			return fmt.Errorf("note when to look again: %w", err)
 		}
 	}
 	return nil
@@ -156,7 +177,7 @@ func keepingsOf(f fields) []keeping {
 		row.json("measures", &measures)
 		for _, m := range measures {
 			if !m.Forever() {
-				out = append(out, keeping{row.id("account"), row.id("id"), m.Name, m.Keep})
+				out = append(out, keeping{row.id("account"), row.id("id"), m.Name, m.Keep, required[int64](row, "due")})
 			}
 		}
 	}

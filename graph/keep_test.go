@@ -165,7 +165,23 @@ func (k *kept) refusesWhatIsLate() {
 			k.Errorf("refused as %s: %s", letter.Reason, letter.Message)
 		}
 	}
-	k.expect(k.send(k.reading(k.device, k.start.Add(-time.Hour), map[string]any{"level": 1.0})), 1, 0, 0, 1)
+	early := k.start.Add(-time.Hour)
+	k.expect(k.send(k.reading(k.device, early, map[string]any{"level": 1.0})), 1, 0, 0, 1)
+
+	// Decoding anew asks beforehand.
+	template, err := k.store.Template(k.Context(), k.scope, registry.KindDevice, "meter", nil, nil)
+	if err != nil {
+		k.Fatal(err)
+	}
+	wanted := func(at time.Time, value any) registry.WantedValue {
+		return registry.WantedValue{MeasureTime: gaveAt("level", at)[0], Value: value}
+	}
+	got, err := k.store.Standings(k.Context(), k.scope, k.device.ID, template, []registry.WantedValue{
+		wanted(k.start.Add(time.Second), 1.0), wanted(k.start, nil), wanted(k.end(), 1.0), wanted(early, 1.0), wanted(early.Add(-24*time.Hour), 1.0),
+	})
+	if diff := cmp.Diff([]registry.Standing{registry.StandingGone, registry.StandingGone, registry.StandingAbsent, registry.StandingSame, registry.StandingAbsent}, got); diff != "" || err != nil {
+		k.Errorf("standings: %v, -want +got\n%s", err, diff)
+	}
 }
 
 // What a device and an asset share is kept for as long as one of them says.
@@ -183,6 +199,17 @@ func TestKeepAsLongAsAnybodyDoes(t *testing.T) {
 func TestKeepBesideAWorker(t *testing.T) {
 	k := newKept(t, registry.Keep{RawSeconds: 3600}, registry.Keep{})
 	k.after(24 * time.Hour) // the worker remembers the newest bucket
+	// Nothing is looked at again before it can be due.
+	visited := func() int {
+		return k.number(`MATCH (:Entity {id: $id})-[:HAS_SERIES]->(s {measure: 'level'}) RETURN count(s.keptAt)`, map[string]any{"id": string(k.device.ID)})
+	}
+	k.query(`MATCH (:Entity {id: $id})-[:HAS_SERIES]->(s) WHERE s.account = $account REMOVE s.keptAt RETURN 1`, map[string]any{"id": string(k.device.ID)})
+	if k.after(24*time.Hour + 9*time.Minute); visited() != 0 {
+		t.Error("a series was looked at again")
+	}
+	if k.after(24*time.Hour + 10*time.Minute); visited() != 1 {
+		t.Error("a series was not looked at again")
+	}
 	before := len(k.samples(k.device.ID, "level"))
 	newer := map[string]any{"level": 1.0, "open": true}
 	k.expect(k.send(k.reading(k.device, k.end().Add(-time.Second), newer)), 1, 0, 0, 2)

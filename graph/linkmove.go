@@ -37,20 +37,14 @@ var (
 		WHERE n > 0
 		RETURN sum(n) AS measurements, count(b) AS buckets`)
 
-	// The buckets before the frontier that are to be moved, newest first.
-	moveAhead = named("link.moveAhead", `
-		MATCH (d:Entity {id: $device})
-		WHERE d.account = $account
-		MATCH (d)-[:HAS_SERIES]->(s:Series)-[:HAS_BUCKET]->(b:Bucket)
-		WHERE s.measure IN $measures AND b.to > $from AND b.from < $to
-		WITH b ORDER BY b.from DESC LIMIT $limit
-		RETURN collect(b.from) AS begins`)
-
+	// The buckets before the frontier that are to be moved, newest first: one look
+	// at what the series have is all that a turn needs.
 	moveTake = named("link.moveTake", `
 		MATCH (d:Entity {id: $device})
 		WHERE d.account = $account
 		MATCH (d)-[:HAS_SERIES]->(s:Series)-[:HAS_BUCKET]->(b:Bucket)
 		WHERE s.measure IN $measures AND b.to > $from AND b.from < $to AND NOT $link IN b.links
+		WITH s, b ORDER BY b.from DESC LIMIT $limit
 		RETURN collect({element: elementId(b), measure: s.measure, type: s.type, from: b.from, first: b.first, links: b.links}) AS buckets`)
 
 	moveOwn = named("link.moveOwn", `
@@ -142,20 +136,11 @@ func (m *linkMove) params() params {
 
 // step moves the next days and says whether there are more.
 func (m *linkMove) step(ctx context.Context) (more bool, err error) {
-	p := m.params()
-	p["limit"] = m.store.moveBuckets
-	begins, _, err := one(ctx, m.tx, moveAhead, p, func(f fields) []any { return f.list("begins") })
+	buckets, next, err := m.ahead(ctx)
 	if err != nil {
 		return false, err
 	}
-	next := m.since
-	if n := len(begins); n == m.store.moveBuckets {
-		// The whole days among what was looked at; the newest day in any case.
-		newest, _ := begins[0].(int64)
-		oldest, _ := begins[n-1].(int64)
-		next = max(m.since, min(oldest-oldest%day+day, newest-newest%day))
-	}
-	if err := m.take(ctx, next); err != nil {
+	if err := m.take(ctx, buckets, next); err != nil {
 		return false, err
 	}
 	var frontier any
@@ -174,21 +159,32 @@ type movedBucket struct {
 	links            []string
 }
 
-// take moves the buckets between a moment and the frontier.
-func (m *linkMove) take(ctx context.Context, from int64) error {
-	p := m.params()
-	p["from"] = from
-	buckets, _, err := one(ctx, m.tx, moveTake, p, func(f fields) []movedBucket {
-		var out []movedBucket
-		for _, row := range f.maps("buckets") {
-			out = append(out, movedBucket{row.text("element"), row.text("measure"), registry.ValueType(row.text("type")),
-				required[int64](row, "from"), required[int64](row, "first"), row.texts("links")})
+// ahead returns the next buckets to be moved, those of the newest day in any
+// case, and where the frontier is then.
+func (m *linkMove) ahead(ctx context.Context) (buckets []movedBucket, next int64, err error) {
+	for limit := m.store.moveBuckets; ; limit *= 2 {
+		p := m.params()
+		p["limit"] = limit
+		buckets, _, err := one(ctx, m.tx, moveTake, p, func(f fields) []movedBucket {
+			var out []movedBucket
+			for _, row := range f.maps("buckets") {
+				out = append(out, movedBucket{row.text("element"), row.text("measure"), registry.ValueType(row.text("type")),
+					required[int64](row, "from"), required[int64](row, "first"), row.texts("links")})
+			}
+			return out
+		})
+		if err != nil || len(buckets) < limit {
+			return buckets, m.since, err
 		}
-		return out
-	})
-	if err != nil {
-		return err
+		newest, oldest := buckets[0].from, buckets[limit-1].from
+		if next := oldest - oldest%day + day; next <= newest { // the oldest day may not be whole
+			return slices.DeleteFunc(buckets, func(b movedBucket) bool { return b.from < next }), next, nil
+		}
 	}
+}
+
+// take moves the buckets between a moment and the frontier.
+func (m *linkMove) take(ctx context.Context, buckets []movedBucket, from int64) error {
 	var own []any
 	var shared []movedBucket
 	for _, b := range buckets {

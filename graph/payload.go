@@ -23,24 +23,26 @@ const (
 	theirPayload   = `{gave: n{.measures, .at, .given}, payload: head([(n)-[:DECODED_FROM]->(p) | p{.*}])}`
 	withoutContent = `{gave: n{.measures, .at, .given}, payload: head([(n)-[:DECODED_FROM]->(p) | p{.id, .size, .contentType, .template, .source, .receivedAt, .valid}])}`
 
-	prunedPayloads = `MATCH (p:Payload) WHERE p.account = $account AND p.receivedAt < $before
+	prunedPayloads = `MATCH (p:Payload) WHERE p.account = $account AND p.receivedAt >= $after AND p.receivedAt < $before
 		AND ($template IS NULL OR p.templateFold = $template) AND ($valid IS NULL OR p.valid = $valid)`
 
 	// removePayloads takes what is said of payloads with them.
 	removePayloads = `
-	WITH p LIMIT $most
 	OPTIONAL MATCH (p)<-[:DECODED_FROM]-(n:Decoding)
-	WITH p, collect(n) AS decodings
+	WITH p, p.receivedAt AS at, collect(n) AS decodings
 	FOREACH (n IN decodings | DETACH DELETE n)
 	DETACH DELETE p
-	RETURN count(p) AS n`
+	RETURN count(p) AS n, max(at) AS last`
 )
 
 var (
 	payloadSweep = named("payload.sweep", `
-	MATCH (p:Payload) WHERE p.receivedAt < $before`+removePayloads)
+	MATCH (p:Payload) WHERE p.receivedAt < $before
+	WITH p LIMIT $most`+removePayloads)
 
-	payloadPrune      = named("payload.prune", prunedPayloads+removePayloads)
+	// In the order of the index: the next turn goes on where this one ended.
+	payloadPrune = named("payload.prune", prunedPayloads+`
+	WITH p ORDER BY p.account, p.receivedAt LIMIT $most`+removePayloads)
 	payloadPruneCount = named("payload.pruneCount", prunedPayloads+` RETURN count(p) AS n`)
 
 	payloadList = listing{name: "payload.list", key: "n.keyFold", prefix: "n.account, n.device, ", item: withoutContent, match: decodingsOf}.registered()
@@ -77,7 +79,7 @@ func (s *Store) SweepPayloads(ctx context.Context, before time.Time) (int, error
 // transactions, and says how many; a rehearsal only counts. What is removed stays
 // so if it is interrupted.
 func (s *Store) PrunePayloads(ctx context.Context, scope registry.Scope, f registry.PayloadFilter, rehearse bool) (int, error) {
-	p := params{"before": s.now().Add(24 * time.Hour), "template": nil, "valid": nil, "most": payloadsAtOnce}
+	p := params{"after": time.UnixMilli(0).UTC(), "before": s.now().Add(24 * time.Hour), "template": nil, "valid": nil, "most": payloadsAtOnce}
 	if f.To != nil {
 		p["before"] = *f.To
 	}
@@ -95,7 +97,12 @@ func (s *Store) PrunePayloads(ctx context.Context, scope registry.Scope, f regis
 		return n, nil
 	}
 	for pruned := 0; ; {
-		n, _, err := one(ctx, s.writing(scope), payloadPrune, p, counted)
+		n, _, err := one(ctx, s.writing(scope), payloadPrune, p, func(f fields) int {
+			if last := f.optionalTime("last"); last != nil {
+				p["after"] = *last
+			}
+			return f.integer("n")
+		})
 		if err != nil {
 			return pruned, fmt.Errorf("prune payloads, after %d: %w", pruned, err)
 		}

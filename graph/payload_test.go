@@ -92,6 +92,10 @@ func TestUndecodablePayloads(t *testing.T) {
 	if err != nil || len(letters.Items) != 2 {
 		t.Fatalf("letters: %+v, %v", letters, err)
 	}
+	brief, err := f.store.ListDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{Brief: true}, registry.PageRequest{Size: 10})
+	if err != nil || len(brief.Items) != 2 || brief.Items[0].Payload == nil || brief.Items[0].Payload.Content != nil || brief.Items[1].Raw != "" {
+		t.Errorf("brief letters: %+v, %v", brief, err)
+	}
 	raws := map[string]bool{}
 	for _, l := range letters.Items {
 		raws[l.Raw] = true
@@ -105,6 +109,22 @@ func TestUndecodablePayloads(t *testing.T) {
 	found := f.query(`MATCH (n:Decoding)-[:DECODED_FROM]->(p:Payload) WHERE n.account = $account AND n.device = $id RETURN p.id AS id, p.valid AS valid`, map[string]any{"id": string(d.ID)})
 	if len(found) != 1 || found[0]["id"] != string(p.ID) || found[0]["valid"] != false {
 		t.Errorf("kept: %+v", found)
+	}
+}
+
+// TestPrunePayloads goes through an account's payloads once, whatever the filter.
+func TestPrunePayloads(t *testing.T) {
+	f := newField(t)
+	f.query(`UNWIND range(1, 450) AS i
+		CREATE (p:Payload:Entity {id: randomUUID(), account: $account, receivedAt: datetime('2026-01-01T00:00:00Z') + duration({seconds: i / 100}), valid: i % 3 <> 0, templateFold: 'x', content: 'c'})`, map[string]any{})
+	yes, no := true, false
+	for _, c := range []struct {
+		valid *bool
+		want  int
+	}{{&yes, 300}, {&yes, 0}, {&no, 150}} {
+		if n, err := f.store.PrunePayloads(t.Context(), f.scope, registry.PayloadFilter{Valid: c.valid}, false); err != nil || n != c.want {
+			t.Errorf("%d were removed, %v, want %d", n, err, c.want)
+		}
 	}
 }
 

@@ -72,6 +72,7 @@ var mayNameNoAccount = map[string]string{
 	"history.ended4":          "the horizon is the same for all accounts",
 	"history.gone":            "the horizon is the same for all accounts",
 	"payload.sweep":           "time goes on for all accounts",
+	"requeue.due":             "goes through all accounts",
 	"statistics.refresh":      "is about the whole database",
 }
 
@@ -267,7 +268,7 @@ func (w world) planValues() func(query string) map[string]any {
 			"severity": nil, "active": nil, "open": true, "device": ids["device"][0],
 			"now": time.Now().UTC(), "size0": 20, "size1": 20, "size2": 20, "measure": "t", "measures": []string{"t"}, "wanted": []any{[]any{"t", ""}}, "twin": ids["device"][0], "whole": ids["asset"][0],
 			"from": int64(0), "to": int64(1 << 50), "low": int64(0), "high": int64(1 << 50), "after": int64(0), "before": int64(1 << 50), "every": int64(3_600_000),
-			"series": []any{}, "longer": []string{}, "buckets": []any{}, "most": 20,
+			"link": "x", "series": []any{}, "longer": []string{}, "buckets": []any{}, "most": 20,
 		})
 		return out
 	}
