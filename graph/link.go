@@ -161,15 +161,23 @@ func (t *transaction) recordLink(action string, link *registry.Link, ends linkEn
 
 // recordLinkOf is recordLink for any device of the asset.
 func (t *transaction) recordLinkOf(action string, link *registry.Link, deviceReference string, deviceVersion int, ends linkEnds) {
-	for _, e := range []entry{
+	for _, e := range linkEntries(action, link, deviceReference, deviceVersion, ends) {
+		t.record(e)
+	}
+}
+
+// linkEntries are what a link's beginning or end is to its device and its asset.
+func linkEntries(action string, link *registry.Link, deviceReference string, deviceVersion int, ends linkEnds) []entry {
+	entries := []entry{
 		{kind: registry.ObjectDevice, id: link.DeviceID, key: deviceReference, version: deviceVersion,
 			relations: []registry.Difference{linkDifference(registry.KindAsset, ends.assetReference, link, action == "linked")}},
 		{kind: registry.ObjectAsset, id: link.AssetID, key: ends.assetReference, version: ends.assetVersion,
 			relations: []registry.Difference{linkDifference(registry.KindDevice, deviceReference, link, action == "linked")}},
-	} {
-		e.operation, e.action = registry.ChangeUpdate, action
-		t.record(e)
 	}
+	for i := range entries {
+		entries[i].operation, entries[i].action = registry.ChangeUpdate, action
+	}
+	return entries
 }
 
 func linkDifference(kind registry.Kind, key string, link *registry.Link, made bool) registry.Difference {

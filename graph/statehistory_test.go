@@ -219,3 +219,35 @@ func TestStateHistoryModel(t *testing.T) {
 		}
 	}
 }
+
+// TestStateHistoryWithoutTheOtherEnd tells a twin that a link has ended because
+// its other end was deleted, in the same transaction.
+func TestStateHistoryWithoutTheOtherEnd(t *testing.T) {
+	f := newField(t)
+	d, a := f.device("d", ""), f.asset("a", "")
+	e, b := f.device("e", ""), f.asset("b", "")
+	since := morning()
+	f.mustLink("d", "a", since, registry.MeasureMapping{Device: "x", Asset: "ax"})
+	f.mustLink("e", "b", since, registry.MeasureMapping{Device: "x", Asset: "bx"})
+	if _, err := f.store.DeleteDevice(t.Context(), f.scope, byID(d)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.store.DeleteAsset(t.Context(), f.scope, byID(b)); err != nil {
+		t.Fatal(err)
+	}
+	for twin, name := range map[registry.ID]string{a.ID: "ax", e.ID: "x"} {
+		page, err := f.store.StateHistory(t.Context(), f.scope, twin, registry.StateFilter{Causes: []registry.StateCause{registry.StateUnlinked}}, registry.PageRequest{Size: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page.Items) != 1 || !slices.Equal(page.Items[0].Names, []string{name}) || page.Items[0].LinkID == "" {
+			t.Errorf("history %+v", page.Items)
+			continue
+		}
+		end := page.Items[0].Change
+		same, err := f.store.ListChanges(t.Context(), f.scope, registry.ChangeFilter{Direction: registry.SortAscending}, registry.PageRequest{Size: 100})
+		if err != nil || !slices.ContainsFunc(same.Items, func(c *registry.Change) bool { return c.At.Equal(end.At) && c.Operation == registry.ChangeDelete }) {
+			t.Errorf("the link ended by itself at %s: %v", end.At, err)
+		}
+	}
+}

@@ -26,6 +26,16 @@ var (
 				RETURN {thing: `+thing("c")+`, template: properties(ct), moving: EXISTS { (c)-[l:LINKED_TO]->(:Asset) WHERE coalesce(l.movingFrom, -1) >= 0 }, devices: [c.id] + [(c)-[:LINKED_TO]->(o:Asset) | o.id]} ORDER BY length(path), c.keyFold
 			}}) AS twins`)
 
+	twinLinks = named("twin.links", `
+		UNWIND $ids AS id
+		MATCH (n:Entity {id: id})
+		WHERE n.account = $account
+		MATCH (n)-[l:LINKED_TO]-(:Device|Asset)
+		WHERE l.until IS NULL
+		WITH DISTINCT l, startNode(l) AS d, endNode(l) AS a
+		RETURN collect({id: l.id, since: l.since, until: l.until, deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures,
+			device: d.id, deviceReference: d.reference, deviceVersion: d.version, asset: a.id, assetReference: a.reference, assetVersion: a.version}) AS links`)
+
 	// The series are set apart first: what they hold goes in further, bounded
 	// transactions.
 	twinOrphan = named("twin.orphanSeries", `

@@ -97,10 +97,34 @@ func (s *Store) deletePart(ctx context.Context, tx *transaction, d *doom, refs [
 			return nil, err
 		}
 	}
+	if err := endLinks(ctx, tx, ids, gone); err != nil {
+		return nil, err
+	}
 	if err := nothing(ctx, tx, twinOrphan, params{"ids": texts(ids)}); err != nil {
 		return nil, err
 	}
 	return components, tx.bury(ctx, ids...)
+}
+
+// endLinks notes with the other ends that the links of twins that are deleted
+// end with them.
+func endLinks(ctx context.Context, tx *transaction, ids []registry.ID, gone map[registry.ID]bool) error {
+	entries, _, err := one(ctx, tx, twinLinks, params{"ids": texts(ids)}, func(f fields) []entry {
+		var out []entry
+		for _, l := range f.maps("links") {
+			link := linkOf(l)
+			link.AssetID = l.id("asset")
+			ends := linkEnds{assetReference: l.text("assetReference"), assetVersion: l.integer("assetVersion")}
+			out = append(out, linkEntries("unlinked", &link, l.text("deviceReference"), l.integer("deviceVersion"), ends)...)
+		}
+		return out
+	})
+	for _, e := range entries {
+		if !gone[e.id] {
+			tx.record(e)
+		}
+	}
+	return err
 }
 
 // doomed reads the twins that are to be deleted, by their refKey.
