@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,32 +13,37 @@ import (
 
 // A group's aggregation takes the buckets of all twins in its sub-tree, each
 // once: however many ways lead to a twin, and if a device and the asset that it
-// is linked to are both there.
-var (
-	groupMeasured = named("aggregate.members", groupTwins+`
-		OPTIONAL MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)
-		WITH t, collect(s) AS series
-		WITH t, series, any(s IN series WHERE EXISTS {
-			MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
-			WHERE b.from < $to AND b.to > $from
-				AND (b.first >= $from AND coalesce(b.last, b.first) < $to OR b.rawUntil IS NOT NULL OR EXISTS { (b)-[:HAS_MEASUREMENT]->(m) WHERE m.at >= $from AND m.at < $to })
-		}) AS reports
-		WITH count(CASE WHEN reports THEN 1 END) AS reporting, count(CASE WHEN size(series) > 0 AND NOT reports THEN 1 END) AS silent,
-			collect(CASE WHEN size(series) = 0 THEN t END) AS without
-		CALL (without) {
-			UNWIND without AS t
-			MATCH (t)-[:INSTANCE_OF]->(template:Template)
-			WITH template.id AS template, count(*) AS n
-			RETURN collect(['', template, n]) AS templates
+// is linked to are both there. The sub-tree is walked once: for those who report,
+// and for what they measured.
+var groupNumbers = named("aggregate.group", groupTwins+`
+		WITH collect(t) AS twins
+		CALL (twins) {
+			UNWIND twins AS t
+			OPTIONAL MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)
+			WITH t, collect(s) AS series
+			WITH t, series, any(s IN series WHERE EXISTS {
+				MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
+				WHERE b.from < $to AND b.to > $from
+					AND (b.first >= $from AND coalesce(b.last, b.first) < $to OR b.rawUntil IS NOT NULL OR EXISTS { (b)-[:HAS_MEASUREMENT]->(m) WHERE m.at >= $from AND m.at < $to })
+			}) AS reports
+			WITH count(CASE WHEN reports THEN 1 END) AS reporting, count(CASE WHEN size(series) > 0 AND NOT reports THEN 1 END) AS silent,
+				collect(CASE WHEN size(series) = 0 THEN t END) AS without
+			CALL (without) {
+				UNWIND without AS t
+				MATCH (t)-[:INSTANCE_OF]->(template:Template)
+				WITH template.id AS template, count(*) AS n
+				RETURN collect(['', template, n]) AS templates
+			}
+			RETURN reporting, silent, templates
 		}
-		RETURN reporting, silent, templates`)
-
-	groupNumbers = named("aggregate.group", groupTwins+`
-		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)
-		OPTIONAL MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
-		WHERE b.from < $to AND b.to > $from
-		WITH null AS template, b, max(s.type) AS type, max(coalesce(b.unit, s.unit, '')) AS unit`+aggregateSlots+aggregateSums)
-)
+		OPTIONAL CALL (twins) {
+			UNWIND twins AS t
+			MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)
+			OPTIONAL MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
+			WHERE b.from < $to AND b.to > $from
+			WITH null AS template, b, max(s.type) AS type, max(coalesce(b.unit, s.unit, '')) AS unit`+aggregateSlots+aggregateSums+`
+		}
+		RETURN reporting, silent, templates, template, types, units, work, reduced, slots, rollUps`)
 
 const groupTwins = `
 		MATCH (top:Entity {id: $id})
@@ -78,14 +84,22 @@ func (s *Store) AggregateGroup(ctx context.Context, scope registry.Scope, group 
 	if kind != nil {
 		p["kind"] = label(*kind)
 	}
-	if err := s.countReporting(ctx, scope, &a, p, out); err != nil {
-		return nil, fmt.Errorf("aggregate group: %w", err)
-	}
-	found, _, err := one(ctx, s.reading(scope), groupNumbers, p, func(f fields) aggregated {
-		out := aggregatedOf(f)
-		readNumbers(f, &out, span{a.From.UnixMilli(), a.To.UnixMilli(), edges[0], p["step"].(int64)})
-		return out
+	without := map[registry.ID]int{}
+	found, _, err := one(ctx, s.reading(scope), groupNumbers, p, func(f fields) (found aggregated) {
+		out.Reporting, out.Stale = f.integer("reporting"), f.integer("silent")
+		for _, r := range rows(f, "templates", 2) {
+			id, _ := r.list[0].(string)
+			without[registry.ID(id)] = int(r.integer(1))
+		}
+		if f.value("work") != nil { // some have the measure
+			found = aggregatedOf(f)
+			readNumbers(f, &found, span{a.From.UnixMilli(), a.To.UnixMilli(), edges[0], p["step"].(int64)})
+		}
+		return found
 	})
+	if err == nil {
+		out.Missing, err = s.countMissing(ctx, scope, a.Measure, without)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("aggregate group: %w", err)
 	}
@@ -123,36 +137,21 @@ func groupConversions(a *registry.Aggregation, from []string) (map[string]unit.C
 	return out, nil
 }
 
-// countReporting says how many twins have measured in the time, how many have
-// not, and how many never did although their template has the measure.
-func (s *Store) countReporting(ctx context.Context, scope registry.Scope, a *registry.Aggregation, p params, into *registry.GroupAggregate) error {
-	without := map[registry.ID]int{}
-	_, _, err := one(ctx, s.reading(scope), groupMeasured, p, func(f fields) bool {
-		into.Reporting, into.Stale = f.integer("reporting"), f.integer("silent")
-		for _, r := range rows(f, "templates", 2) {
-			id, _ := r.list[0].(string)
-			without[registry.ID(id)] = int(r.integer(1))
-		}
-		return true
-	})
+// countMissing counts the twins without a measure that their templates have; they
+// are given by template.
+func (s *Store) countMissing(ctx context.Context, scope registry.Scope, measure string, without map[registry.ID]int) (int, error) {
+	templates, err := s.TemplatesByID(ctx, scope, slices.Collect(maps.Keys(without)))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	ids := make([]registry.ID, 0, len(without))
-	for id := range without {
-		ids = append(ids, id)
-	}
-	templates, err := s.TemplatesByID(ctx, scope, ids)
-	if err != nil {
-		return err
-	}
+	missing := 0
 	for _, t := range templates {
 		if t == nil {
 			continue
 		}
-		if _, declared := t.Measure(a.Measure); declared {
-			into.Missing += without[t.ID]
+		if _, declared := t.Measure(measure); declared {
+			missing += without[t.ID]
 		}
 	}
-	return nil
+	return missing, nil
 }

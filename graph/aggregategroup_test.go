@@ -54,6 +54,12 @@ func TestAggregateGroup(t *testing.T) {
 		if got.Reporting != 2 || got.Stale != 1 || got.Missing != 1 {
 			t.Errorf("%s: %d report, %d are stale, %d missing; want 2, 1, 1", name, got.Reporting, got.Stale, got.Missing)
 		}
+		none, err := f.store.AggregateGroup(t.Context(), f.scope, site.ID, nil, registry.Aggregation{
+			Measure: "y", From: now.Add(-time.Hour), To: now.Add(time.Hour), Every: 24 * time.Hour * 3650, Function: registry.AggregateSum,
+		})
+		if err != nil || len(none.Points) != 0 || none.Reporting+none.Stale+none.Missing != 0 {
+			t.Errorf("%s: a measure that nobody has: %+v, %v", name, none, err)
+		}
 		if _, err := f.store.SealAccount(t.Context(), f.scope); err != nil {
 			t.Fatal(err)
 		}
