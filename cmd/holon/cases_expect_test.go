@@ -20,7 +20,7 @@ type expectation struct {
 
 	Body     map[string]any `json:"body"`     // these fields are equal
 	Contains any            `json:"contains"` // a part of the result, at any depth
-	Absent   []string       `json:"absent"`   // dotted paths that are missing or empty
+	Absent   []string       `json:"absent"`   // dotted paths that are missing or empty; what they lead through is there
 
 	Keys        []any             `json:"keys"`        // the keys of exactly these rows
 	KeysInOrder []any             `json:"keysInOrder"` // and in this order
@@ -81,8 +81,8 @@ func (e *expectation) check(r *caseRun, step string, a answer) {
 		}
 	}
 	for _, path := range e.Absent {
-		if value, found := lookUp(a.result, path); found && !empty(value) {
-			t.Errorf("%s: %s is %v, want nothing", step, path, value)
+		if problem := absent(a.result, path); problem != "" {
+			t.Errorf("%s: %s\n%s", step, problem, indented(a.result))
 		}
 	}
 	for path, want := range e.Count {
@@ -247,6 +247,24 @@ func lookUp(value any, path string) (any, bool) {
 		}
 	}
 	return value, true
+}
+
+// absent says what is wrong where a path is to lead to nothing: there is
+// something, or not even what it leads through.
+func absent(result any, path string) string {
+	if value, found := lookUp(result, path); found && !empty(value) {
+		return fmt.Sprintf("%s is %v, want nothing", path, value)
+	}
+	within, through := result, "the result"
+	if at := strings.LastIndexByte(path, '.'); at >= 0 {
+		through = path[:at]
+		within, _ = lookUp(result, through)
+	}
+	switch within.(type) {
+	case map[string]any, []any:
+		return ""
+	}
+	return fmt.Sprintf("%s cannot be absent: %s is %v", path, through, within)
 }
 
 func empty(value any) bool {

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/eclipse/paho.golang/autopaho"
@@ -39,6 +40,23 @@ func (*failures) Helper() {}
 // Errorf implements reporter.
 func (f *failures) Errorf(format string, args ...any) {
 	f.list = append(f.list, fmt.Sprintf(format, args...))
+}
+
+// TestAbsent does not take a path that leads nowhere for nothing.
+func TestAbsent(t *testing.T) {
+	t.Parallel()
+	result := map[string]any{"device": map[string]any{"attributes": map[string]any{"label": "x"}, "parts": []any{}}, "none": nil}
+	for path, right := range map[string]bool{
+		"device.attributes.colour": true, "none": true, "device.parts.0": true, "device.parts": true,
+		"device.attributes.label": false, "device.atributes.colour": false, "asset.attributes.colour": false, "none.colour": false,
+	} {
+		if problem := absent(result, path); (problem == "") != right {
+			t.Errorf("%s: %q", path, problem)
+		}
+	}
+	if absent(nil, "colour") == "" {
+		t.Error("nothing has no colour")
+	}
 }
 
 // await asks again until what a step expects has come.
