@@ -335,7 +335,8 @@ func (w world) seed(sites, rooms, devices, assets int) {
 		CREATE (s)-[:HAS_BUCKET]->(b:Bucket {from: 0, to: 100, count: 10, first: 0, last: 9})<-[:HAS_BUCKET]-(z)
 		CREATE (s)-[:HAS_NEWEST]->(b)<-[:HAS_NEWEST]-(z)
 		FOREACH (at IN range(0, 9) | CREATE (b)-[:HAS_MEASUREMENT]->(:Measurement {at: at, value: 1.0}))
-		CREATE (:DeadLetter:Entity {id: randomUUID(), account: $account, keyFold: randomUUID(), reason: 'MALFORMED', reference: d.reference})`} {
+		CREATE (:DeadLetter:Entity {id: randomUUID(), account: $account, keyFold: randomUUID(), reason: 'MALFORMED', reference: d.reference})
+		CREATE (:DeadLetter:Entity {id: randomUUID(), account: $account, keyFold: randomUUID(), reason: 'MALFORMED', reference: '', assetReference: a.reference})`} {
 		p := map[string]any{"sites": sites, "rooms": rooms, "devices": devices, "assets": assets}
 		if _, err := w.Cypher(w.Context(), w.scope, text, p); err != nil {
 			w.Fatal(err)
