@@ -111,7 +111,9 @@ func (d *devices) Announce(_ context.Context, _ registry.Scope, devices []regist
 	return make([]*registry.Error, len(devices)), nil
 }
 
-func (d *devices) Unfit(registry.Scope, *registry.Template, registry.Attributes) *registry.Error { return nil }
+func (d *devices) Unfit(registry.Scope, *registry.Template, registry.Attributes) *registry.Error {
+	return nil
+}
 
 func (d *devices) Report(_ context.Context, _ registry.Scope, reports []registry.Report, _ bool) ([]*registry.Error, error) {
 	return make([]*registry.Error, len(reports)), nil
