@@ -140,7 +140,7 @@ func (s *Server) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		err = s.listener.Close()
-		<-served
+		_ = <-served // it says that it does not listen any more
 	case err = <-served:
 		if err == nil {
 			err = errors.New("stopped listening")
