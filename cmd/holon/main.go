@@ -38,6 +38,7 @@ type cli struct {
 	Key     keyCmd     `cmd:"" help:"Make, list and delete API keys."`
 	Export  exportCmd  `cmd:"" help:"Write a whole account to a file, as JSON lines: a backup, or to move it."`
 	Import  importing  `cmd:"" help:"Make an account's objects of a file, or of files of another system; or hand over the readings of a file."`
+	Conform conformCmd `cmd:"" help:"Test a program that sends readings: stand between it and Holon, misbehave, and say whether everything arrived, once and right."`
 	Bench   benchCmd   `cmd:"" help:"Measure how fast this machine writes and reads, beside the raw stores."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what is missing or wrong, and what to do about it."`
 	Health  healthCmd  `cmd:"" help:"Ask a running service whether it is ready; for health checks of containers."`

@@ -114,6 +114,14 @@ var climateWays = map[string]func(t *testing.T, c apiClient, account string, fil
 			}
 		}
 	},
+	"websocket": func(t *testing.T, c apiClient, _ string, file climate) {
+		device := stream(t, c, "climate")
+		for from := 0; from < len(file.readings); from += 20 {
+			if code := device.send("readings", file.readings[from:min(from+20, len(file.readings))]); code != "" {
+				t.Fatal(code)
+			}
+		}
+	},
 	"payloads": func(t *testing.T, c apiClient, _ string, file climate) {
 		for from := 0; from < len(file.lines); from += 100 {
 			status, answer := sendRaw(t, c, "/v1/raw?template=node", "text/csv", strings.Join(file.lines[from:min(from+100, len(file.lines))], "\n"))
