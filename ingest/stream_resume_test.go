@@ -41,6 +41,26 @@ func TestStreamWaitsForTheQueue(t *testing.T) {
 	join(t, url+"?session=s", "hk_a", 40)
 }
 
+// TestStreamWaitsForTheGraph: a device that must be looked up is waited for; what
+// nobody understands ends the connection, and is not acknowledged.
+func TestStreamWaitsForTheGraph(t *testing.T) {
+	d := new(devices)
+	_, url := serveStreams(t, openQueue(t, nil), d, secrets{"hk_a": newPrincipal()}, nil)
+	client := join(t, url+"?session=s", "hk_a", 0)
+	d.fail(registry.Unavailable("graph database", nil))
+	client.send(sensorReading(1, 1))
+	if m := client.next(); m.Busy == 0 {
+		t.Errorf("the graph is away: %+v", m)
+	}
+	d.fail(nil)
+	client.acked(1)
+	d.fail(errors.New("something else"))
+	client.send(`{"seq":2,"readings":{"device":"sensor-2","values":{"temperature":1}}}`)
+	client.closedWith(websocket.StatusInternalError)
+	d.fail(nil)
+	join(t, url+"?session=s", "hk_a", 1)
+}
+
 // TestStreamWhenTheQueueIsFull: what has room is taken in its order, the rest
 // waits, and nothing more is read than may be under way.
 func TestStreamWhenTheQueueIsFull(t *testing.T) {
@@ -205,7 +225,7 @@ func TestStreamGoesAway(t *testing.T) {
 // TestStreamCutsOff clients that do not read, and those that are not there.
 func TestStreamCutsOff(t *testing.T) {
 	q := openQueue(t, nil)
-	h, url := serveStreams(t, q, new(devices), secrets{"hk_a": newPrincipal()}, func(c *StreamConfig) { c.WriteTimeout, c.PingEvery = 200*time.Millisecond, time.Hour })
+	h, url := serveStreams(t, q, new(devices), secrets{"hk_a": newPrincipal()}, func(c *StreamConfig) { c.WriteTimeout, c.PingEvery = time.Second, time.Hour })
 	nobody := func() bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.open) == 0 }
 	client := join(t, url, "hk_a", 0)
 	bad := `{"device":"` + strings.Repeat("ghost", 100) + `","values":{"temperature":1}},`
@@ -222,6 +242,6 @@ func TestStreamCutsOff(t *testing.T) {
 	eventually(t, "the connection has ended", 30*time.Second, nobody)
 
 	h, url = serveStreams(t, q, new(devices), secrets{"hk_a": newPrincipal()}, func(c *StreamConfig) { c.WriteTimeout, c.PingEvery = 500*time.Millisecond, 100*time.Millisecond })
-	join(t, url, "hk_a", 0) // and reads no more, so that pings are not answered
+	dialStream(t, url, "hk_a") // and reads nothing, so that pings are not answered
 	eventually(t, "the connection has ended", 30*time.Second, nobody)
 }

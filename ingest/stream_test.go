@@ -276,3 +276,34 @@ func TestStreamConnects(t *testing.T) {
 	auth.revoked.Store(true)
 	browser.closedWith(4403) // although it sends nothing
 }
+
+// FuzzParseStream holds the parser of messages against encoding/json.
+func FuzzParseStream(f *testing.F) {
+	for _, seed := range []string{
+		sensorReading(1, 21.5), `{"readings":[],"seq":9007199254740991}`, `{"seq":1,"readings":[1,{}],"more":null}`, `{"seq":-1}`, `{"seq":1e2,"readings":[]}`,
+		`{"seq":2,"raw":{"device":"d","content":"AA=="}}`, `{"seq":3,"reply":{"device":"d","id":"c","status":"ok","result":[{"a":1}]}}`, `{"seq":1,"seq":2,"raw":{}}`,
+		`{"subscribe":{"commands":["d"],"desired":[]}}`, `{"unsubscribe":{}}`, `{"authorization":"Bearer hk_a"}`, ` [ ] `, `{"seq":4,"readings":{"device":"d","values":{"t":1}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		m, err := parseStream(in)
+		switch {
+		case err != nil:
+			return
+		case m.wrong != "" && m.seq == 0:
+			t.Fatalf("%q: what is wrong cannot be told: %+v", in, m)
+		case isKept(m.what) != (m.seq > 0) && m.wrong == "":
+			t.Fatalf("%q: %+v", in, m)
+		case m.wrong != "":
+			return
+		}
+		var want map[string]json.RawMessage
+		if err := json.Unmarshal(in, &want); err != nil {
+			t.Fatalf("encoding/json cannot read %q: %v", in, err)
+		}
+		if seq := string(want["seq"]); m.seq > 0 && seq != fmt.Sprint(m.seq) || m.body != nil && string(m.body) != string(want[m.what]) {
+			t.Fatalf("%q: %+v", in, m)
+		}
+	})
+}
