@@ -345,6 +345,13 @@ func TestFTPRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, "the end of the key", func() bool { return c.Stor("/readings/3.ndjson", strings.NewReader("\n")) != nil })
+	if names, err := c.NameList("/readings"); err == nil {
+		t.Errorf("a deleted key still sees %q", names)
+	}
+	if file, err := c.Retr("/readings/2.tmp"); err == nil {
+		t.Error("a deleted key still reads")
+		file.Close()
+	}
 }
 
 func sorted(names []string) []string {

@@ -34,6 +34,9 @@ func inner(name string) string { return path.Join("files", clean(name)) }
 // GetHandle implements the library's extension for transfers.
 func (f *files) GetHandle(name string, flags int, offset int64) (ftpserver.FileTransfer, error) {
 	if flags&(os.O_WRONLY|os.O_RDWR) == 0 {
+		if err := f.allowed(); err != nil {
+			return nil, err
+		}
 		file, err := f.home.root.Open(inner(name))
 		if err != nil {
 			return nil, told(err)
@@ -44,6 +47,21 @@ func (f *files) GetHandle(name string, flags int, offset int64) (ftpserver.FileT
 		return nil, errors.New("uploads are not continued: send the whole file again")
 	}
 	return f.upload(clean(name))
+}
+
+// allowed refuses a key that was deleted meanwhile.
+func (f *files) allowed() error {
+	_, err := f.server.logIn(context.Background(), f.secret)
+	return err
+}
+
+// AllocateSpace implements the library's extension for clients that say first how
+// much they will send.
+func (f *files) AllocateSpace(size int) error {
+	if int64(size) > f.server.c.MaxFile {
+		return fmt.Errorf("a file has at most %d bytes", f.server.c.MaxFile)
+	}
+	return nil
 }
 
 // download is a file that is being read.
@@ -76,6 +94,9 @@ func told(err error) error {
 
 // ReadDir implements the library's extension for lists.
 func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
+	if err := f.allowed(); err != nil {
+		return nil, err
+	}
 	folder, err := f.home.root.Open(inner(name))
 	if err != nil {
 		return nil, told(err)
@@ -96,6 +117,9 @@ func (f *files) Mkdir(name string, _ os.FileMode) error {
 	if inboxOf(at) == "" {
 		return errPlace
 	}
+	if err := f.allowed(); err != nil {
+		return err
+	}
 	if err := checkPath(at); err != nil {
 		return err
 	}
@@ -107,6 +131,9 @@ func (f *files) MkdirAll(name string, mode os.FileMode) error { return f.Mkdir(n
 
 // Remove implements afero.Fs. What was acknowledged stays until it is taken in.
 func (f *files) Remove(name string) error {
+	if err := f.allowed(); err != nil {
+		return err
+	}
 	at := clean(name)
 	info, err := f.home.root.Lstat(inner(name))
 	if err != nil {

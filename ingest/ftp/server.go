@@ -139,8 +139,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
-		err = s.listener.Close()
-		_ = <-served // it says that it does not listen any more
+		err = errors.Join(s.listener.Close(), <-served)
 	case err = <-served:
 		if err == nil {
 			err = errors.New("stopped listening")

@@ -278,6 +278,9 @@ func (d *deployment) useIt() {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for name, s := range d.services {
+		if len(s.Profiles) > 0 {
+			continue // it was not started
+		}
 		for _, published := range s.Ports {
 			inside := loopbackPort.FindStringSubmatch(published)[1]
 			addr := d.addresses[name+":"+inside]
