@@ -167,20 +167,22 @@ func (u *upload) broken(err error) error {
 
 // settle finds out whether the client is still there to be told.
 func (u *upload) settle() error {
-	if u.files.session.client.GetLastCommand() == "ABOR" {
-		return errAborted
-	}
-	timer := time.NewTimer(settleFor)
-	defer timer.Stop()
-	select {
-	case <-u.files.session.gone:
-		return errAborted
-	case <-u.files.server.stopping:
-		return errAborted
-	case <-timer.C:
-	}
-	if u.files.session.client.GetLastCommand() == "ABOR" {
-		return errAborted
+	// In several steps: where the machine is busy, one could be over before the end
+	// of the connection was looked for.
+	for range 5 {
+		timer := time.NewTimer(settleFor / 5)
+		select {
+		case <-u.files.session.gone:
+			timer.Stop()
+			return errAborted
+		case <-u.files.server.stopping:
+			timer.Stop()
+			return errAborted
+		case <-timer.C:
+		}
+		if u.files.session.client.GetLastCommand() == "ABOR" {
+			return errAborted
+		}
 	}
 	return nil
 }
