@@ -11,7 +11,10 @@ import (
 	"github.com/neo4j/neo4j-go-driver/v5/neo4j"
 )
 
-var pageExample = regexp.MustCompile("(?s)```(graphql|ndjson|cypher)\n(.*?)```(?:\n\n```json\n(.*?)```)?")
+var pageExample = regexp.MustCompile("(?s)```(graphql|ndjson|cypher|bash)\n(.*?)```(?:\n\n```json\n(.*?)```)?")
+
+// curlExample posts a body in quotes to a path.
+var curlExample = regexp.MustCompile(`(?s)^curl .*-d '([^']*)' \$HOLON_URL(\S+)\s*$`)
 
 // TestMeasureExamples runs the examples of docs/measures.md in order: templates
 // by GraphQL, readings over HTTP and through a worker, and questions in GraphQL
@@ -36,6 +39,16 @@ func runPage(t *testing.T, c apiClient, page string, examples int) {
 		t.Fatalf("the page has %d examples, want %d", len(found), examples)
 	}
 	for _, one := range found {
+		if one[1] == "bash" {
+			sent := curlExample.FindStringSubmatch(one[2])
+			if sent == nil {
+				t.Fatalf("this is not run: %s", one[2])
+			}
+			if _, err := c.post(t.Context(), sent[2], "application/json", []byte(sent[1])); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
 		if one[1] == "ndjson" {
 			if _, err := c.post(t.Context(), "/v1/readings", "application/x-ndjson", []byte(one[2])); err != nil {
 				t.Fatal(err)

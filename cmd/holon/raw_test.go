@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -52,6 +54,28 @@ func liveOf(t *testing.T, c apiClient, reference, measure string) any {
 		}
 	}
 	return nil
+}
+
+// TestDecoderExamples runs the examples of docs/decoders.md in order, and takes
+// the options that stand there by themselves.
+func TestDecoderExamples(t *testing.T) {
+	t.Parallel()
+	client, _ := newAccount(t)
+	runPage(t, client, "decoders", 5)
+	text, err := os.ReadFile("../../docs/decoders.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("```json\n(\\{\"name\".*)\n```").FindAllSubmatch(text, -1)
+	if len(found) != 1 {
+		t.Fatalf("the page has %d decoders, want 1", len(found))
+	}
+	var decoder any
+	if err := json.Unmarshal(found[0][1], &decoder); err != nil {
+		t.Fatal(err)
+	}
+	ask[any](t, client, `mutation ($decoder: TemplateDecoderInput) { createTemplate(input: {kind: DEVICE, name: "pack", publish: true, decoder: $decoder,
+		measures: [{name: "temperature", type: "number"}, {name: "place", type: "location"}]}) { template { version } } }`, map[string]any{"decoder": decoder})
 }
 
 // TestRawPayloads decodes by a template, keeps what cannot be decoded, and tries
