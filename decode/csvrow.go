@@ -3,7 +3,6 @@ package decode
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -81,7 +80,7 @@ func (r *csvReader) next() (text string, err error) {
 	} else {
 		read, err := readLine(r.in)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return "", fmt.Errorf("the file %s", err) // not of a row: nobody knows where the next one begins
+			return "", errors.New("the file " + err.Error()) // not of a row: nobody knows where the next one begins
 		}
 		if len(read) == 0 {
 			return "", io.EOF

@@ -98,7 +98,7 @@ func (s *Store) Records(ctx context.Context, scope registry.Scope, kind registry
 	if got.n == recordPage {
 		next = got.last
 	}
-	return got.records, next, nil
+	return got.records, next, s.recordDesired(ctx, scope, got.records)
 }
 
 func recordQuery(kind registry.RecordKind) (query, func(fields) registry.Record) {
@@ -143,6 +143,9 @@ func (s *Store) RecordsByID(ctx context.Context, scope registry.Scope, ids []reg
 		})
 		if err != nil {
 			return nil, fmt.Errorf("records by id: %w", err)
+		}
+		if err := s.recordDesired(ctx, scope, records); err != nil {
+			return nil, err
 		}
 		out = append(out, records...)
 	}

@@ -36,10 +36,13 @@ func (s *Store) Report(ctx context.Context, scope registry.Scope, reports []regi
 		return nil, fmt.Errorf("attributes that are reported: %w", err)
 	}
 	out := make([]*registry.Error, len(reports))
-	for from, to := 0, 0; from < len(reports); from = to {
-		for to = from + 1; to < len(reports) && reports[to].Message == reports[from].Message; to++ {
+	for from := 0; from < len(reports); {
+		to := from + 1
+		for to < len(reports) && reports[to].Message == reports[from].Message {
+			to++
 		}
 		takeReports(known, reports[from:to], out[from:to])
+		from = to
 	}
 	if rehearse {
 		return out, nil

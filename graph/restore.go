@@ -178,6 +178,8 @@ func (b *restoring) restore(ctx context.Context, kind registry.RecordKind, recor
 		return b.parts(ctx, typedRecords[*registry.PartRecord](records))
 	case registry.RecordLink:
 		return b.links(ctx, typedRecords[*registry.LinkRecord](records))
+	case registry.RecordDesired:
+		return b.desires(ctx, typedRecords[*registry.DesiredRecord](records))
 	case registry.RecordProfile:
 		return b.profiles(ctx, typedRecords[*registry.ProfileRecord](records))
 	case registry.RecordPolicy:

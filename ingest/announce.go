@@ -120,9 +120,10 @@ func (c *checked) faultless(message func(int) int) func(int) bool {
 func (r *Receiver) checkNewcomers(principal *registry.Principal, c *checked, readings []registry.Reading, message func(int) int) {
 	taken := c.faultless(message)
 	fit := map[string]registry.Attributes{} // by device
-	for from, to := 0, 0; from < len(c.newcomers); from = to {
+	for from := 0; from < len(c.newcomers); {
 		of := map[string]registry.Attributes{}
-		for to = from; to < len(c.newcomers) && message(c.newcomers[to].index) == message(c.newcomers[from].index); to++ {
+		to := from
+		for ; to < len(c.newcomers) && message(c.newcomers[to].index) == message(c.newcomers[from].index); to++ {
 			i := c.newcomers[to].index
 			key := rule.Fold(readings[i].Device)
 			if of[key] == nil {
@@ -145,6 +146,7 @@ func (r *Receiver) checkNewcomers(principal *registry.Principal, c *checked, rea
 		if right {
 			maps.Copy(fit, of)
 		}
+		from = to
 	}
 }
 

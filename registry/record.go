@@ -28,6 +28,7 @@ const (
 	RecordRelation     RecordKind = "relation"
 	RecordPart         RecordKind = "part"
 	RecordLink         RecordKind = "link"
+	RecordDesired      RecordKind = "desired"
 	RecordPolicy       RecordKind = "policy"
 	RecordProfile      RecordKind = "profile"
 	RecordMeasurements RecordKind = "measurements"
@@ -122,9 +123,10 @@ type ThingRecord struct {
 	Stamp
 	Revision
 	// Links are those of a device, ended ones too. In a file they are records of
-	// their own, as is what an asset is a part of.
-	Links  []*LinkRecord `json:"-"`
-	PartOf string        `json:"-"`
+	// their own, as is what an asset is a part of, and what a twin is to become.
+	Links   []*LinkRecord  `json:"-"`
+	PartOf  string         `json:"-"`
+	Desired *DesiredRecord `json:"-"`
 }
 
 // RecordKind is group, asset or device.
@@ -264,6 +266,31 @@ func (*LinkRecord) RecordKind() RecordKind { return RecordLink }
 
 // RecordKey is the device's reference.
 func (r *LinkRecord) RecordKey() string { return r.Device }
+
+// DesiredRecord is what a device or an asset is to become.
+type DesiredRecord struct {
+	Device string         `json:"device,omitempty"`
+	Asset  string         `json:"asset,omitempty"`
+	Values map[string]any `json:"values"`
+	Revision
+}
+
+// RecordKind is desired.
+func (*DesiredRecord) RecordKind() RecordKind { return RecordDesired }
+
+// RecordKey is the twin's reference.
+func (r *DesiredRecord) RecordKey() string { return r.Ref().Key }
+
+// RecordID is empty: what is desired has no id of its own.
+func (*DesiredRecord) RecordID() ID { return "" }
+
+// Ref is the twin.
+func (r *DesiredRecord) Ref() Ref {
+	if r.Asset != "" {
+		return Ref{Kind: KindAsset, Key: r.Asset}
+	}
+	return Ref{Kind: KindDevice, Key: r.Device}
+}
 
 // PolicyRecord is a policy.
 type PolicyRecord struct {

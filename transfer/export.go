@@ -16,7 +16,7 @@ import (
 // sections is the order of a file.
 var sections = []registry.RecordKind{
 	registry.RecordMeasureType, registry.RecordTemplate, registry.RecordGroup, registry.RecordAsset, registry.RecordDevice,
-	registry.RecordRelation, registry.RecordPart, registry.RecordLink, registry.RecordPolicy, registry.RecordProfile,
+	registry.RecordRelation, registry.RecordPart, registry.RecordLink, registry.RecordDesired, registry.RecordPolicy, registry.RecordProfile,
 }
 
 // read are the kinds of records that are read from the source; the others come
@@ -248,7 +248,7 @@ func (e *Exporter) split(record registry.Record, add func(entry) error) error {
 
 func splitThing(thing *registry.ThingRecord) []registry.Record {
 	own := *thing
-	own.Relations, own.Links, own.PartOf = nil, nil, ""
+	own.Relations, own.Links, own.PartOf, own.Desired = nil, nil, "", nil
 	out := []registry.Record{&own}
 	total := 0
 	for i := range thing.Relations {
@@ -281,6 +281,9 @@ func splitThing(thing *registry.ThingRecord) []registry.Record {
 	}
 	for _, link := range thing.Links {
 		out = append(out, link)
+	}
+	if thing.Desired != nil {
+		out = append(out, thing.Desired)
 	}
 	return out
 }
@@ -324,6 +327,10 @@ func plain(record registry.Record) registry.Record {
 	case *registry.LinkRecord:
 		out := *r
 		out.ID = ""
+		return &out
+	case *registry.DesiredRecord:
+		out := *r
+		out.Revision = registry.Revision{}
 		return &out
 	case *registry.ProfileRecord:
 		out := *r

@@ -150,6 +150,8 @@ func decode(line []byte) (registry.Record, error) {
 		return decodeInto(line, new(registry.PartRecord), true)
 	case registry.RecordLink:
 		return decodeInto(line, new(registry.LinkRecord), true)
+	case registry.RecordDesired:
+		return decodeInto(line, new(registry.DesiredRecord), true)
 	case registry.RecordPolicy:
 		return decodeInto(line, new(registry.PolicyRecord), true)
 	case registry.RecordProfile:

@@ -153,14 +153,18 @@ func TestRefusedLines(t *testing.T) {
 		`{"record":"link","device":"ok","asset":"none","since":"2026-01-01T00:00:00Z","measures":[{"device":"t","asset":"t"}]}`,
 		`{"record":"policy","reference":"p","type":"t","document":{},"appliesTo":["/nowhere"]}`,
 		`{"record":"nonsense"}`,
+		`{"record":"desired","device":"none","values":{"t":1}}`,
+		`{"record":"desired","device":"ok","asset":"ok","values":{"t":1}}`,
+		`{"record":"desired","device":"ok","values":{"undeclared":1}}`,
 	)
 	outcomes, sum := w.importing(text, graph.RestoreOptions{})
-	if sum.Made != 3 || sum.Refused != 13 {
+	if sum.Made != 3 || sum.Refused != 16 {
 		t.Errorf("sum = %+v", sum)
 	}
 	want := map[int]string{
 		4: `there is no group "/x"`, 5: "attributes.bad name", 6: "line:", 8: "n", 9: `"/nowhere" does not exist`, 10: "neither template", 11: `"missing"`,
 		12: "attribs", 13: "reference", 14: `"gone" does not exist`, 15: `"none" does not exist`, 16: "appliesTo[0]", 17: `"nonsense"`,
+		18: `"none" does not exist`, 19: "device or an asset", 20: "undeclared",
 	}
 	for _, o := range outcomes {
 		part, bad := want[o.Line]
@@ -282,6 +286,10 @@ func (b *busy) change(ctx context.Context) error {
 	_, err := b.CreateGroup(ctx, scope, registry.NewGroup{Parent: "/Köln", Name: fmt.Sprintf("new %d", n)})
 	at := registry.NewRelation{Name: "at", To: []registry.Ref{ref(registry.KindGroup, fmt.Sprintf("/Köln/new %d", n))}}
 	_, err2 := b.CreateDevice(ctx, scope, registry.NewTwin{Reference: fmt.Sprintf("%c new %d", 'a'+n%26, n), Relations: []registry.NewRelation{at}})
+	if n%2 == 1 {
+		_, _, err := b.SetDesired(ctx, scope, registry.NewDesired{Ref: ref(registry.KindDevice, "open\\one"), Values: map[string]any{"x": float64(n)}})
+		err2 = errors.Join(err2, err)
+	}
 	_, err3 := b.UpdateDevice(ctx, scope, ref(registry.KindDevice, "open\\one"), registry.TwinPatch{Attributes: registry.Attributes{"n": n}})
 	errs := []error{err, err2, err3}
 	switch n {

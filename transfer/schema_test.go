@@ -156,7 +156,7 @@ func TestExampleIsImported(t *testing.T) {
 		}
 		kinds[kind] = true
 	}
-	if len(kinds) != 13 {
+	if len(kinds) != 14 {
 		t.Errorf("the example shows %v", slices.Sorted(maps.Keys(kinds)))
 	}
 }

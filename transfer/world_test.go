@@ -210,6 +210,16 @@ func (w world) fill() {
 	must2(w.CreatePolicy(ctx, scope, registry.NewPolicy{Reference: "p2", Type: "access", Document: map[string]any{}, AppliesTo: []string{"/other"}}))
 	must2(w.CreateProfile(ctx, scope, registry.NewProfile{Kind: registry.KindDevice, Template: "probe", Name: "Standard", Description: text("as usual"), Attributes: registry.Attributes{"b": 2, "a": 2.0}, Relations: []registry.NewRelation{groups("located_at", "/Köln")}}))
 	must2(w.CreateProfile(ctx, scope, registry.NewProfile{Kind: registry.KindGroup, Template: "room", Name: "empty"}))
+	probe, asset := ref(registry.KindDevice, "Probe-ä"), ref(registry.KindAsset, "Store/1")
+	setDesired := func(of registry.Ref, values map[string]any) {
+		_, _, err := w.SetDesired(ctx, scope, registry.NewDesired{Ref: of, Values: values})
+		w.ok(err)
+	}
+	setDesired(probe, map[string]any{"t": 4, "open": true})
+	setDesired(probe, map[string]any{"t": 4.5})
+	setDesired(asset, map[string]any{"place": map[string]any{"latitude": 50.9, "longitude": 7}, "compressor": map[string]any{"speed": 1200, "running": true}, "note": "2.0"})
+	setDesired(ref(registry.KindDevice, "detailed"), map[string]any{"gone": 1})
+	setDesired(ref(registry.KindDevice, "detailed"), map[string]any{"gone": nil}) // nothing is desired of it
 	// Links: one that has ended, one that holds, one after the other.
 	link := registry.NewLink{Device: ref(registry.KindDevice, "Probe-ä"), Asset: ref(registry.KindAsset, "Store/1"), Measures: []registry.MeasureMapping{{Device: "t", Asset: "inside"}}}
 	must2(w.LinkDevice(ctx, scope, link))
