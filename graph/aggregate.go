@@ -58,10 +58,11 @@ const (
 	aggregateBuckets = `
 		MATCH (t:Entity {id: $id})
 		WHERE t.account = $account
+		WITH t, [(t)-[:INSTANCE_OF]->(x:Template) | x.id][0] AS template
 		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)
-		OPTIONAL MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
-		WHERE b.from < $to AND b.to > $from
-		WITH [(t)-[:INSTANCE_OF]->(x:Template) | x.id][0] AS template, s.type AS type, b, coalesce(b.unit, s.unit, '') AS unit`
+		WITH template, s, s.type AS type, coalesce(s.unit, '') AS its
+		OPTIONAL` + bucketsWithin + `
+		WITH template, type, b, coalesce(b.unit, its) AS unit`
 
 	aggregateSlots = `
 		WITH template, type, b, unit, CASE

@@ -22,8 +22,7 @@ var groupNumbers = named("aggregate.group", groupTwins+`
 			OPTIONAL MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)
 			WITH t, collect(s) AS series
 			WITH t, series, any(s IN series WHERE EXISTS {
-				MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
-				WHERE b.from < $to AND b.to > $from
+`+bucketsWithin+`
 					AND (b.first >= $from AND coalesce(b.last, b.first) < $to OR b.rawUntil IS NOT NULL OR EXISTS { (b)-[:HAS_MEASUREMENT]->(m) WHERE m.at >= $from AND m.at < $to })
 			}) AS reports
 			WITH count(CASE WHEN reports THEN 1 END) AS reporting, count(CASE WHEN size(series) > 0 AND NOT reports THEN 1 END) AS silent,
@@ -39,8 +38,7 @@ var groupNumbers = named("aggregate.group", groupTwins+`
 		OPTIONAL CALL (twins) {
 			UNWIND twins AS t
 			MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)
-			OPTIONAL MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
-			WHERE b.from < $to AND b.to > $from
+			OPTIONAL`+bucketsWithin+`
 			WITH null AS template, b, max(s.type) AS type, max(coalesce(b.unit, s.unit, '')) AS unit`+aggregateSlots+aggregateSums+`
 		}
 		RETURN reporting, silent, templates, template, types, units, work, reduced, slots, rollUps`)

@@ -14,8 +14,9 @@ import (
 var appendLate = named("append.late", `
 	UNWIND $rows AS r
 	MATCH (s) WHERE elementId(s) = r[0]
-	MATCH (s)-[:HAS_BUCKET]->(b)
-	WHERE b.from <= r[3] AND b.to > r[2] AND any(d IN r[4] WHERE b.from < d + 86400000 AND b.to > d)
+	UNWIND r[2] AS day
+	MATCH (s)-[h:HAS_BUCKET]->(b:Bucket) USING INDEX SEEK h:HAS_BUCKET(series, day)
+	WHERE h.series = s.id AND h.day = day
 	RETURN collect({
 		series: r[0], element: elementId(b), from: b.from, to: b.to, links: b.links, count: b.count, first: b.first,
 		unit: coalesce(b.unit, s.unit, ''), rawUntil: b.rawUntil,
@@ -43,7 +44,7 @@ func (b *batch) findLate(ctx context.Context) error {
 				continue
 			}
 			series[s.element] = s
-			rows = append(rows, []any{s.element, times, times[0].(int64), times[len(times)-1].(int64) + day, days})
+			rows = append(rows, []any{s.element, times, days})
 		}
 	}
 	if len(rows) == 0 {

@@ -27,7 +27,7 @@ var (
 	appendBuckets = named("append.buckets", `
 		UNWIND $rows AS r
 		MATCH (s) WHERE elementId(s) = r[0]
-		CREATE (s)-[:HAS_BUCKET]->(b:Bucket:Unsealed)
+		CREATE (s)-[:HAS_BUCKET {series: s.id, day: r[2].from - r[2].from % 86400000}]->(b:Bucket:Unsealed)
 		SET b = r[2]
 		WITH s, b, r
 		CALL (s, b, r) {
@@ -50,7 +50,7 @@ var (
 		MERGE (a)-[:HAS_SERIES]->(s)
 		WITH s, r
 		MATCH (b) WHERE elementId(b) = r[3]
-		CREATE (s)-[:HAS_BUCKET]->(b)
+		CREATE (s)-[:HAS_BUCKET {series: s.id, day: b.from - b.from % 86400000}]->(b)
 		WITH s, b, r WHERE r[4]
 		OPTIONAL MATCH (s)-[o:HAS_NEWEST]->(old)
 		WITH s, b, collect(o) AS held, collect(old) AS olds

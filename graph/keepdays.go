@@ -38,8 +38,14 @@ var (
 var keptLast = named("keep.last", `
 		MATCH (t:Entity {id: $id})
 		WHERE t.account = $account
-		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure AND s.type = 'NUMBER')-[:HAS_BUCKET]->(b:Bucket)
-		WHERE b.rawUntil IS NOT NULL AND b.first < $from
+		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure AND s.type = 'NUMBER')
+		CALL (s) {
+			MATCH (s)-[h:HAS_BUCKET]->(b:Bucket) USING INDEX SEEK h:HAS_BUCKET(series, day)
+			WHERE h.series = s.id AND h.day < $from AND b.rawUntil IS NOT NULL AND b.first < $from
+			RETURN h.day AS day ORDER BY h.series DESC, h.day DESC LIMIT 1
+		}
+		MATCH (s)-[h:HAS_BUCKET]->(b:Bucket) USING INDEX SEEK h:HAS_BUCKET(series, day)
+		WHERE h.series = s.id AND h.day = day AND b.rawUntil IS NOT NULL AND b.first < $from
 		WITH t, s, b ORDER BY b.first DESC LIMIT 1
 		UNWIND range(0, size(b.slotLastAts) - 1) AS i
 		WITH t, s, b, i WHERE b.slotLastAts[i] < $from

@@ -31,8 +31,11 @@ var (
 	moveCount = named("link.moveCount", `
 		MATCH (d:Entity {id: $device})
 		WHERE d.account = $account
-		MATCH (d)-[:HAS_SERIES]->(s:Series)-[:HAS_BUCKET]->(b:Bucket)
-		WHERE any(w IN $wanted WHERE w[0] = s.measure AND w[1] IN ['', s.type]) AND b.to > $from AND b.from < $to
+		MATCH (d)-[:HAS_SERIES]->(s:Series)
+		WHERE any(w IN $wanted WHERE w[0] = s.measure AND w[1] IN ['', s.type])
+		CALL (s) {`+bucketsWithin+`
+			RETURN b
+		}
 		WITH b, CASE WHEN b.first >= $from AND b.to <= $to THEN b.count ELSE COUNT { (b)-[:HAS_MEASUREMENT]->(m WHERE m.at >= $from AND m.at < $to) } END AS n
 		WHERE n > 0
 		RETURN sum(n) AS measurements, count(b) AS buckets`)
@@ -42,8 +45,11 @@ var (
 	moveTake = named("link.moveTake", `
 		MATCH (d:Entity {id: $device})
 		WHERE d.account = $account
-		MATCH (d)-[:HAS_SERIES]->(s:Series)-[:HAS_BUCKET]->(b:Bucket)
-		WHERE s.measure IN $measures AND b.to > $from AND b.from < $to AND NOT $link IN b.links
+		MATCH (d)-[:HAS_SERIES]->(s:Series)
+		WHERE s.measure IN $measures
+		CALL (s) {`+bucketsWithin+` AND NOT $link IN b.links
+			RETURN b
+		}
 		WITH s, b ORDER BY b.from DESC LIMIT $limit
 		RETURN collect({element: elementId(b), measure: s.measure, type: s.type, from: b.from, first: b.first, links: b.links}) AS buckets`)
 
@@ -62,8 +68,8 @@ var (
 		SET n.unit = b.unit, n.last = b.last, n.lastValue = b.lastValue, n.lastSuspect = b.lastSuspect, b.to = $from, b:Unsealed, b.sealAt = $sealAt
 		WITH b, n
 		CALL (b, n) {
-			MATCH (s:Series)-[:HAS_BUCKET]->(b)
-			CREATE (s)-[:HAS_BUCKET]->(n)
+			MATCH (s:Series)-[h:HAS_BUCKET]->(b)
+			CREATE (s)-[:HAS_BUCKET {series: h.series, day: h.day}]->(n)
 		}
 		CALL (b, n) {
 			MATCH (s:Series)-[newest:HAS_NEWEST]->(b)

@@ -14,52 +14,61 @@ import (
 // MaxSamples bounds what Samples returns at once.
 const MaxSamples = 100_000
 
-// A page reads only as many buckets as hold it: those up to a horizon before
-// which, by the counts of the buckets that lie wholly in the interval, there is
-// enough. Values come as two lists, since rows are ten times as slow.
+// A page looks at the nearest buckets only, and reads those that hold it: up to
+// a horizon before which, by the counts of the buckets that lie wholly in the
+// interval, there is enough. Where the nearest were not all that there are, only
+// what lies before their last day's edge was seen wholly. Values come as lists,
+// since rows are ten times as slow.
 var (
-	measurementsAfter = named("measurement.after", measurementBuckets+`
-		WITH template, b, unit, kind ORDER BY b.from
-		WITH template, collect({b: b, unit: unit, kind: kind}) AS buckets
-		WITH template, buckets, any(x IN buckets WHERE x.unit <> buckets[0].unit) AS mixed, reduce(enough = [0, $from], x IN buckets | CASE
+	measurementsAfter = named("measurement.after", measurementSeries+nearestAfter+measurementBuckets+`
+		WITH template, seen, b, unit, kind ORDER BY b.from
+		WITH template, min(seen) AS seen, collect({b: b, unit: unit, kind: kind}) AS buckets
+		WITH template, seen, buckets, any(x IN buckets WHERE x.unit <> buckets[0].unit) AS mixed, reduce(enough = [0, $from], x IN buckets | CASE
 			WHEN enough[0] >= $limit AND x.b.from >= enough[1] THEN enough
 			ELSE [enough[0] + CASE WHEN x.b.from >= $from THEN x.b.count ELSE 0 END, CASE WHEN x.b.to > enough[1] THEN x.b.to ELSE enough[1] END] END)[1] AS horizon
-		UNWIND buckets AS x
-		WITH template, mixed, x.b AS b, x.unit AS unit, x.kind AS kind, horizon
-		WHERE b.from < horizon
-		MATCH (b)-[:HAS_MEASUREMENT]->(m)
-		WHERE m.at >= $from AND m.at < $to
-		WITH template, mixed, unit, kind, m ORDER BY m.at LIMIT $limit`+measurementReturn)
+		CALL (buckets, mixed, seen, horizon) {
+			UNWIND buckets AS x
+			WITH x.b AS b, x.unit AS unit, x.kind AS kind, mixed, seen, horizon
+			WHERE b.from < horizon
+			MATCH (b)-[:HAS_MEASUREMENT]->(m)
+			WHERE m.at >= $from AND m.at < seen
+			WITH unit, kind, mixed, m ORDER BY m.at LIMIT $limit`+measurementLists)
 
-	measurementsBefore = named("measurement.before", measurementBuckets+`
-		WITH template, b, unit, kind ORDER BY b.to DESC
-		WITH template, collect({b: b, unit: unit, kind: kind}) AS buckets
-		WITH template, buckets, any(x IN buckets WHERE x.unit <> buckets[0].unit) AS mixed, reduce(enough = [0, $to], x IN buckets | CASE
+	measurementsBefore = named("measurement.before", measurementSeries+nearestBefore+measurementBuckets+`
+		WITH template, seen, b, unit, kind ORDER BY b.to DESC
+		WITH template, max(seen) AS seen, collect({b: b, unit: unit, kind: kind}) AS buckets
+		WITH template, seen, buckets, any(x IN buckets WHERE x.unit <> buckets[0].unit) AS mixed, reduce(enough = [0, $to], x IN buckets | CASE
 			WHEN enough[0] >= $limit AND x.b.to <= enough[1] THEN enough
 			ELSE [enough[0] + CASE WHEN x.b.to <= $to THEN x.b.count ELSE 0 END, CASE WHEN x.b.from < enough[1] THEN x.b.from ELSE enough[1] END] END)[1] AS horizon
-		UNWIND buckets AS x
-		WITH template, mixed, x.b AS b, x.unit AS unit, x.kind AS kind, horizon
-		WHERE b.to > horizon
-		MATCH (b)-[:HAS_MEASUREMENT]->(m)
-		WHERE m.at >= $from AND m.at < $to
-		WITH template, mixed, unit, kind, m ORDER BY m.at DESC LIMIT $limit`+measurementReturn)
+		CALL (buckets, mixed, seen, horizon) {
+			UNWIND buckets AS x
+			WITH x.b AS b, x.unit AS unit, x.kind AS kind, mixed, seen, horizon
+			WHERE b.to > horizon
+			MATCH (b)-[:HAS_MEASUREMENT]->(m)
+			WHERE m.at >= seen AND m.at < $to
+			WITH unit, kind, mixed, m ORDER BY m.at DESC LIMIT $limit`+measurementLists)
 )
 
 // A composite is all properties of its node. Units come one for each value only
 // if there are several; what is special about a value only where it is asked
 // for.
 const (
-	measurementBuckets = `
+	measurementSeries = `
 		MATCH (t:Entity {id: $id})
 		WHERE t.account = $account
-		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)-[:HAS_BUCKET]->(b:Bucket)
-		WHERE b.from < $to AND b.to > $from AND b.rawUntil IS NULL
-		WITH [(t)-[:INSTANCE_OF]->(x:Template) | x.id][0] AS template, b, coalesce(b.unit, s.unit, '') AS unit, s.type AS kind`
+		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)`
 
-	measurementReturn = `
-		RETURN template, collect(m.at) AS at, collect(CASE kind WHEN 'COMPOSITE' THEN properties(m) ELSE m.value END) AS value,
-			collect(DISTINCT unit) AS units, collect(CASE WHEN mixed THEN unit END) AS each,
-			collect(CASE WHEN $marks AND (m.suspect IS NOT NULL OR m.unit IS NOT NULL) THEN [m.at, m.suspect, m.unit] END) AS marks`
+	measurementBuckets = `
+		WITH [(t)-[:INSTANCE_OF]->(x:Template) | x.id][0] AS template, s, buckets, seen
+		UNWIND buckets AS b
+		WITH template, seen, b, coalesce(b.unit, s.unit, '') AS unit, s.type AS kind`
+
+	measurementLists = `
+			RETURN collect(m.at) AS at, collect(CASE kind WHEN 'COMPOSITE' THEN properties(m) ELSE m.value END) AS value,
+				collect(DISTINCT unit) AS units, collect(CASE WHEN mixed THEN unit END) AS each,
+				collect(CASE WHEN $marks AND (m.suspect IS NOT NULL OR m.unit IS NOT NULL) THEN [m.at, m.suspect, m.unit] END) AS marks
+		}
+		RETURN template, seen, at, value, units, each, marks`
 )
 
 // Measurements returns a page of the single measurements of a twin's measure,
@@ -176,14 +185,22 @@ func (s *Store) readMeasurements(ctx context.Context, scope registry.Scope, r me
 	if r.low >= r.high {
 		return sampledLists{}, nil
 	}
-	q := measurementsAfter
+	q, all := measurementsAfter, r.high
 	if r.backward {
-		q = measurementsBefore
+		q, all = measurementsBefore, r.low
 	}
 	p := params{"id": string(r.twin), "measure": r.measure, "from": r.low, "to": r.high, "limit": r.limit, "marks": r.marks}
-	found, ok, err := one(ctx, s.reading(scope), q, p, sampled)
-	if err != nil || !ok {
-		return sampledLists{}, err
+	var found sampledLists
+	for most := pageBuckets(r.limit); ; most *= moreBuckets {
+		p["most"] = most
+		var ok bool
+		var err error
+		if found, ok, err = one(ctx, s.reading(scope), q, p, sampled); err != nil || !ok {
+			return sampledLists{}, err
+		}
+		if len(found.at) >= r.limit || found.seen == all {
+			break
+		}
 	}
 	convert, err := s.conversions(ctx, scope, found.template, r.measure, r.in, found.units)
 	if err != nil {
@@ -207,8 +224,10 @@ func (s *Store) readMeasurements(ctx context.Context, scope registry.Scope, r me
 // the values, by time.
 type sampledLists struct {
 	template registry.ID
-	at       []int64
-	value    []any
+	// seen is until when all values were looked at.
+	seen  int64
+	at    []int64
+	value []any
 	// units are those that values are in; each is empty if there is one only.
 	units, each []string
 	marks       map[int64]registry.Measurement
@@ -217,7 +236,7 @@ type sampledLists struct {
 func sampled(f fields) sampledLists {
 	times := f.list("at")
 	l := sampledLists{
-		template: f.id("template"), at: make([]int64, len(times)), value: slices.Clone(f.list("value")),
+		template: f.id("template"), seen: required[int64](f, "seen"), at: make([]int64, len(times)), value: slices.Clone(f.list("value")),
 		units: f.texts("units"), each: f.texts("each"), marks: map[int64]registry.Measurement{},
 	}
 	if len(l.value) != len(l.at) || len(l.units) == 0 && len(l.at) > 0 || len(l.each) != 0 && len(l.each) != len(l.at) {

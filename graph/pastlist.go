@@ -13,7 +13,8 @@ import (
 const maxPastLooked = 20_000
 
 // The objects of a kind by their keys: the journal's index leads from key to
-// key, so that a page is read and no more.
+// key, so that a page is read and no more. In a subquery of their own they stay
+// in the index's order: otherwise the whole journal would be sorted.
 var pastLists = func() map[string]query {
 	out := map[string]query{}
 	for way, condition := range map[string]string{"Forward": "> $key", "Backward": "< $key", "Last": "IS NOT NULL"} {
@@ -23,13 +24,16 @@ var pastLists = func() map[string]query {
 		}
 		out[way] = named("past.list"+way, `
 		CALL () { `+pastPosition+` }
-		MATCH (k:Change) USING INDEX k:Change(account, kind, keyFold, position)
-		WHERE k.account = $account AND k.kind = $kind AND k.keyFold `+condition+` AND k.position > 0
-		WITH DISTINCT highest, k.account AS account, k.kind AS kind, k.keyFold AS key
-		ORDER BY account`+direction+`, kind`+direction+`, key`+direction+`
-		CALL (key, highest) { `+pastOfKey+` }
-		WITH id, key, after LIMIT $limit
-		RETURN collect({id: id, kind: $kind, key: key, after: after, above: []}) AS objects`)
+		CALL (highest) {
+			MATCH (k:Change) USING INDEX k:Change(account, kind, keyFold, position)
+			WHERE k.account = $account AND k.kind = $kind AND k.keyFold `+condition+` AND k.position > 0
+			WITH DISTINCT k.account AS account, k.kind AS kind, k.keyFold AS key
+			ORDER BY account`+direction+`, kind`+direction+`, key`+direction+`
+			CALL (key, highest) { `+pastOfKey+` }
+			WITH id, key, after LIMIT $limit
+			RETURN collect({id: id, kind: $kind, key: key, after: after, above: []}) AS objects
+		}
+		RETURN objects`)
 	}
 	return out
 }()

@@ -20,8 +20,8 @@ var (
 		MATCH (d:Entity {id: $device}) WHERE d.account = $account
 		MATCH (d)-[:HAS_SERIES]->(s:Series WHERE s.measure = r[0])
 		CALL (s, r) {
-			MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
-			WHERE b.from <= r[3] AND b.to > r[2] AND any(t IN r[1] WHERE b.from <= t AND t < b.to)
+			MATCH (s)-[h:HAS_BUCKET]->(b:Bucket) USING INDEX SEEK h:HAS_BUCKET(series, day)
+			WHERE h.series = s.id AND h.day > r[2] - 86400000 AND h.day <= r[3] AND any(t IN r[1] WHERE b.from <= t AND t < b.to)
 			RETURN collect({from: b.from, to: b.to, swept: b.rawUntil IS NOT NULL, unit: coalesce(b.unit, s.unit, ''),
 				held: [(b)-[:HAS_MEASUREMENT]->(m) WHERE m.at IN r[1] | [m.at, coalesce(m.value, properties(m))]]}) AS buckets
 		}
@@ -33,8 +33,11 @@ var (
 		UNWIND $rows AS r
 		MATCH (d:Entity {id: $device}) WHERE d.account = $account
 		MATCH (d)-[:HAS_SERIES]->(s:Series WHERE s.measure = r[0])
-		MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
-		WHERE b.from <= r[3] AND b.to > r[2] AND any(t IN r[1] WHERE b.from <= t AND t < b.to)
+		CALL (s, r) {
+			MATCH (s)-[h:HAS_BUCKET]->(b:Bucket) USING INDEX SEEK h:HAS_BUCKET(series, day)
+			WHERE h.series = s.id AND h.day > r[2] - 86400000 AND h.day <= r[3] AND any(t IN r[1] WHERE b.from <= t AND t < b.to)
+			RETURN b
+		}
 		SET b.undoing = true
 		REMOVE b.undoing
 		WITH b, r

@@ -34,44 +34,42 @@ var (
 	stateAfter = named("state.measurementsAfter", `
 		MATCH (t:Entity {id: $id})
 		WHERE t.account = $account
-		MATCH (t)-[:HAS_SERIES]->(s:Series)
-		CALL (s) {
-			MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
-			WHERE b.from < $to AND b.to > $from AND b.rawUntil IS NULL
-			WITH b ORDER BY b.from
-			WITH collect(b) AS buckets
-			WITH buckets, reduce(enough = [0, $from], b IN buckets | CASE
+		MATCH (t)-[:HAS_SERIES]->(s:Series)`+nearestAfter+`
+		CALL (buckets, seen) {
+			UNWIND buckets AS b
+			WITH seen, b ORDER BY b.from
+			WITH seen, collect(b) AS ordered
+			WITH seen, ordered, reduce(enough = [0, $from], b IN ordered | CASE
 				WHEN enough[0] >= $limit AND b.from >= enough[1] THEN enough
 				ELSE [enough[0] + CASE WHEN b.from >= $from THEN b.count ELSE 0 END, CASE WHEN b.to > enough[1] THEN b.to ELSE enough[1] END] END)[1] AS horizon
-			UNWIND buckets AS b
-			WITH b, horizon WHERE b.from < horizon
+			UNWIND ordered AS b
+			WITH seen, b, horizon WHERE b.from < horizon
 			MATCH (b)-[:HAS_MEASUREMENT]->(m)
-			WHERE m.at >= $from AND m.at < $to
+			WHERE m.at >= $from AND m.at < seen
 			WITH b, m ORDER BY m.at LIMIT $limit
 			RETURN collect({at: m.at, value: coalesce(m.value, properties(m)), suspect: m.suspect, stored: b.unit}) AS list
 		}
-		RETURN collect({measure: s.measure, type: s.type, unit: s.unit, list: list}) AS series`)
+		RETURN collect({measure: s.measure, type: s.type, unit: s.unit, seen: seen, list: list}) AS series`)
 
 	stateBefore = named("state.measurementsBefore", `
 		MATCH (t:Entity {id: $id})
 		WHERE t.account = $account
-		MATCH (t)-[:HAS_SERIES]->(s:Series)
-		CALL (s) {
-			MATCH (s)-[:HAS_BUCKET]->(b:Bucket)
-			WHERE b.from < $to AND b.to > $from AND b.rawUntil IS NULL
-			WITH b ORDER BY b.to DESC
-			WITH collect(b) AS buckets
-			WITH buckets, reduce(enough = [0, $to], b IN buckets | CASE
+		MATCH (t)-[:HAS_SERIES]->(s:Series)`+nearestBefore+`
+		CALL (buckets, seen) {
+			UNWIND buckets AS b
+			WITH seen, b ORDER BY b.to DESC
+			WITH seen, collect(b) AS ordered
+			WITH seen, ordered, reduce(enough = [0, $to], b IN ordered | CASE
 				WHEN enough[0] >= $limit AND b.to <= enough[1] THEN enough
 				ELSE [enough[0] + CASE WHEN b.to <= $to THEN b.count ELSE 0 END, CASE WHEN b.from < enough[1] THEN b.from ELSE enough[1] END] END)[1] AS horizon
-			UNWIND buckets AS b
-			WITH b, horizon WHERE b.to > horizon
+			UNWIND ordered AS b
+			WITH seen, b, horizon WHERE b.to > horizon
 			MATCH (b)-[:HAS_MEASUREMENT]->(m)
-			WHERE m.at >= $from AND m.at < $to
+			WHERE m.at >= seen AND m.at < $to
 			WITH b, m ORDER BY m.at DESC LIMIT $limit
 			RETURN collect({at: m.at, value: coalesce(m.value, properties(m)), suspect: m.suspect, stored: b.unit}) AS list
 		}
-		RETURN collect({measure: s.measure, type: s.type, unit: s.unit, list: list}) AS series`)
+		RETURN collect({measure: s.measure, type: s.type, unit: s.unit, seen: seen, list: list}) AS series`)
 )
 
 // stateChanges reads what changed a twin itself, and its links, in order. What
@@ -213,24 +211,30 @@ func (r *stateReading) beyond(e *registry.StateEntry) bool {
 
 // measurements reads an entry for each moment.
 func (r *stateReading) measurements(ctx context.Context) ([]*registry.StateEntry, error) {
-	q := stateAfter
+	q, all := stateAfter, r.to
 	if r.page.Backward {
-		q = stateBefore
+		q, all = stateBefore, r.from
 	}
 	// One moment more than the page, and the cursor's own, of each source.
-	p := params{"id": string(r.twin), "from": r.from, "to": r.to, "limit": stateSources * (r.page.Size + 2)}
-	_, _, err := one(ctx, r.reading(r.scope), q, p, func(f fields) struct{} {
-		for _, series := range f.maps("series") {
-			of := stateSeriesOf(series)
-			for _, item := range series.maps("list") {
-				v := of.value(item, "at", "value", "suspect")
-				r.values[v.MeasuredAt.UnixMilli()] = append(r.values[v.MeasuredAt.UnixMilli()], v)
+	limit := stateSources * (r.page.Size + 2)
+	p := params{"id": string(r.twin), "from": r.from, "to": r.to, "limit": limit}
+	for most, whole := pageBuckets(limit), false; !whole; most *= moreBuckets {
+		p["most"], whole = most, true
+		clear(r.values)
+		_, _, err := one(ctx, r.reading(r.scope), q, p, func(f fields) struct{} {
+			for _, series := range f.maps("series") {
+				of, list := stateSeriesOf(series), series.maps("list")
+				whole = whole && (len(list) >= limit || required[int64](series, "seen") == all)
+				for _, item := range list {
+					v := of.value(item, "at", "value", "suspect")
+					r.values[v.MeasuredAt.UnixMilli()] = append(r.values[v.MeasuredAt.UnixMilli()], v)
+				}
 			}
+			return struct{}{}
+		})
+		if err != nil {
+			return nil, err
 		}
-		return struct{}{}
-	})
-	if err != nil {
-		return nil, err
 	}
 	var out []*registry.StateEntry
 	for at, values := range r.values {

@@ -21,13 +21,20 @@ var (
 		WHERE t.account = $account
 		MATCH (t)-[:HAS_SERIES]->(s:Series)
 		CALL (s) {
-			MATCH (s)-[:HAS_BUCKET]->(b)
-			WHERE b.first <= $from
+			MATCH (s)-[h:HAS_BUCKET]->(b:Bucket) USING INDEX SEEK h:HAS_BUCKET(series, day)
+			WHERE h.series = s.id AND h.day <= $from AND b.first <= $from
+			WITH h ORDER BY h.series DESC, h.day DESC LIMIT 1
+			RETURN collect(h.day)[0] AS day
+		}
+		CALL (s, day) {
+			MATCH (s)-[h:HAS_BUCKET]->(b:Bucket) USING INDEX SEEK h:HAS_BUCKET(series, day)
+			WHERE h.series = s.id AND h.day = day AND b.first <= $from
 			RETURN max(b.first) AS floor
 		}
-		CALL (s, floor) {
-			MATCH (s)-[:HAS_BUCKET]->(b)
-			WHERE b.first <= $to AND (b.first >= coalesce(floor, $from) OR b.to > floor)
+		CALL (s, day, floor) {
+			MATCH (s)-[h:HAS_BUCKET]->(b:Bucket) USING INDEX SEEK h:HAS_BUCKET(series, day)
+			WHERE h.series = s.id AND h.day >= coalesce(day, $from - 86400000) AND h.day <= $to
+				AND b.first <= $to AND (b.first >= coalesce(floor, $from) OR b.to > floor)
 			RETURN collect({element: elementId(b), first: b.first, to: b.to, last: b.last, lastValue: b.lastValue, lastSuspect: b.lastSuspect, stored: b.unit}) AS buckets
 		}
 		RETURN collect({measure: s.measure, type: s.type, unit: s.unit, buckets: buckets}) AS series`)

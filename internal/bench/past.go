@@ -43,8 +43,8 @@ func (r *runner) addPast(ctx context.Context) error {
 	return r.addReads(ctx, func(context.Context) ([]*question, error) { return []*question{device, page}, nil }, 1)
 }
 
-// movedEvery is how many chunks of changed devices a group is moved after, to
-// and fro; elsewhereEvery is of how many devices one is related to another group.
+// movedEvery is how many chunks of changed devices a group is moved after, and
+// back; elsewhereEvery is of how many devices one is related to another group.
 const (
 	movedEvery     = 50
 	elsewhereEvery = 20
@@ -67,7 +67,7 @@ func (r *runner) makeHistory(ctx context.Context) ([]time.Time, error) {
 		}
 		made += len(edits)
 		if turn%movedEvery == 0 {
-			if err := r.swing(ctx, turn/movedEvery); err != nil {
+			if err := r.swing(ctx); err != nil {
 				return nil, err
 			}
 		}
@@ -97,15 +97,18 @@ func (r *runner) edit(elsewhere bool) registry.TwinPatch {
 	return patch
 }
 
-// swing moves a group that devices are below to another parent, and with the
-// next turn back again, so that paths are what they were.
-func (r *runner) swing(ctx context.Context, turn int) error {
+// swing moves a group that devices are below to another parent and back again, so
+// that paths are what they were.
+func (r *runner) swing(ctx context.Context) error {
 	groups := r.fleet.groups[0]
-	home, name := groups[0], groups[1][len(groups[0])+1:]
-	from, to := groups[1], groups[2]
-	if turn%2 == 1 {
-		from, to = groups[2]+"/"+name, home
+	home, from, to := groups[0], groups[1], groups[2]
+	if err := r.moveGroup(ctx, from, to); err != nil {
+		return err
 	}
-	_, err := r.Graph.MoveGroup(ctx, r.Scope, registry.Ref{Kind: registry.KindGroup, Key: from}, registry.GroupMove{Parent: &to})
+	return r.moveGroup(ctx, to+from[len(home):], home)
+}
+
+func (r *runner) moveGroup(ctx context.Context, path, parent string) error {
+	_, err := r.Graph.MoveGroup(ctx, r.Scope, registry.Ref{Kind: registry.KindGroup, Key: path}, registry.GroupMove{Parent: &parent})
 	return err
 }
