@@ -105,7 +105,7 @@ var (
 		SET l.movingFrom = $frontier`)
 
 	moveDue = named("link.moveDue", `
-		MATCH (d)-[l:LINKED_TO]->(a) USING INDEX l:LINKED_TO(movingFrom)
+		MATCH (d)-[l:LINKED_TO]->(a) USING INDEX SEEK l:LINKED_TO(movingFrom)
 		WHERE l.movingFrom > $none AND d:Device AND a:Asset
 		WITH d, l LIMIT 100
 		RETURN collect([d.account, d.id, l.id]) AS due`)
