@@ -22,7 +22,7 @@ import (
 //
 //	p <milliseconds> <request>   while the request is worked on
 //	d <request> <answer>         when it was accepted
-//	s ...                        of a session of a WebSocket, see rememberScript
+//	s ...                        of a session of a WebSocket, see streamMemory
 //
 // where <request> is a hash of what was asked.
 const (
@@ -32,11 +32,11 @@ const (
 	maxIdempotencyKey = 255
 )
 
-// turnAnswers makes the current answers those before, when it is time. ARGV[4] is
-// after how many ms, ARGV[5] with how many fields.
+// turnAnswers makes the current answers those before, when it is time: turn_after
+// is after how many ms, most_fields with how many fields.
 const turnAnswers = `
 local turned = tonumber(redis.call('HGET', meta, 'turned'))
-if not turned or now - turned >= tonumber(ARGV[4]) or redis.call('HLEN', current) >= tonumber(ARGV[5]) then
+if not turned or now - turned >= tonumber(turn_after) or redis.call('HLEN', current) >= tonumber(most_fields) then
   redis.call('UNLINK', before)
   if redis.call('EXISTS', current) == 1 then redis.call('RENAME', current, before) end
   redis.call('HSET', meta, 'turned', string.format('%d', now))
@@ -48,6 +48,7 @@ end`
 //	ARGV  field, request, claim for (ms), turn after (ms), most fields
 var claimScript = redis.NewScript(`
 local current, before, meta = KEYS[1], KEYS[2], KEYS[3]
+local turn_after, most_fields = ARGV[4], ARGV[5]
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local known = redis.call('HGET', current, ARGV[1]) or redis.call('HGET', before, ARGV[1])

@@ -266,8 +266,8 @@ func (s *streamSession) answer(b *streamBatch, before int) {
 	for i := b.next; i < before; i++ {
 		m, f := &b.messages[i], &b.fates[i]
 		ack, news = max(ack, m.seq), news || !f.known
-		if f.refusal != nil && !f.refusal.DeadLetter && !f.known {
-			s.memory.refused(m.seq)
+		if !f.known {
+			s.memory.answered(m.seq, f.refusal != nil && !f.refusal.DeadLetter)
 		}
 	}
 	if news {

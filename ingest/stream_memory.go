@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,23 +15,47 @@ import (
 // A session is remembered beside the answers to requests with an Idempotency-Key,
 // for as long. Its field's value is
 //
-//	s <seq>:<digest> <seq>:<digest> …
+//	s <part> <seq>:<digest> <seq>:<digest> …
 //
 // the last messages that were answered, newest first. The digest of one that was
-// refused is a dash: nothing of it was queued, and it may be sent again.
+// refused is a dash: nothing of it was queued, and it may be sent again. The part
+// is random, drawn when nothing is known of the session, and in the ids of its
+// readings: message ids may be known for longer than sessions, and the first
+// reading of a session that was forgotten is not the first one of last week.
+
+// enterScript answers with what is known of a session, which is kept for as long
+// as if it were new, or begins it.
+//
+//	KEYS  current, before, meta
+//	ARGV  field, value of a new session, turn after (ms), most fields
+var enterScript = redis.NewScript(`
+local current, before, meta = KEYS[1], KEYS[2], KEYS[3]
+local turn_after, most_fields = ARGV[3], ARGV[4]
+local known = redis.call('HGET', current, ARGV[1])
+if known then return known end
+local value = redis.call('HGET', before, ARGV[1]) or ARGV[2]
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+` + turnAnswers + `
+redis.call('HSET', current, ARGV[1], value)
+return value
+`)
 
 // rememberScript remembers how far a session has come, unless another connection
-// has brought it further.
+// has brought it further, or has begun it anew because it was forgotten.
 //
 //	KEYS  current, before, meta
 //	ARGV  field, value, seq, turn after (ms), most fields
 var rememberScript = redis.NewScript(`
 local current, before, meta = KEYS[1], KEYS[2], KEYS[3]
+local turn_after, most_fields = ARGV[4], ARGV[5]
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local known = redis.call('HGET', current, ARGV[1]) or redis.call('HGET', before, ARGV[1])
-local last = known and tonumber(string.match(known, '^s (%d+)'))
-if last and last > tonumber(ARGV[3]) then return 0 end
+if known then
+  local part, last = string.match(known, '^s (%S+) ?(%d*)')
+  if part ~= string.match(ARGV[2], '^s (%S+)') or (tonumber(last) or 0) > tonumber(ARGV[3]) then return 0 end
+end
 ` + turnAnswers + `
 redis.call('HSET', current, ARGV[1], ARGV[2])
 return 1
@@ -41,8 +66,9 @@ type streamMemory struct {
 	queue *Queue
 	// field is empty for what is known as long as the connection lasts.
 	field string
-	// prefix begins the ids of readings that nothing else identifies.
-	prefix string
+	// part is random, and prefix begins the ids of readings that nothing else
+	// identifies.
+	part, prefix string
 	// last is the seq of the last message, met are the last ones. As many as most are
 	// remembered, and twice as many known: so many may not be answered yet.
 	last int64
@@ -53,27 +79,29 @@ type streamMemory struct {
 type metMessage struct {
 	seq    int64
 	digest string
+	// again is the digest of a message that was refused and has come again, until it
+	// is answered.
+	again string
 }
 
-// load finds out how far the session has come.
+// load finds out how far the session has come, or begins it.
 func (m *streamMemory) load(ctx context.Context) error {
-	keys := m.queue.answerKeys()
-	for _, key := range keys[:2] {
-		value, err := m.queue.client.HGet(ctx, key, m.field).Result()
-		if err == redis.Nil { //nolint:errorlint // it is never wrapped
-			continue
-		}
-		if err != nil {
-			return registry.Unavailable("queue", err)
-		}
-		return m.read(value)
+	c := &m.queue.c
+	value, err := enterScript.Run(ctx, m.queue.client, m.queue.answerKeys(), m.field, "s "+rand.Text()[:16],
+		c.RememberFor.Milliseconds(), c.RememberMax).Text()
+	if err != nil {
+		return registry.Unavailable("queue", err)
 	}
-	return nil
+	return m.read(value)
 }
 
 func (m *streamMemory) read(value string) error {
 	words := strings.Fields(value)
-	for i := len(words) - 1; i > 0; i-- {
+	if len(words) < 2 {
+		return fmt.Errorf("what is remembered of a session is %q", value)
+	}
+	m.part, m.prefix = words[1], m.field[:16]+words[1]
+	for i := len(words) - 1; i > 1; i-- {
 		number, digest, _ := strings.Cut(words[i], ":")
 		seq, err := strconv.ParseInt(number, 10, 64)
 		if err != nil {
@@ -89,17 +117,23 @@ func (m *streamMemory) note(seq int64, digest string) {
 	if len(m.met) >= 3*m.most {
 		m.met = append(m.met[:0], m.met[len(m.met)-2*m.most:]...)
 	}
-	m.met = append(m.met, metMessage{seq, digest})
+	m.met = append(m.met, metMessage{seq: seq, digest: digest})
 }
 
 // noDigest stands for a message that was refused.
 const noDigest = "-"
 
-// refused notes that nothing came of a message.
-func (m *streamMemory) refused(seq int64) {
-	for i := range m.met {
-		if m.met[i].seq == seq {
-			m.met[i].digest = noDigest
+// answered notes what came of a message: nothing, if it was refused.
+func (m *streamMemory) answered(seq int64, refused bool) {
+	for i := len(m.met) - 1; i >= 0; i-- {
+		if known := &m.met[i]; known.seq == seq {
+			if refused {
+				known.digest = noDigest
+			} else if known.again != "" {
+				known.digest = known.again
+			}
+			known.again = ""
+			return
 		}
 	}
 }
@@ -124,10 +158,11 @@ func (m *streamMemory) meet(seq int64, digest string) (repeat bool, err error) {
 	for i, known := range m.met {
 		switch {
 		case known.seq != seq:
-		case known.digest == digest:
+		case known.digest == digest || known.again == digest:
 			return true, nil
-		case known.digest == noDigest:
-			m.met[i].digest = digest
+		case known.digest == noDigest && known.again == "":
+			// It counts as refused until it is answered: later messages may be before.
+			m.met[i].again = digest
 			return false, nil
 		}
 	}
@@ -140,7 +175,7 @@ func (m *streamMemory) save(ctx context.Context, upto int64) error {
 	if m.field == "" {
 		return nil
 	}
-	value, n := []byte{'s'}, 0
+	value, n := []byte("s "+m.part), 0
 	for i := len(m.met) - 1; i >= 0 && n < m.most; i-- {
 		if known := m.met[i]; known.seq <= upto {
 			n++

@@ -148,8 +148,12 @@ func TestStreamResumes(t *testing.T) {
 
 	// The process dies after the queue has a message and before that is remembered.
 	field := digest(string(who.Account), "", "stream", "line 1")
-	if n, err := q.client.HDel(t.Context(), q.answerKeys()[0], field).Result(); n != 1 || err != nil {
-		t.Fatal(n, err)
+	value, err := q.client.HGet(t.Context(), q.answerKeys()[0], field).Result()
+	if words := strings.Fields(value); err != nil || len(words) != 6 {
+		t.Fatalf("remembered: %q, %v", value, err)
+	}
+	if err := q.client.HSet(t.Context(), q.answerKeys()[0], field, strings.Join(strings.Fields(value)[:2], " ")).Err(); err != nil {
+		t.Fatal(err)
 	}
 	third := join(t, session, "hk_a", 0)
 	third.send(sensorReading(8, 8))
@@ -157,6 +161,18 @@ func TestStreamResumes(t *testing.T) {
 	third.acked(9)
 	if n := len(measurementsIn(t, q)); n != 4 {
 		t.Errorf("sent twice it became %d measurements, want 4", n)
+	}
+	third.conn.Close(websocket.StatusNormalClosure, "")
+
+	// It is forgotten sooner than the ids of its readings: the first one is new.
+	if n, err := q.client.HDel(t.Context(), q.answerKeys()[0], field).Result(); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	fourth := join(t, session, "hk_a", 0)
+	fourth.send(sensorReading(1, 1))
+	fourth.acked(1)
+	if n := len(measurementsIn(t, q)); n != 5 {
+		t.Errorf("a session that begins anew: %d measurements, want 5", n)
 	}
 	join(t, session, "hk_b", 0)
 	join(t, url+"?session=another", "hk_a", 0)
@@ -166,27 +182,29 @@ func TestStreamResumes(t *testing.T) {
 // end.
 func TestStreamRemembersWhatIsAnswered(t *testing.T) {
 	q := openQueue(t, nil)
-	memory := func() *streamMemory { return &streamMemory{queue: q, field: "f", most: 10} }
-	m := memory()
+	memory := func() *streamMemory {
+		m := &streamMemory{queue: q, field: digest("f"), most: 10}
+		if err := m.load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	m, old := memory(), memory() // old is of another process
 	for seq := int64(1); seq <= 55; seq++ {
 		if repeat, err := m.meet(seq, fmt.Sprint(seq)); repeat || err != nil {
 			t.Fatal(seq, repeat, err)
 		}
 	}
-	m.refused(42)
+	m.answered(42, true)
 	if err := m.save(t.Context(), 45); err != nil {
 		t.Fatal(err)
 	}
-	old := memory() // of another process
 	old.note(44, "44")
 	if err := old.save(t.Context(), 44); err != nil {
 		t.Fatal(err)
 	}
 	again := memory()
-	if err := again.load(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if again.last != 45 || len(again.met) != 10 || again.met[0].seq != 36 || len(again.allRefused()) != 1 {
+	if again.prefix != m.prefix || again.last != 45 || len(again.met) != 10 || again.met[0].seq != 36 || len(again.allRefused()) != 1 {
 		t.Errorf("remembered: %+v", again)
 	}
 	for seq, want := range map[int64]string{45: "repeat", 36: "repeat", 35: "CONFLICT", 42: "new", 46: "new"} {
@@ -200,6 +218,28 @@ func TestStreamRemembersWhatIsAnswered(t *testing.T) {
 		if got != want {
 			t.Errorf("%d is %s, want %s", seq, got, want)
 		}
+	}
+
+	// 46 is answered before 42, which was refused and has come again.
+	if repeat, err := again.meet(42, "42"); !repeat || err != nil {
+		t.Errorf("42 comes while it is on its way: %t %v", repeat, err)
+	}
+	for _, answered := range []bool{false, true} {
+		if answered {
+			again.answered(42, false)
+		}
+		if err := again.save(t.Context(), 46); err != nil {
+			t.Fatal(err)
+		}
+		next := memory()
+		if repeat, err := next.meet(42, "42"); repeat != answered || err != nil || next.last != 46 {
+			t.Errorf("42 comes again, answered before: %t; known: %t %v", answered, repeat, err)
+		}
+	}
+	before := &streamMemory{queue: q, field: digest("f"), part: "forgotten", most: 10}
+	before.note(99, "99")
+	if err := before.save(t.Context(), 99); err != nil || memory().last != 46 {
+		t.Errorf("a session that was begun anew has become what it was before: %v", err)
 	}
 }
 

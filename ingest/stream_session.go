@@ -134,7 +134,7 @@ func (s *streamSession) welcome(name string) *closure {
 	s.memory = &streamMemory{queue: s.hub.receiver.queue, most: s.hub.c.Inflight, prefix: digest(uuid.NewString())[:32]}
 	if name != "" {
 		field := digest(string(s.owner.Account), string(s.owner.Key.ID), "stream", name)
-		s.memory.field, s.memory.prefix = field, field[:32]
+		s.memory.field = field
 		if before := s.hub.take(s, field); before != nil {
 			before.end(closeTaken)
 			select { // so that what it had under way is known
