@@ -21,12 +21,13 @@ import (
 )
 
 type benchCmd struct {
-	Only         []string      `help:"Measure only these: raw, append, queue, http, reads, structure, long, past." enum:"raw,append,queue,http,reads,structure,long,past" default:"raw,append,queue,http,reads,structure,long,past"`
+	Only         []string      `help:"Measure only these: raw, append, queue, http, mqtt, visible, reads, structure, long, past." enum:"raw,append,queue,http,mqtt,visible,reads,structure,long,past" default:"raw,append,queue,http,mqtt,visible,reads,structure,long,past"`
 	Rounds       int           `help:"How often all is measured, after a round that does not count." default:"3"`
 	Readings     int           `help:"How many readings are written each time, of two values each." default:"40000"`
 	Batch        int           `help:"How many readings a transaction of the raw form has." default:"1000"`
 	Time         time.Duration `help:"How long each way of reading is measured in each round." default:"1s"`
 	Connections  int           `help:"How many connections readings come by." default:"8"`
+	Rate         int           `help:"How many measurements a second come beside a reading that is waited for." default:"15000"`
 	Groups       int           `help:"How many groups there are, in five hierarchies." default:"2000"`
 	Devices      int           `help:"How many devices there are; the first thousand send readings." default:"10000"`
 	Policies     int           `help:"How many policies there are." default:"200"`
@@ -71,9 +72,14 @@ func (c *benchCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	listener, err := s.listenMQTT("127.0.0.1:0", eventSettings{})
+	if err != nil {
+		return err
+	}
 	serving, stop := context.WithCancel(ctx)
 	group, serving := errgroup.WithContext(serving)
 	group.Go(func() error { return s.serveAPI(serving, api, serverSettings{Introspection: true}) })
+	group.Go(func() error { return listener.Run(serving) })
 	defer func() { stop(); err = errors.Join(err, group.Wait()) }() // before the stores are closed
 
 	if c.CPUProfile != "" {
@@ -91,9 +97,9 @@ func (c *benchCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
 		NewWorker: func() (*ingest.Worker, error) {
 			return ingest.NewWorker(s.queue, workerGraph{s.graph}, s.twin, ingest.WorkerConfig{Logger: s.log})
 		},
-		Address: api.Addr().String(), Secret: secret, Scope: registry.Scope{Account: account.ID, AccountName: account.Name},
+		Address: api.Addr().String(), MQTTAddress: listener.Address(), Secret: secret, Scope: registry.Scope{Account: account.ID, AccountName: account.Name},
 		Parts: c.Only, Seed: c.Seed, Groups: c.Groups, Devices: c.Devices, Policies: c.Policies, ReadingDevices: min(1000, c.Devices),
-		Changes: c.Changes, Measurements: c.Measurements, Readings: c.Readings, Batch: c.Batch, Connections: c.Connections, Rounds: c.Rounds, Time: c.Time,
+		Changes: c.Changes, Measurements: c.Measurements, Readings: c.Readings, Batch: c.Batch, Connections: c.Connections, Rate: c.Rate, Rounds: c.Rounds, Time: c.Time,
 		Processes: processes, Step: stepper(),
 	})
 	if err != nil {

@@ -53,7 +53,7 @@ var libraries = map[string][]string{
 	"github.com/vektah/gqlparser":           {"resolvers", "resolvers/generated", "resolvers/gqlhttp"},
 	"github.com/mochi-mqtt/server":          {"ingest"},
 	"github.com/fclairamb/ftpserverlib":     {"ingest/ftp"},
-	"github.com/eclipse/paho.golang":        {"ingest", "cmd/holon", "examples/room-climate"},
+	"github.com/eclipse/paho.golang":        {"ingest", "cmd/holon", "internal/bench", "examples/room-climate"},
 	"github.com/coder/websocket":            {"ingest", "resolvers/gqlhttp", "examples/room-climate"},
 	"github.com/santhosh-tekuri/jsonschema": {"internal/jsonschema"},
 	"github.com/alecthomas/kong":            {"cmd/holon"},

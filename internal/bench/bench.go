@@ -24,6 +24,10 @@ const (
 	Queue = "queue"
 	// HTTP is the pipeline from requests on.
 	HTTP = "http"
+	// MQTT is the pipeline from messages on.
+	MQTT = "mqtt"
+	// Visible is the time until GraphQL shows what was sent.
+	Visible = "visible"
 	// Reads are GraphQL requests beside plain Cypher.
 	Reads = "reads"
 	// Structure is what becomes of the hierarchy: policies, searches, moves.
@@ -45,7 +49,9 @@ type Config struct {
 	// Address, such as "127.0.0.1:8080", is where these stores are served; Secret
 	// is a key of the scope's account, which is empty.
 	Address, Secret string
-	Scope           registry.Scope
+	// MQTTAddress is where they listen for MQTT.
+	MQTTAddress string
+	Scope       registry.Scope
 
 	Parts []string
 	// Seed decides about values, groups and policies.
@@ -63,6 +69,8 @@ type Config struct {
 	Batch int
 	// Connections is how many the readings come by.
 	Connections int
+	// Rate is how many measurements a second come beside one that is waited for.
+	Rate int
 	// Rounds is how often all is measured, after a round that does not count.
 	Rounds int
 	// Time is how long each way of reading is measured in each round.
@@ -80,6 +88,7 @@ type runner struct {
 	fleet  *fleet
 	filled []Filled
 	cells  []*cell
+	seen   []*visible
 	moves  []sample
 	reads  []*readCell
 	done   int
@@ -92,8 +101,8 @@ func (r *runner) wants(part string) bool { return slices.Contains(r.Parts, part)
 // Run fills the account and measures. It fails if anything that was written or
 // read is not as it must be.
 func Run(ctx context.Context, c Config) (_ *Report, err error) {
-	if c.Rounds < 1 || c.Readings < 1 || c.Batch < 1 || c.Connections < 1 || c.Devices < 100 || c.Groups < 100 || c.ReadingDevices < c.Connections {
-		return nil, errors.New("a benchmark takes a round, a reading, a connection, 100 devices and 100 groups at least")
+	if c.Rounds < 1 || c.Readings < 1 || c.Batch < 1 || c.Connections < 1 || c.Rate < 1 || c.Devices < 100 || c.Groups < 100 || c.ReadingDevices < c.Connections {
+		return nil, errors.New("a benchmark takes a round, a reading, a connection, a measurement a second, 100 devices and 100 groups at least")
 	}
 	// Sessions and connections share the readings evenly.
 	each := sessions * c.Connections
@@ -125,6 +134,12 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 		for _, one := range r.cells {
 			r.step(round, one.title())
 			if err := one.measure(ctx, round > 0); err != nil {
+				return nil, fmt.Errorf("%s: %w", one.title(), err)
+			}
+		}
+		for _, one := range r.seen {
+			r.step(round, one.title())
+			if err := r.measureVisible(ctx, one, round > 0); err != nil {
 				return nil, fmt.Errorf("%s: %w", one.title(), err)
 			}
 		}
@@ -162,7 +177,7 @@ func (r *runner) alone(ctx context.Context) error {
 }
 
 func (r *runner) steps() int {
-	each := len(r.cells) + len(r.reads)
+	each := len(r.cells) + len(r.seen) + len(r.reads)
 	if r.wants(Structure) {
 		each++
 	}
@@ -197,6 +212,12 @@ func (r *runner) prepare(ctx context.Context) error {
 		if r.wants(HTTP) {
 			r.addHTTP(burst)
 		}
+	}
+	if r.wants(MQTT) {
+		r.addMQTT()
+	}
+	if r.wants(Visible) {
+		r.seen = []*visible{{}, {rate: r.Rate}}
 	}
 	if r.wants(Raw) {
 		if err := r.addRaw(ctx, workerBurst, workerBurst*r.ReadingDevices/8); err != nil {

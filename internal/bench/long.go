@@ -103,8 +103,12 @@ func (r *runner) makeLong(ctx context.Context) (time.Time, error) {
 	return end, r.sealAll(ctx)
 }
 
-// sealAll seals buckets until none is due.
+// sealAll seals all buckets that have ended, which otherwise waits for an hour
+// in case that something comes late.
 func (r *runner) sealAll(ctx context.Context) (err error) {
+	if _, err := r.rows(ctx, `MATCH (b:Unsealed) WHERE b.to < $now SET b.sealAt = b.to`, map[string]any{"now": time.Now().UnixMilli()}); err != nil {
+		return err
+	}
 	before, err := r.due(ctx)
 	if err != nil {
 		return err

@@ -114,12 +114,8 @@ func (r *runner) addHTTP(burst int) {
 				return r.race(ctx, len(sources), func(_ context.Context, i int, lap func(time.Time)) error {
 					for _, request := range requests[i] {
 						began := time.Now()
-						status, answer, err := connections[i].do(request)
-						if err != nil {
+						if err := accepted(connections[i].do(request)); err != nil {
 							return err
-						}
-						if status != 202 {
-							return fmt.Errorf("a request for readings was answered %d: %s", status, answer)
 						}
 						lap(began)
 					}
@@ -133,37 +129,51 @@ func (r *runner) addHTTP(burst int) {
 // working runs a worker and send, and measures the time until the queue is
 // empty after that.
 func (r *runner) working(ctx context.Context, send func(context.Context) (sample, error)) (s sample, err error) {
+	err = r.withWorker(ctx, func(ctx context.Context) (err error) {
+		before, began := r.used(nil), time.Now()
+		if s, err = send(ctx); err != nil {
+			return err
+		}
+		err = r.emptied(ctx)
+		s.took, s.processor = time.Since(began), r.used(before)
+		return err
+	})
+	return s, err
+}
+
+// withWorker does something while a worker runs.
+func (r *runner) withWorker(ctx context.Context, do func(context.Context) error) (err error) {
 	worker, err := r.NewWorker()
 	if err != nil {
-		return s, err
+		return err
 	}
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	before, began := r.used(nil), time.Now()
 	go func() { ended <- worker.Run(running) }()
 	defer func() {
 		stop()
 		err = errors.Join(err, <-ended)
 	}()
-	if s, err = send(ctx); err != nil {
-		return s, err
-	}
+	return do(ctx)
+}
+
+// emptied waits until nothing is left in the queue.
+func (r *runner) emptied(ctx context.Context) error {
 	for {
 		backlogs, err := r.Queue.Backlogs(ctx)
 		if err != nil {
-			return s, err
+			return err
 		}
 		left := 0
 		for _, b := range backlogs {
 			left += b.Readings
 		}
 		if left == 0 {
-			s.took, s.processor = time.Since(began), r.used(before)
-			return s, nil
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return s, ctx.Err()
+			return ctx.Err()
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

@@ -25,6 +25,13 @@ func (r *Report) Print(w io.Writer) error {
 			return err
 		}
 	}
+	for i, v := range r.Visible {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "Until a reading that is sent over HTTP is visible in GraphQL, beside %s measurements a second: p50 %.1f ms, p99 %.1f ms.\n",
+			thousands(float64(v.MeasurementsPerSecond)), v.Latency.P50, v.Latency.P99)
+	}
 	if len(r.Reads) > 0 {
 		fmt.Fprintf(w, "\nReading: GraphQL over HTTP beside the driver alone, with the same answers.\n")
 		if err := r.printReads(w); err != nil {

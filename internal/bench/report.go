@@ -16,7 +16,9 @@ type Report struct {
 	// Filled is how fast the objects were made.
 	Filled []Filled `json:"filled"`
 	Writes []Write  `json:"writes"`
-	Reads  []Read   `json:"reads"`
+	// Visible is the time from sending a reading until GraphQL shows it.
+	Visible []SeenAfter `json:"visible,omitempty"`
+	Reads   []Read      `json:"reads"`
 	// Moves are those of a sub-tree of MovedGroups groups.
 	Moves       *Latency `json:"movesMs,omitempty"`
 	MovedGroups int      `json:"movedGroups,omitempty"`
@@ -77,6 +79,13 @@ type Write struct {
 	Processor map[string]float64 `json:"processorMicroseconds"`
 }
 
+// SeenAfter is the time until a reading is visible, beside others at a rate.
+type SeenAfter struct {
+	MeasurementsPerSecond int      `json:"measurementsPerSecond"`
+	Readings              int      `json:"readings"`
+	Latency               *Latency `json:"latencyMs"`
+}
+
 // Read is one way of reading at one number of connections.
 type Read struct {
 	Name        string `json:"name"`
@@ -120,6 +129,10 @@ func (r *runner) report(began time.Time) *Report {
 	}
 	for _, c := range r.cells {
 		out.Writes = append(out.Writes, r.written(c))
+	}
+	for _, v := range r.seen {
+		requests := requestsOf(v.samples)
+		out.Visible = append(out.Visible, SeenAfter{v.rate, len(requests), latencyOf(requests)})
 	}
 	for _, c := range r.reads {
 		read := Read{

@@ -69,16 +69,25 @@ func payload(readings []reading) []byte {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = append(append(append(out, `{"device":"`...), one.device.reference...), `","measuredAt":"`...)
-		out = append(one.at.AppendFormat(out, "2006-01-02T15:04:05.000Z"), `","values":{`...)
-		for j, name := range measures {
-			if j > 0 {
-				out = append(out, ',')
-			}
-			out = append(append(append(out, '"'), name...), '"', ':')
-			out = strconv.AppendFloat(out, one.values[j], 'f', -1, 64)
-		}
-		out = append(out, '}', '}')
+		out = appendReading(out, one, true)
 	}
 	return append(out, ']')
+}
+
+// appendReading writes a reading as JSON; over MQTT the topic names the device.
+func appendReading(out []byte, one reading, named bool) []byte {
+	out = append(out, '{')
+	if named {
+		out = append(append(append(out, `"device":"`...), one.device.reference...), `",`...)
+	}
+	out = append(out, `"measuredAt":"`...)
+	out = append(one.at.AppendFormat(out, "2006-01-02T15:04:05.000Z"), `","values":{`...)
+	for j, name := range measures {
+		if j > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, '"'), name...), '"', ':')
+		out = strconv.AppendFloat(out, one.values[j], 'f', -1, 64)
+	}
+	return append(out, '}', '}')
 }

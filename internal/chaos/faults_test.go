@@ -245,8 +245,10 @@ func (s *system) pauseStore(store *devstack.Process, length time.Duration) {
 // stopAll asks every process to end, which must not take long nor fail.
 func (s *system) stopAll() {
 	s.t.Helper()
-	for _, one := range append([]*service{s.gateway, s.serve}, s.workers...) {
-		one.Stop(s.t)
+	for _, one := range append([]*service{s.gateway, s.serve, s.second}, s.workers...) {
+		if one != nil {
+			one.Stop(s.t)
+		}
 	}
 }
 

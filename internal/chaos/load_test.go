@@ -41,6 +41,7 @@ type load struct {
 	quit   chan struct{}
 	cancel context.CancelFunc
 
+	turn        atomic.Int64 // of those that serve
 	again, full atomic.Int64 // attempts that failed, and those of them that were refused as too much
 	mu          sync.Mutex
 	wrong       []string
@@ -136,7 +137,8 @@ func (d *load) overHTTP(ctx context.Context, some []reading) (time.Duration, err
 			return 0, err
 		}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.s.url+"/v1/readings", &lines)
+	url := d.s.urls[int(d.turn.Add(1))%len(d.s.urls)]
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/readings", &lines)
 	if err != nil {
 		return 0, err
 	}

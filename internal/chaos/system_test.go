@@ -46,8 +46,11 @@ type system struct {
 	url, mqtt      string
 	serve, gateway *service
 	workers        []*service
-	env            []string
-	devices        []string
+	// second is another serve, nil without one; its URL is the last of urls.
+	second  *service
+	urls    []string
+	env     []string
+	devices []string
 	// linked maps a device to the asset that has its measures.
 	linked map[string]string
 	before counters
@@ -56,6 +59,8 @@ type system struct {
 // options are what a test may want different.
 type options struct {
 	workers int
+	// twoServe starts two processes that serve.
+	twoServe bool
 	// env is added to the environment of every process.
 	env []string
 	// queueMax is the bound of each part of the queue, 0 for the usual one.
@@ -82,6 +87,13 @@ func startSystem(t *testing.T, o options) *system {
 		bound = []string{"--queue-max-readings", strconv.Itoa(o.queueMax)}
 	}
 	s.serve = s.service("serve", append([]string{"serve", "--addr", addr}, bound...)...)
+	s.urls = []string{s.url}
+	if o.twoServe {
+		other := testkit.FreeAddr(t)
+		s.second = s.service("serve-2", append([]string{"serve", "--addr", other}, bound...)...)
+		s.second.awaitReady()
+		s.urls = append(s.urls, "http://"+other)
+	}
 	s.gateway = s.service("gateway", append([]string{"gateway", "--mqtt-addr", mqtt}, bound...)...)
 	for range o.workers {
 		s.addWorker()
