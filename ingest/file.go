@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +35,9 @@ type File struct {
 	Letters bool
 	// Refused is told of each line that cannot be used, or not all of it.
 	Refused func(LineFault) error
+	// Ready, if it is set, is told how far the file will have come before a part of it
+	// goes into the queue: what it fails with ends the taking.
+	Ready func(FileProgress) error
 	// Taken is told how far the file has come, whenever a part of it is in the queue.
 	Taken func(FileProgress) error
 }
@@ -186,17 +190,7 @@ func (t *fileTaking) send(ctx context.Context) error {
 		return nil
 	}
 	start := time.Now()
-	accepted, faults, err := t.offer(ctx)
-	for wait := RetryAfter(err); wait > 0; wait = RetryAfter(err) {
-		t.receiver.observe(t.file.Source, answerOf(err), start, 0, len(t.readings))
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
-		}
-		start = time.Now()
-		accepted, faults, err = t.offer(ctx)
-	}
+	good, faults, err := t.check(ctx)
 	if err != nil {
 		t.receiver.observe(t.file.Source, answerOf(err), start, 0, len(t.readings))
 		return err
@@ -211,8 +205,18 @@ func (t *fileTaking) send(ctx context.Context) error {
 			return err
 		}
 	}
+	come := FileProgress{Line: t.last.Line, Offset: t.last.Offset, Readings: len(good), Refused: refused}
+	if t.file.Ready != nil {
+		if err := t.file.Ready(come); err != nil {
+			return err
+		}
+	}
 	if !t.file.Rehearse {
-		t.receiver.observe(t.file.Source, answerAccepted, start, accepted, 0)
+		if err := t.queue(ctx, good, faults); err != nil {
+			t.receiver.observe(t.file.Source, answerOf(err), start, 0, len(t.readings))
+			return err
+		}
+		t.receiver.observe(t.file.Source, answerAccepted, start, len(good), 0)
 		if refused > 0 {
 			answer := answerOf(registry.Invalid())
 			if t.letters {
@@ -222,7 +226,7 @@ func (t *fileTaking) send(ctx context.Context) error {
 		}
 	}
 	t.lines, t.readings, t.owner, t.weight = t.lines[:0], t.readings[:0], t.owner[:0], 0
-	return t.file.Taken(FileProgress{Line: t.last.Line, Offset: t.last.Offset, Readings: accepted, Refused: refused})
+	return t.file.Taken(come)
 }
 
 // tell puts together what is wrong with a line.
@@ -238,19 +242,17 @@ func tell(faults []Fault) string {
 	return strings.Join(told, "; ")
 }
 
-// offer queues the readings of the batch that are right, and dead letters of the
-// other lines. It says what is wrong with each line.
-func (t *fileTaking) offer(ctx context.Context) (accepted int, faults [][]Fault, err error) {
+// check finds the readings of the batch that are right, and what is wrong with
+// each line.
+func (t *fileTaking) check(ctx context.Context) (good []registry.AcceptedReading, faults [][]Fault, err error) {
 	r, principal := t.receiver, t.file.Principal
 	checked, err := r.check(ctx, principal, t.file.Source, t.readings, nil)
 	if err == nil && !t.file.Rehearse {
 		err = r.announce(ctx, principal, checked, t.readings, func(i int) int { return i })
 	}
 	if err != nil {
-		return 0, nil, err
+		return nil, nil, err
 	}
-	good := checked.good()
-	accepted = len(good)
 	faults = make([][]Fault, len(t.lines))
 	for i := range t.lines {
 		faults[i] = slices.Clip(t.lines[i].faults)
@@ -259,22 +261,54 @@ func (t *fileTaking) offer(ctx context.Context) (accepted int, faults [][]Fault,
 		line := t.owner[fault.Index]
 		faults[line] = append(faults[line], fault)
 	}
-	if t.file.Rehearse {
-		return accepted, faults, nil
-	}
-	if t.letters {
-		for i := range t.lines {
-			if len(faults[i]) == 0 {
-				continue
-			}
-			letter, err := t.letter(ctx, &t.lines[i], faults[i])
-			if err != nil {
-				return 0, nil, err
-			}
-			good = append(good, letter...)
+	return checked.good(), faults, nil
+}
+
+// queue queues readings, and dead letters of lines that have faults. Letters come
+// last, and those of each partition by themselves: readings leave nothing twice if
+// they are queued again because a part of them was not, letters would.
+func (t *fileTaking) queue(ctx context.Context, good []registry.AcceptedReading, faults [][]Fault) error {
+	letters := map[int][]registry.AcceptedReading{}
+	for i := range t.lines {
+		if !t.letters || len(faults[i]) == 0 {
+			continue
+		}
+		letter, err := t.letter(ctx, &t.lines[i], faults[i])
+		if err != nil {
+			return err
+		}
+		for _, one := range letter {
+			at := registry.PartitionOf(partitionKey(&one), t.receiver.queue.Partitions())
+			letters[at] = append(letters[at], one)
 		}
 	}
-	return accepted, faults, r.queue.Add(ctx, good)
+	if err := t.put(ctx, good); err != nil {
+		return err
+	}
+	for _, at := range slices.Sorted(maps.Keys(letters)) {
+		if err := t.put(ctx, letters[at]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put waits for as long as the queue is full.
+func (t *fileTaking) put(ctx context.Context, readings []registry.AcceptedReading) error {
+	for {
+		start := time.Now()
+		err := t.receiver.queue.Add(ctx, readings)
+		wait := RetryAfter(err)
+		if wait == 0 {
+			return err
+		}
+		t.receiver.observe(t.file.Source, answerOf(err), start, 0, len(readings))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
 }
 
 // FileDecoder finds the decoder of a template, or of a device's template, that a

@@ -31,20 +31,26 @@ func (t *fileTaking) letter(ctx context.Context, line *fileLine, faults []Fault)
 // cannot be tried again.
 func (t *fileTaking) payloadLetter(ctx context.Context, content []byte, faults []Fault) ([]registry.AcceptedReading, error) {
 	scope := t.file.Principal.Scope
+	var device *knownDevice
+	if t.file.Device != "" {
+		found, err := t.receiver.directory.find(ctx, scope, []registry.Reading{{Device: t.file.Device}}, []bool{false})
+		if err != nil {
+			return nil, err
+		}
+		device = found[0]
+	}
+	// Its device may be gone since the file was sent, and another have its reference.
+	if t.file.Principal.Bound() && (device == nil || !t.file.Principal.MaySend(device.ID)) {
+		return nil, nil
+	}
 	if len(content) > maxPayload {
 		return []registry.AcceptedReading{deadLetter(scope, t.file.Source, deviceMessage{t.file.Device, cut(content)}, faults)}, nil
 	}
 	m := rawMessage{reference: t.file.Device, template: t.file.Template, content: content, receivedAt: t.file.ReceivedAt}
 	letter := deadLetter(scope, t.file.Source, deviceMessage{m.reference, nil}, faults)
 	letter.Payload = m.payload(t.file.Source)
-	if m.reference != "" {
-		found, err := t.receiver.directory.find(ctx, scope, []registry.Reading{{Device: m.reference}}, []bool{false})
-		if err != nil {
-			return nil, err
-		}
-		if found[0] != nil {
-			letter.DeviceID, letter.Reference = found[0].ID, found[0].Reference
-		}
+	if device != nil {
+		letter.DeviceID, letter.Reference = device.ID, device.Reference
 	}
 	return []registry.AcceptedReading{letter}, nil
 }

@@ -30,6 +30,9 @@ func (s *Server) keepClean(ctx context.Context) {
 			if err := s.clean(h); err != nil {
 				s.c.Logger.Warn().Err(err).Str("directory", h.name).Msg("old files cannot be removed")
 			}
+			if err := s.closeIdle(h); err != nil {
+				s.c.Logger.Warn().Err(err).Str("directory", h.name).Msg("a directory cannot be closed")
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -58,10 +61,14 @@ func (s *Server) clean(h *home) error {
 			if !unfinished(name) || now.Sub(info.ModTime()) <= leftFor {
 				return nil
 			}
-			if err := h.drop(name); err != nil && !errors.Is(err, fs.ErrPermission) {
-				return err
+			err := h.drop(name)
+			if errors.Is(err, fs.ErrPermission) {
+				return nil // it is just being sent anew, or renamed
 			}
-			return nil
+			if err == nil {
+				s.c.Logger.Warn().Str("directory", h.name).Str("file", name).Int64("bytes", info.Size()).Msg("a file that was sent was removed: nobody gave it its name within a day")
+			}
+			return err
 		})
 		if err != nil {
 			return err

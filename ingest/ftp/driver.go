@@ -92,6 +92,8 @@ type session struct {
 	// gone is closed when the connection has ended.
 	gone  chan struct{}
 	known chan struct{}
+	// homes are those that it has logged in to.
+	homes []*home
 }
 
 // GetSettings implements ftpserver.MainDriver. Active transfers would let clients
@@ -148,6 +150,9 @@ func (d driver) ClientDisconnected(client ftpserver.ClientContext) {
 	if one := d.server.sessions[client.ID()]; one != nil {
 		close(one.gone)
 		delete(d.server.sessions, client.ID())
+		for _, h := range one.homes {
+			h.users--
+		}
 	}
 }
 
@@ -170,6 +175,11 @@ func (d driver) AuthUser(client ftpserver.ClientContext, _, secret string) (ftps
 	}
 	s.mu.Lock()
 	one := s.sessions[client.ID()]
+	if one == nil {
+		h.users--
+	} else {
+		one.homes = append(one.homes, h)
+	}
 	s.mu.Unlock()
 	if one == nil {
 		return nil, errors.New("it is gone")

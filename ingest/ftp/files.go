@@ -123,7 +123,7 @@ func (f *files) Mkdir(name string, _ os.FileMode) error {
 	if err := checkPath(at); err != nil {
 		return err
 	}
-	return told(f.home.root.MkdirAll(inner(name), 0o700))
+	return told(f.home.makeFolder(at))
 }
 
 // MkdirAll implements afero.Fs.

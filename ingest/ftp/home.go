@@ -24,6 +24,11 @@ type home struct {
 	quota *quota
 	// wake is told when there is a file to take.
 	wake chan struct{}
+	// users counts the sessions and uploads that need it, begun says that its files
+	// are being taken in; the server's lock is theirs. gone is closed with it.
+	users int
+	begun bool
+	gone  chan struct{}
 
 	mu sync.Mutex
 	// uploading has the paths that are being sent, sizes those of complete files in
@@ -32,11 +37,16 @@ type home struct {
 	uploading map[string]bool
 	sizes     map[string]int64
 	waiting   []*state
+	// lost are complete files of which it is not known who sent them.
+	lost []string
 }
 
 // quota bounds what waits of one account.
 type quota struct {
 	most int64
+	// turn is held by the home that takes a file in: the keys that are bound to
+	// devices have one each, and together no more turns than any other account.
+	turn chan struct{}
 	mu   sync.Mutex
 	used int64
 }
@@ -82,23 +92,33 @@ func accountIn(name string) string {
 // openHome opens a home, makes what it lacks, and finds what is left to be done.
 func openHome(directory, name string, q *quota) (*home, error) {
 	at := filepath.Join(directory, name)
-	for _, folder := range folders {
-		if err := os.MkdirAll(filepath.Join(at, "files", folder), 0o700); err != nil {
-			return nil, err
-		}
-	}
-	if err := os.MkdirAll(filepath.Join(at, "state"), 0o700); err != nil {
+	if err := makeHome(directory, name); err != nil {
 		return nil, err
 	}
 	root, err := os.OpenRoot(at)
 	if err != nil {
 		return nil, err
 	}
-	h := &home{name: name, root: root, quota: q, wake: make(chan struct{}, 1), uploading: map[string]bool{}, sizes: map[string]int64{}}
+	h := &home{name: name, root: root, quota: q, wake: make(chan struct{}, 1), gone: make(chan struct{}), uploading: map[string]bool{}, sizes: map[string]int64{}}
 	if err := h.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", at, err), root.Close())
 	}
 	return h, nil
+}
+
+// makeHome makes what a home lacks, and brings it to the disk.
+func makeHome(directory, name string) error {
+	root, err := os.OpenRoot(directory)
+	if err != nil {
+		return err
+	}
+	err = makeFolder(root, name+"/state")
+	for _, folder := range folders {
+		if err == nil {
+			err = makeFolder(root, name+"/files/"+folder)
+		}
+	}
+	return errors.Join(err, root.Close())
 }
 
 // recover finds the files that wait. Uploads that were under way when the process
@@ -133,6 +153,15 @@ func (h *home) recover() error {
 			}
 		}
 	}
+	known := map[string]bool{}
+	for _, s := range h.waiting {
+		known[s.Path] = true
+	}
+	for name := range h.sizes {
+		if !known[name] && !unfinished(name) {
+			h.lost = append(h.lost, name)
+		}
+	}
 	slices.SortStableFunc(h.waiting, func(a, b *state) int { return a.ReceivedAt.Compare(b.ReceivedAt) })
 	h.nudge()
 	return nil
@@ -147,11 +176,20 @@ func (h *home) recoverState(name string) error {
 	if err := json.Unmarshal(text, s); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if _, there := h.sizes[s.Path]; there || s.To != "" {
-		h.waiting = append(h.waiting, s)
-		return nil
+	_, there := h.sizes[s.Path]
+	if !there && s.To == "" {
+		return removeIfThere(h.root, name) // it never got its name
 	}
-	return removeIfThere(h.root, name) // it never got its name
+	if !there {
+		// The file was moved already. Its name is not free before its state is gone:
+		// another file would be put away in its place.
+		h.sizes[s.Path] = 0
+		h.quota.mu.Lock()
+		h.quota.used += fileCost
+		h.quota.mu.Unlock()
+	}
+	h.waiting = append(h.waiting, s)
+	return nil
 }
 
 // walk calls with every file below a folder that clients see.
@@ -179,7 +217,7 @@ func (h *home) begin(name string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if _, there := h.sizes[name]; h.uploading[name] || there && !unfinished(name) {
-		return fmt.Errorf("%s is there already, and not taken in yet", path.Base(name))
+		return errThere(name)
 	}
 	if err := h.quota.take(fileCost); err != nil {
 		return err
@@ -201,25 +239,40 @@ func (h *home) end(name string, size int64) {
 func (h *home) complete(part, name string, size int64, by *registry.Principal, now time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.completeLocked(part, name, size, by, now)
+}
+
+// errThere is what is told of a name that a file has which waits.
+func errThere(name string) error {
+	return fmt.Errorf("%s is there already, and not taken in yet", path.Base(name))
+}
+
+func (h *home) completeLocked(part, name string, size int64, by *registry.Principal, now time.Time) error {
+	before, there := h.sizes[name]
+	if there && !unfinished(name) {
+		return errThere(name)
+	}
 	var s *state
 	if !unfinished(name) {
 		s = &state{
 			Path: name, Account: by.Account, AccountName: by.AccountName, Key: by.Key.ID, KeyName: by.Key.Name, Devices: by.Key.DeviceIDs, ReceivedAt: now.UTC(),
 		}
-		if err := s.save(h.root); err != nil {
+		// On the disk before the file has its name: a file without is nobody's.
+		err := s.save(h.root)
+		if err == nil {
+			err = syncFolder(h.root, "state")
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if err := h.root.MkdirAll(path.Dir("files/"+name), 0o700); err != nil {
+	if err := h.nameIt(part, name); err != nil {
+		if s != nil {
+			err = errors.Join(err, removeIfThere(h.root, stateFile(name, endState)))
+		}
 		return err
 	}
-	if err := h.root.Rename(part, "files/"+name); err != nil {
-		return err
-	}
-	if err := syncFolder(h.root, path.Dir("files/"+name)); err != nil {
-		return err
-	}
-	if before, there := h.sizes[name]; there { // one that was to be renamed
+	if there { // one that was to be renamed
 		_ = h.quota.take(-before - fileCost)
 	}
 	delete(h.uploading, name)
@@ -231,26 +284,46 @@ func (h *home) complete(part, name string, size int64, by *registry.Principal, n
 	return nil
 }
 
-// finish gives a file that was sent under another name its own.
-func (h *home) finish(from, to string, by *registry.Principal, now time.Time) error {
-	h.mu.Lock()
-	size, there := h.sizes[from]
-	_, taken := h.sizes[to]
-	busy := h.uploading[from] || h.uploading[to]
-	h.mu.Unlock()
-	switch {
-	case !there || busy || !unfinished(from):
-		return fs.ErrPermission
-	case taken:
-		return fmt.Errorf("%s is there already, and not taken in yet", path.Base(to))
-	}
-	if err := h.complete("files/"+from, to, size, by, now); err != nil {
+// nameIt moves a file of which all is on the disk to its name, and brings that to
+// the disk as well. If it fails the file is where it was.
+func (h *home) nameIt(part, name string) error {
+	to := "files/" + name
+	if err := makeFolder(h.root, path.Dir(to)); err != nil {
 		return err
 	}
+	if err := h.root.Rename(part, to); err != nil {
+		return err
+	}
+	if err := syncFolder(h.root, path.Dir(to)); err != nil {
+		return errors.Join(err, h.root.Rename(to, part))
+	}
+	return nil
+}
+
+// finish gives a file that was sent under another name its own.
+func (h *home) finish(from, to string, by *registry.Principal, now time.Time) error {
+	// All of it under the lock: two files that get one name at once would be one.
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	size, there := h.sizes[from]
+	if !there || h.uploading[from] || h.uploading[to] || !unfinished(from) {
+		return fs.ErrPermission
+	}
+	if _, taken := h.sizes[to]; taken {
+		return errThere(to)
+	}
+	if err := h.completeLocked("files/"+from, to, size, by, now); err != nil {
+		return err
+	}
 	delete(h.sizes, from)
 	return nil
+}
+
+// makeFolder makes a folder that clients see.
+func (h *home) makeFolder(name string) error {
+	h.mu.Lock() // whoever finds it there finds it on the disk
+	defer h.mu.Unlock()
+	return makeFolder(h.root, "files/"+name)
 }
 
 // next is the file that waits longest; nil if there is none.

@@ -172,23 +172,26 @@ func (s *Server) openHomes() error {
 		if _, err := uuid.Parse(accountIn(entry.Name())); err != nil || !entry.IsDir() {
 			continue // nobody's
 		}
-		if _, err := s.home(entry.Name()); err != nil {
+		h, err := s.home(entry.Name())
+		if err != nil {
 			return err
 		}
+		s.leave(h)
 	}
 	return nil
 }
 
-// home opens a home, once.
+// home opens a home, once. Whoever calls it leaves it in the end.
 func (s *Server) home(name string) (*home, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if h, ok := s.homes[name]; ok {
+		h.users++
 		return h, nil
 	}
 	account := accountIn(name)
 	if s.quotas[account] == nil {
-		s.quotas[account] = &quota{most: s.c.MaxWaiting}
+		s.quotas[account] = &quota{most: s.c.MaxWaiting, turn: make(chan struct{}, 1)}
 	}
 	directory, err := filepath.Abs(s.c.Directory)
 	if err != nil {
@@ -198,7 +201,11 @@ func (s *Server) home(name string) (*home, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, lost := range h.lost {
+		s.c.Logger.Error().Str("directory", name).Str("file", lost).Msg("a file waits of which it is not known who sent it: it is not taken in, and has to be sent again under another name")
+	}
 	s.homes[name] = h
+	h.users++
 	return h, nil
 }
 

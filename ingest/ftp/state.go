@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"time"
 
 	"github.com/holon-registry/holon/registry"
@@ -28,6 +29,9 @@ type state struct {
 	Report   int64 `json:"report"`
 	Readings int   `json:"readings"`
 	Refused  int   `json:"refused"`
+	// Result is "done" or "failed" from when all of the file was read: it is not read
+	// again, whatever keeps it from being put away.
+	Result string `json:"result,omitempty"`
 	// To is where the file goes when it was taken.
 	To string `json:"to,omitempty"`
 }
@@ -52,8 +56,18 @@ const (
 	endReport = ".report"
 )
 
-// save writes a state, all of it or nothing, and to the disk.
+// save writes a state, all of it or nothing.
 func (s *state) save(root *os.Root) error {
+	if err := s.prepare(root); err != nil {
+		return err
+	}
+	return s.commit(root)
+}
+
+// prepare writes a state to the disk, where it does not count yet. What may fail
+// for want of room fails here, so that it can be done before what is not to be
+// done twice.
+func (s *state) prepare(root *os.Root) error {
 	text, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -64,9 +78,12 @@ func (s *state) save(root *os.Root) error {
 		return err
 	}
 	_, err = next.Write(text)
-	if err = errors.Join(err, next.Sync(), next.Close()); err != nil {
-		return err
-	}
+	return errors.Join(err, next.Sync(), next.Close())
+}
+
+// commit lets the state count that was prepared.
+func (s *state) commit(root *os.Root) error {
+	name := stateFile(s.Path, endState)
 	return root.Rename(name+".next", name)
 }
 
@@ -85,4 +102,22 @@ func syncFolder(root *os.Root, name string) error {
 		return err
 	}
 	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// makeFolder makes a folder and those above it that are missing, and brings their
+// names to the disk: a file that is synced in a folder that is not is lost with it.
+func makeFolder(root *os.Root, name string) error {
+	if info, err := root.Stat(name); err == nil && info.IsDir() {
+		return nil
+	}
+	above := path.Dir(name)
+	if above != "." {
+		if err := makeFolder(root, above); err != nil {
+			return err
+		}
+	}
+	if err := root.Mkdir(name, 0o700); err != nil {
+		return err
+	}
+	return syncFolder(root, above)
 }

@@ -1,43 +1,32 @@
 package ftp
 
 import (
-	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/holon-registry/holon/ingest"
-	"github.com/holon-registry/holon/registry"
 )
 
 const (
-	// takersAtOnce bounds the files that are being taken in, and with them memory:
-	// each account has one at a time.
+	// takersAtOnce bounds the files that are being taken in, and with them memory.
+	// An account has one at a time.
 	takersAtOnce = 8
 	// longestWait bounds how long a file waits that could not be taken in.
 	longestWait = 30 * time.Second
-	// unpacked is how many times its size a packed file may have: a few bytes can
-	// unpack to any number.
-	unpacked = 50
 )
 
 // takeAll takes files in until the context ends, those of an account one after the
 // other.
 func (s *Server) takeAll(ctx context.Context) {
 	turns := make(chan struct{}, takersAtOnce)
-	known := map[*home]bool{}
 	var takers sync.WaitGroup
 	begin := func(h *home) {
-		if !known[h] {
-			known[h] = true
+		if !h.begun {
+			h.begun = true
 			takers.Go(func() { s.takeOf(ctx, h, turns) })
 		}
 	}
@@ -52,7 +41,9 @@ func (s *Server) takeAll(ctx context.Context) {
 			takers.Wait()
 			return
 		case h := <-s.opened:
+			s.mu.Lock()
 			begin(h)
+			s.mu.Unlock()
 		}
 	}
 }
@@ -66,6 +57,8 @@ func (s *Server) takeOf(ctx context.Context, h *home, turns chan struct{}) {
 			select {
 			case <-ctx.Done():
 				return
+			case <-h.gone:
+				return
 			case <-h.wake:
 				continue
 			}
@@ -73,10 +66,17 @@ func (s *Server) takeOf(ctx context.Context, h *home, turns chan struct{}) {
 		select {
 		case <-ctx.Done():
 			return
+		case h.quota.turn <- struct{}{}:
+		}
+		select {
+		case <-ctx.Done():
+			<-h.quota.turn
+			return
 		case turns <- struct{}{}:
 		}
 		err := s.take(ctx, h, next)
 		<-turns
+		<-h.quota.turn
 		if ctx.Err() != nil {
 			return
 		}
@@ -98,20 +98,20 @@ func (s *Server) takeOf(ctx context.Context, h *home, turns chan struct{}) {
 // taken again.
 func (s *Server) take(ctx context.Context, h *home, st *state) error {
 	if st.To == "" {
-		refused, err := s.read(ctx, h, st)
-		if err != nil {
+		if st.Result == "" {
+			if err := s.read(ctx, h, st); err != nil {
+				return err
+			}
+		}
+		next := *st
+		var err error
+		if next.To, err = s.free(h.root, st.Result+"/"+st.Path); err != nil {
 			return err
 		}
-		folder := doneFolder
-		if refused {
-			folder = failedFolder
-		}
-		if st.To, err = s.free(h, folder+"/"+st.Path); err != nil {
+		if err := next.save(h.root); err != nil {
 			return err
 		}
-		if err := st.save(h.root); err != nil {
-			return err
-		}
+		*st = next
 	}
 	if err := s.putAway(h, st); err != nil {
 		return err
@@ -130,25 +130,42 @@ func (s *Server) take(ctx context.Context, h *home, st *state) error {
 	return nil
 }
 
-// free finds a path that is not taken: files of one name come again and again.
-func (s *Server) free(h *home, name string) (string, error) {
-	for at := s.c.Clock().UTC(); ; at = at.Add(time.Millisecond) {
-		_, err := h.root.Lstat("files/" + name)
-		_, reported := h.root.Lstat("files/" + name + reportEnding)
-		if errors.Is(err, fs.ErrNotExist) && errors.Is(reported, fs.ErrNotExist) {
-			return name, nil
+// free finds a path that is not taken: files of one name come again and again, and
+// a file may have the name of a folder that another one lay in.
+func (s *Server) free(root *os.Root, name string) (string, error) {
+	at := s.c.Clock().UTC()
+	parts := strings.Split(name, "/")
+	for last := 1; last < len(parts); {
+		name := "files/" + path.Join(parts[:last+1]...)
+		info, err := root.Lstat(name)
+		there := err == nil
+		if last < len(parts)-1 {
+			there = there && !info.IsDir() // a folder is well
+		} else if errors.Is(err, fs.ErrNotExist) {
+			_, err = root.Lstat(name + reportEnding)
+			there = err == nil
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
-		folder, file := path.Split(name)
-		if len(file) > len(stampFormat) && file[len(stampFormat)] == '-' {
-			if _, err := time.Parse(stampFormat, file[:len(stampFormat)]); err == nil {
-				file = file[len(stampFormat)+1:]
-			}
+		if !there {
+			last++
+			continue
 		}
-		name = folder + at.Format(stampFormat) + "-" + file
+		parts[last] = stamped(parts[last], at)
+		at = at.Add(time.Millisecond)
 	}
+	return path.Join(parts...), nil
+}
+
+// stamped gives a name a time, instead of the one that it was given before.
+func stamped(name string, at time.Time) string {
+	if len(name) > len(stampFormat) && name[len(stampFormat)] == '-' {
+		if _, err := time.Parse(stampFormat, name[:len(stampFormat)]); err == nil {
+			name = name[len(stampFormat)+1:]
+		}
+	}
+	return at.Format(stampFormat) + "-" + name
 }
 
 const (
@@ -159,8 +176,10 @@ const (
 // putAway moves a file that was taken, and its report, and forgets how far it was.
 // It can be done again after it was interrupted.
 func (s *Server) putAway(h *home, st *state) error {
+	h.mu.Lock() // empty folders are not removed meanwhile
+	defer h.mu.Unlock()
 	to := "files/" + st.To
-	if err := h.root.MkdirAll(path.Dir(to), 0o700); err != nil {
+	if err := makeFolder(h.root, path.Dir(to)); err != nil {
 		return err
 	}
 	report := stateFile(st.Path, endReport)
@@ -179,6 +198,12 @@ func (s *Server) putAway(h *home, st *state) error {
 	if err := h.root.Chtimes(to, now, now); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	// Before its state is gone, or it would lie there again, and be nobody's.
+	for _, folder := range []string{path.Dir(to), path.Dir("files/" + st.Path)} {
+		if err := syncFolder(h.root, folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	return removeIfThere(h.root, stateFile(st.Path, endState))
 }
 
@@ -187,141 +212,4 @@ func moveIfThere(root *os.Root, from, to string) error {
 		return err
 	}
 	return nil
-}
-
-// read hands a file to the queue, line by line, and says whether anything of it
-// was refused.
-func (s *Server) read(ctx context.Context, h *home, st *state) (refused bool, err error) {
-	file, err := h.root.Open("files/" + st.Path)
-	if err != nil {
-		return false, err
-	}
-	defer file.Close()
-	at, err := placeOf(st.Path)
-	if err != nil {
-		return false, err
-	}
-	report, err := openReport(h.root, st)
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, report.file.Close()) }()
-	f := ingest.File{
-		Principal: st.principal(), Source: sourceFTP, Template: at.template, Device: at.device, ReceivedAt: st.ReceivedAt,
-		After: st.Line, Letters: true, Refused: report.refused,
-		Taken: func(p ingest.FileProgress) error {
-			length, err := report.sync()
-			if err != nil {
-				return err
-			}
-			st.Line, st.Report, st.Readings, st.Refused = p.Line, length, st.Readings+p.Readings, st.Refused+p.Refused
-			return st.save(h.root)
-		},
-	}
-	if at.template != "" || at.device != "" {
-		f.Decoder, err = s.receiver.FileDecoder(ctx, f.Principal, at.template, at.device)
-		if code := registry.CodeOf(err); err != nil && (code == registry.CodeNotFound || code == registry.CodeInvalid) {
-			return true, s.refuse(ctx, f, file, report, &ingest.FileError{Cause: err})
-		}
-		if err != nil {
-			return false, err
-		}
-	}
-	in, err := unpack(file, st.Path, s.c.MaxFile)
-	if err == nil {
-		err = s.receiver.TakeFile(ctx, f, in)
-	} else {
-		err = &ingest.FileError{Cause: err}
-	}
-	if broken, ok := errors.AsType[*ingest.FileError](err); ok {
-		return true, s.refuse(ctx, f, file, report, broken)
-	}
-	return st.Refused > 0, err
-}
-
-// refuse reports that a file cannot be read, or no further, and keeps it as a
-// dead letter.
-func (s *Server) refuse(ctx context.Context, f ingest.File, file *os.File, report *report, broken *ingest.FileError) error {
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	content, err := io.ReadAll(io.LimitReader(file, 256<<10+1))
-	if err != nil {
-		return err
-	}
-	if err := s.receiver.RefuseFile(ctx, f, content, broken.Error()); err != nil {
-		return err
-	}
-	if err := report.refused(ingest.LineFault{Line: broken.Line + 1, Reason: registry.ReasonUndecodable, Message: broken.Error()}); err != nil {
-		return err
-	}
-	_, err = report.sync()
-	return err
-}
-
-// unpack unpacks a file whose name says that it is packed.
-func unpack(file io.Reader, name string, most int64) (io.Reader, error) {
-	if !strings.HasSuffix(strings.ToLower(name), ".gz") {
-		return file, nil
-	}
-	plain, err := gzip.NewReader(file)
-	if err != nil {
-		return nil, fmt.Errorf("is not packed with gzip: %w", err)
-	}
-	return &bounded{in: plain, left: most * unpacked}, nil
-}
-
-// bounded fails where there is too much to read.
-type bounded struct {
-	in   io.Reader
-	left int64
-}
-
-// Read implements io.Reader.
-func (b *bounded) Read(into []byte) (int, error) {
-	n, err := b.in.Read(into)
-	if b.left -= int64(n); b.left < 0 {
-		return 0, errors.New("unpacks to too much")
-	}
-	return n, err
-}
-
-// report tells what was refused of a file.
-type report struct {
-	file *os.File
-	out  *json.Encoder
-}
-
-// openReport goes on with a report from where the file was.
-func openReport(root *os.Root, st *state) (*report, error) {
-	file, err := root.OpenFile(stateFile(st.Path, endReport), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	err = file.Truncate(st.Report)
-	if err == nil {
-		_, err = file.Seek(0, io.SeekEnd)
-	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	r := &report{file: file, out: json.NewEncoder(file)}
-	r.out.SetEscapeHTML(false)
-	return r, nil
-}
-
-func (r *report) refused(fault ingest.LineFault) error {
-	return r.out.Encode(struct {
-		Line    int                       `json:"line"`
-		Code    registry.DeadLetterReason `json:"code"`
-		Message string                    `json:"message"`
-	}{fault.Line, fault.Reason, fault.Message})
-}
-
-// sync brings the report to the disk and says how long it is.
-func (r *report) sync() (int64, error) {
-	if err := r.file.Sync(); err != nil {
-		return 0, err
-	}
-	return r.file.Seek(0, io.SeekCurrent)
 }

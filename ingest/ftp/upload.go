@@ -59,14 +59,14 @@ func (f *files) upload(name string) (*upload, error) {
 		f.server.c.Logger.Error().Err(err).Msg("an upload cannot be written")
 		return nil, f.refuse(errLater)
 	}
-	if !f.server.mayUpload() {
+	if !f.server.mayUpload(f.home) {
 		return nil, errors.Join(f.refuse(errLater), u.part.Close())
 	}
 	return u, nil
 }
 
-// mayUpload counts an upload, unless the server is stopping.
-func (s *Server) mayUpload() bool {
+// mayUpload counts an upload to a home, unless the server is stopping.
+func (s *Server) mayUpload(h *home) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
@@ -74,6 +74,7 @@ func (s *Server) mayUpload() bool {
 		return false
 	default:
 		s.uploads.Add(1)
+		h.users++
 		return true
 	}
 }
@@ -116,6 +117,7 @@ func (u *upload) TransferError(err error) { u.failed = err }
 // of all else nothing stays.
 func (u *upload) Close() error {
 	defer u.files.server.uploads.Done()
+	defer u.files.server.leave(u.files.home)
 	if !u.begun {
 		u.failed = errAborted
 	}
