@@ -43,7 +43,7 @@ await done/readings/first.ndjson '"temperature": 11'
 if ask readings/ --upload-file "$WORK/first.ndjson" --user any:hk_this_is_no_key 2>"$WORK/refused"; then fail "a wrong key was accepted"; fi
 grep -qi 'denied' "$WORK/refused" || fail "refused, but not for its key: $(cat "$WORK/refused")"
 if ask '' --ssl-reqd --insecure >/dev/null 2>&1; then fail "it encrypts without a certificate"; fi
-{ line 2 12; echo 'this is no JSON'; line 3 13; } >"$WORK/second.ndjson"
+{ line 2 12; echo 'this line of a file is no JSON'; line 3 13; } >"$WORK/second.ndjson"
 ask readings/of/today/ --ftp-create-dirs --upload-file "$WORK/second.ndjson"
 await failed/readings/of/today/second.ndjson.report.ndjson '"line":2,"code":"MALFORMED"'
 # A client that dies in the middle leaves nothing.
@@ -64,10 +64,12 @@ for _ in $(seq 100); do
   if ! compgen -G "$WORK/ftp/*/state/*.part" >/dev/null; then break; fi
   sleep 0.1
 done
-ask readings/ --list-only | grep -q slow && fail "an upload that was broken off is there"
-ask done/readings/ --list-only | grep -q slow && fail "an upload that was broken off was taken in"
+names=$(ask readings/ --list-only) || fail "readings/ cannot be listed"
+[[ "$names" != *slow* ]] || fail "an upload that was broken off is there: $names"
+names=$(ask done/readings/ --list-only) || fail "done/readings/ cannot be listed"
+[[ "$names" == *first.ndjson* && "$names" != *slow* ]] || fail "done/readings/ is to have what was taken in, and not what was broken off: $names"
 node e2e/measured.mjs ftp-1 temperature 10 11 12 13
-node e2e/deadletters.mjs MALFORMED 'this is no JSON'
+node e2e/deadletters.mjs MALFORMED 'this line of a file is no JSON'
 kill "$gateway"
 wait "$gateway" || fail "the gateway did not end well: $(tail -20 "$WORK/ftp.log")"
 

@@ -129,6 +129,15 @@ func TestTakePayloads(t *testing.T) {
 	if err := r.RefuseFile(t.Context(), k.file(&bound, File{Template: "sensor"}), []byte("all of it"), "is broken"); err != nil || len(letters(t, q)) != 0 {
 		t.Errorf("a bound key's file: %v", err)
 	}
+	// The device that a file was sent for may be gone, and another have its reference.
+	for device, want := range map[string]int{"sensor-1": 1, "sensor-2": 0, "ghost": 0} {
+		if err := r.RefuseFile(t.Context(), k.file(&bound, File{Device: device}), []byte("all of it"), "is broken"); err != nil {
+			t.Fatal(err)
+		}
+		if found := letters(t, q); len(found) != want {
+			t.Errorf("a bound key's file for %s: %+v", device, found)
+		}
+	}
 	for _, c := range []struct {
 		template, device string
 		want             registry.Code
@@ -140,6 +149,30 @@ func TestTakePayloads(t *testing.T) {
 	if _, err := r.FileDecoder(t.Context(), who, "", "open-1"); registry.CodeOf(err) != registry.CodeInvalid {
 		t.Errorf("a template without a decoder: %v", err)
 	}
+}
+
+// TestFileNotReady queues nothing of a file where it cannot be noted how far that
+// has come.
+func TestFileNotReady(t *testing.T) {
+	t.Parallel()
+	q, now, who := openQueue(t, nil), noon, newPrincipal()
+	r := newReceiver(t, q, new(devices), clockAt(&now))
+	var k taking
+	full := errors.New("the disk is full")
+	f := k.file(who, File{Letters: true})
+	f.Ready = func(p FileProgress) error {
+		if p.Line != 6 || p.Readings != 3 || p.Refused != 3 || len(k.refused) != 3 {
+			t.Errorf("ready: %+v, refused: %q", p, k.refused)
+		}
+		return full
+	}
+	if err := r.TakeFile(t.Context(), f, strings.NewReader(readingLines)); !errors.Is(err, full) {
+		t.Errorf("it is taken: %v", err)
+	}
+	if len(k.taken) != 0 {
+		t.Errorf("taken: %+v", k.taken)
+	}
+	checkBooks(t, q, 0, 0)
 }
 
 // TestFilesWaitForTheQueue fills the queue in the middle of a file, and lets it

@@ -65,8 +65,8 @@ const sourceFTP = "ftp"
 //
 // A name that ends in .gz is unpacked. Files that begin with a dot or end in .tmp
 // or .part are taken when they have been renamed. A file is acknowledged when all
-// of it is on the disk (226); taking it in follows, in the order in which the
-// files of an account were completed.
+// of it is on the disk (226); taking it in follows, one
+// file of an account at a time, in the order in which those of a home were completed.
 type Server struct {
 	c        Config
 	receiver *ingest.Receiver
