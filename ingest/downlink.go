@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -86,10 +87,16 @@ func (d *downlinks) open(store Downlink, line downLine, who func(context.Context
 	return &downlink{hub: d, store: store, line: line, who: who, ended: ended, log: log, wake: make(chan struct{}, 1), subs: map[registry.ID]*downSub{}}
 }
 
-// expect notes that a device is about to be followed, unless they are too many.
+// expect notes that a device is about to be followed, unless they are too many, or
+// the connection has ended.
 func (d *downlink) expect(device registry.ID) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	select {
+	case <-d.ended:
+		return false
+	default:
+	}
 	if d.subs[device] == nil {
 		if len(d.subs) >= maxDownlinks {
 			return false
@@ -130,18 +137,30 @@ func (d *downlink) nudge() {
 	}
 }
 
+// close forgets all that a connection followed that has ended.
+func (d *downlink) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for device := range d.subs {
+		d.hub.remove(device, d)
+	}
+	clear(d.subs)
+}
+
 // run sends until the connection ends.
 func (d *downlink) run() {
+	defer d.close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		<-d.ended
+		cancel()
+	}()
 	ticker := time.NewTicker(downlinkEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-d.ended:
-			d.mu.Lock()
-			for device := range d.subs {
-				d.hub.remove(device, d)
-			}
-			d.mu.Unlock()
 			return
 		case <-d.wake:
 		case <-ticker.C:
@@ -150,16 +169,19 @@ func (d *downlink) run() {
 		subs := slices.Collect(maps.Values(d.subs))
 		d.mu.Unlock()
 		for _, sub := range subs {
-			if err := d.serve(sub); err != nil {
+			if err := d.serve(ctx, sub); err != nil && !errors.Is(err, context.Canceled) {
 				d.log.Warn().Err(err).Str("device", string(sub.device)).Msg("a device could not be told what there is for it")
+			}
+			if ctx.Err() != nil || d.line.closed() {
+				break
 			}
 		}
 	}
 }
 
 // serve sends a device everything that there is for it.
-func (d *downlink) serve(sub *downSub) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*arriveFor)
+func (d *downlink) serve(ctx context.Context, sub *downSub) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*arriveFor)
 	defer cancel()
 	principal, err := d.who(ctx)
 	if err != nil {
@@ -203,9 +225,13 @@ func (d *downlink) sendCommand(ctx context.Context, scope registry.Scope, sub *d
 	d.mu.Lock()
 	to := sub.commands
 	d.mu.Unlock()
-	if to.name == "" || d.line.closed() {
+	if to.name == "" || ctx.Err() != nil || d.line.closed() {
 		return false, nil
 	}
+	// A command whose claim was broken off might be claimed, and would never be sent
+	// nor put back.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*arriveFor)
+	defer cancel()
 	claimed, err := d.store.ClaimCommands(ctx, scope, sub.device, 1)
 	if err != nil || len(claimed) == 0 {
 		return false, err

@@ -24,7 +24,8 @@ type StreamConfig struct {
 	// Inflight is how many messages of one client are on their way to the queue at a
 	// time, 100 by default, and at most twice MaxMessage in bytes.
 	Inflight int
-	// MaxClients is 10,000 by default.
+	// MaxClients is 10,000 by default. A tenth of them may be such as have not said
+	// yet who they are.
 	MaxClients int
 	// InitTimeout is how long a client may take to say who it is, PingEvery how often
 	// it is asked whether it is still there, WriteTimeout how long it may take to
@@ -88,6 +89,7 @@ type Streams struct {
 	open    map[*streamSession]bool
 	byName  map[string]*streamSession // those that the client can resume
 	waiting int                       // accepted, not yet open
+	unknown int                       // those of which nobody knows yet whose they are
 	closing bool
 	ended   sync.WaitGroup
 }
@@ -123,7 +125,7 @@ func (h *Streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.secret, s.owner = secret, principal
 	}
-	if !h.reserve() {
+	if !h.reserve(s) {
 		w.Header().Set("Retry-After", "5")
 		write(w, http.StatusServiceUnavailable, httpAnswer{Code: string(registry.CodeLimitExceeded), Message: "no more connections are taken now"})
 		return
@@ -144,11 +146,15 @@ func (h *Streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // reserve counts a connection that is about to be accepted.
-func (h *Streams) reserve() bool {
+func (h *Streams) reserve(s *streamSession) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closing || len(h.open)+h.waiting >= h.c.MaxClients {
+	s.unknown = s.owner == nil
+	if h.closing || len(h.open)+h.waiting >= h.c.MaxClients || s.unknown && h.unknown >= max(h.c.MaxClients/10, 1) {
 		return false
+	}
+	if s.unknown {
+		h.unknown++
 	}
 	h.waiting++
 	h.ended.Add(1)
@@ -162,6 +168,20 @@ func (h *Streams) enter(s *streamSession) (closing bool) {
 	h.waiting--
 	h.open[s] = true
 	return h.closing
+}
+
+// introduced notes that it is known whose a connection is.
+func (h *Streams) introduced(s *streamSession) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.forgetUnknown(s)
+}
+
+func (h *Streams) forgetUnknown(s *streamSession) {
+	if s.unknown {
+		s.unknown = false
+		h.unknown--
+	}
 }
 
 // take makes a connection the only one of its session here, and returns the one
@@ -179,6 +199,7 @@ func (h *Streams) release(s *streamSession) {
 	if !h.open[s] {
 		h.waiting--
 	}
+	h.forgetUnknown(s)
 	delete(h.open, s)
 	if h.byName[s.field] == s {
 		delete(h.byName, s.field)

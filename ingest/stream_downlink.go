@@ -18,6 +18,10 @@ func (s *streamSession) subscribe(m streamIn) {
 		s.refuse(registry.InvalidField(m.what, "type", `%s is {"commands": ["…"], "desired": ["…"]}: the references of devices`, m.what), nil)
 		return
 	}
+	if len(topics.Commands)+len(topics.Desired) > 2*maxDownlinks {
+		s.refuse(tooManyDownlinks(), nil)
+		return
+	}
 	if m.what == "unsubscribe" {
 		s.down.drop(func(sub *downSub) {
 			if slices.Contains(topics.Commands, sub.commands.name) {
@@ -62,9 +66,6 @@ func (s *streamSession) devicesOf(topics streamTopics) ([]registry.ID, []Fault, 
 		return nil, nil, &registry.Error{Code: registry.CodeForbidden, Message: "devices are told nothing here"}
 	}
 	references := slices.Concat(topics.Commands, topics.Desired)
-	if len(references) > 2*maxDownlinks {
-		return nil, nil, tooManyDownlinks()
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	principal, err := s.principal(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -45,6 +46,8 @@ type streamSession struct {
 	secret string
 	// owner is whose key it was when the client came.
 	owner *registry.Principal
+	// unknown says that this is counted as a connection that has no owner yet.
+	unknown bool
 	// field is under which the session is known, empty if it cannot be resumed, and
 	// memory what is known of it.
 	field  string
@@ -118,6 +121,7 @@ func (s *streamSession) serve(name string) {
 	}
 	<-closed
 	s.work.Wait()
+	s.down.close()
 }
 
 // hangUp tells why the connection ends, if the client is still there.
@@ -129,6 +133,7 @@ func (s *streamSession) welcome(name string) *closure {
 		if c := s.introduce(); c != nil {
 			return c
 		}
+		s.hub.introduced(s)
 	}
 	s.conn.SetReadLimit(s.hub.c.MaxMessage)
 	s.memory = &streamMemory{queue: s.hub.receiver.queue, most: s.hub.c.Inflight, prefix: digest(uuid.NewString())[:32]}
@@ -218,9 +223,7 @@ func (s *streamSession) keyRefused(err error) *closure {
 // read reads until the connection is closed, or what was read is no message.
 func (s *streamSession) read() {
 	for {
-		// Not bound to a context, which would break the connection without a close code.
-		kind, data, err := s.conn.Read(context.Background())
-		s.heard.Store(time.Now().UnixNano())
+		kind, data, err := s.listen()
 		switch {
 		case errors.Is(err, websocket.ErrMessageTooBig):
 			s.end(closeTooBig)
@@ -250,6 +253,33 @@ func (s *streamSession) read() {
 			}
 		}
 	}
+}
+
+// listen reads a message.
+func (s *streamSession) listen() (websocket.MessageType, []byte, error) {
+	// Not bound to a context, which would break the connection without a close code.
+	kind, from, err := s.conn.Reader(context.Background())
+	s.heard.Store(time.Now().UnixNano())
+	if err != nil {
+		return 0, nil, err
+	}
+	data, err := io.ReadAll(&heardReader{from, &s.heard})
+	return kind, data, err
+}
+
+// heardReader notes whenever some of a message has come. On a slow line a large
+// one takes minutes, and no pong comes in the middle of it.
+type heardReader struct {
+	from  io.Reader
+	heard *atomic.Int64
+}
+
+// Read implements io.Reader. The library returns when all that it was asked for is
+// there, so it is asked for little.
+func (r *heardReader) Read(into []byte) (int, error) {
+	n, err := r.from.Read(into[:min(len(into), 4<<10)])
+	r.heard.Store(time.Now().UnixNano())
+	return n, err
 }
 
 // put hands a message over, when there is room: until then nothing more is read,

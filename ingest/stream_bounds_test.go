@@ -1,0 +1,125 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// TestStreamHearsParts: a message that takes long shows that its sender is there
+// before it is complete.
+func TestStreamHearsParts(t *testing.T) {
+	h, url := serveStreams(t, openQueue(t, nil), new(devices), secrets{"hk_a": newPrincipal()}, nil)
+	client := join(t, url, "hk_a", 0)
+	h.mu.Lock()
+	var s *streamSession
+	for s = range h.open {
+	}
+	h.mu.Unlock()
+	w, err := client.conn.Writer(t.Context(), websocket.MessageText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		before := s.heard.Load()
+		if _, err := w.Write([]byte(strings.Repeat(" ", 64<<10))); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "part of a message is heard", 30*time.Second, func() bool { return s.heard.Load() > before })
+	}
+	if _, err := w.Write([]byte(sensorReading(1, 1))); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	client.acked(1)
+}
+
+// TestStreamStrangers: clients that have not said who they are leave room for
+// those that have.
+func TestStreamStrangers(t *testing.T) {
+	_, url := serveStreams(t, openQueue(t, nil), new(devices), secrets{"hk_a": newPrincipal()}, func(c *StreamConfig) {
+		c.MaxClients, c.InitTimeout = 20, time.Hour
+	})
+	first := dialStream(t, url, "")
+	second := dialStream(t, url, "")
+	if _, response, err := websocket.Dial(t.Context(), url, nil); err == nil || response == nil || response.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a third stranger: %v %v", response, err)
+	}
+	join(t, url, "hk_a", 0)
+	first.send(`{"authorization":"Bearer hk_a"}`)
+	if m := first.next(); m.Resume == nil {
+		t.Errorf("greeted with %+v", m)
+	}
+	second.conn.CloseNow()
+	for range 2 { // in the place of the one that is known, and of the one that went
+		eventually(t, "there is room for a stranger", 30*time.Second, func() bool {
+			conn, _, err := websocket.Dial(t.Context(), url, nil)
+			if err == nil {
+				t.Cleanup(func() { conn.CloseNow() })
+			}
+			return err == nil
+		})
+	}
+}
+
+// told is a store of what devices are told that has nothing, and waits to be let
+// go on.
+type told struct {
+	Downlink
+	asked chan registry.ID
+}
+
+func (d *told) DesiredOf(ctx context.Context, _ registry.Scope, ids []registry.ID) ([]*registry.Desired, error) {
+	d.asked <- ids[0]
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestStreamForgetsDownlinks: nothing is left of what a connection followed, nor
+// looked up for it.
+func TestStreamForgetsDownlinks(t *testing.T) {
+	store := &told{asked: make(chan registry.ID, 100)}
+	h, url := serveStreams(t, openQueue(t, nil), new(devices), secrets{"hk_a": newPrincipal()}, func(c *StreamConfig) { c.Downlink = store })
+	client := join(t, url, "hk_a", 0)
+	many := `"x"` + strings.Repeat(`,"x"`, 2*maxDownlinks)
+	for _, what := range []string{"subscribe", "unsubscribe"} {
+		client.send(fmt.Sprintf(`{"%s":{"commands":[%s]}}`, what, many))
+		if m := client.next(); m.Error == nil || m.Error.Code != string(registry.CodeLimitExceeded) {
+			t.Errorf("%s too many: %+v", what, m)
+		}
+	}
+	client.send(`{"subscribe":{"desired":["sensor-1","sensor-2","sensor-3"]}}`)
+	if m := client.next(); m.Subscribed == nil {
+		t.Fatalf("%+v", m)
+	}
+	<-store.asked
+	following := func() int { h.downlinks.mu.Lock(); defer h.downlinks.mu.Unlock(); return len(h.downlinks.byDevice) }
+	if n := following(); n != 3 {
+		t.Errorf("%d devices are followed, want 3", n)
+	}
+	client.conn.CloseNow()
+	eventually(t, "nothing is followed", 30*time.Second, func() bool { return following() == 0 })
+	if n := len(store.asked); n != 0 {
+		t.Errorf("after the end %d more devices were looked up", n)
+	}
+
+	ended := make(chan struct{})
+	down := h.downlinks.open(store, nil, nil, ended, h.c.Logger)
+	if !down.expect("a") || following() != 1 {
+		t.Error("a device cannot be followed")
+	}
+	close(ended)
+	down.close() // although it never ran
+	if down.expect("b") || following() != 0 {
+		t.Error("a device is followed after the end")
+	}
+}
