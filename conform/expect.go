@@ -106,12 +106,18 @@ func timeOf(value any) (time.Time, error) {
 	return time.Time{}, errors.New("measuredAt is RFC 3339 or whole epoch milliseconds")
 }
 
-// Before notes what is stored already: it is not the program's.
+// Before notes what is stored already: it is not the program's. It fails if that
+// is at a time of what is expected, since nobody could tell then who sent it.
 func (e *Expected) Before(ctx context.Context, stored Stored) error {
 	for s := range e.series {
 		var err error
 		if e.before[s], err = stored(ctx, s); err != nil {
 			return err
+		}
+		for _, one := range e.before[s] {
+			if e.times[s][one.At.UnixMilli()] {
+				return fmt.Errorf("%s of %s at %s, which is expected, is stored already: take another device, or other times", s.Measure, s.Device, one.At.UTC().Format(time.RFC3339Nano))
+			}
 		}
 	}
 	return nil

@@ -98,23 +98,31 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		answer(w, http.StatusRequestEntityTooLarge, "INVALID", "a request has at most "+strconv.Itoa(maxBody)+" bytes")
+		return
+	}
 	if err != nil {
+		cut(w) // the sender is gone
 		return
 	}
 	one, fault := p.begin(r, body)
-	defer p.end(one, fault)
+	end := sync.OnceFunc(func() { p.end(one, fault) })
+	defer end()
 	switch fault {
 	case Busy:
 		w.Header().Set("Retry-After", strconv.Itoa(int(p.c.RetryAfter.Seconds())))
-		answer(w, http.StatusTooManyRequests, "LIMIT_EXCEEDED")
+		answer(w, http.StatusTooManyRequests, "LIMIT_EXCEEDED", injected)
 	case Down:
-		answer(w, http.StatusServiceUnavailable, "UNAVAILABLE")
+		answer(w, http.StatusServiceUnavailable, "UNAVAILABLE", injected)
 	case CutBefore:
+		end() // before the program can send again
 		cut(w)
 	case CutAfter:
 		if said, err := p.pass(context.WithoutCancel(r.Context()), r, body); err == nil {
 			p.settle(one, said.status)
 		}
+		end()
 		cut(w)
 	default:
 		if fault == Slow {
@@ -132,7 +140,7 @@ func (p *Proxy) relay(w http.ResponseWriter, r *http.Request, body []byte, one *
 	said, err := p.pass(r.Context(), r, body)
 	if err != nil {
 		p.settle(one, http.StatusBadGateway)
-		answer(w, http.StatusBadGateway, "UNAVAILABLE")
+		answer(w, http.StatusBadGateway, "UNAVAILABLE", "Holon does not answer")
 		return
 	}
 	p.settle(one, said.status)
@@ -176,10 +184,13 @@ func (p *Proxy) pass(ctx context.Context, r *http.Request, body []byte) (*said, 
 	return &said{response.StatusCode, header, text}, nil
 }
 
-func answer(w http.ResponseWriter, status int, code string) {
+// injected is what the answers say that are not Holon's.
+const injected = "this is a test of what you do now"
+
+func answer(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, `{"code": "`+code+`", "message": "this is a test of what you do now"}`+"\n") // the sender may be gone
+	_, _ = io.WriteString(w, `{"code": "`+code+`", "message": "`+message+`"}`+"\n") // the sender may be gone
 }
 
 // cut ends the connection without an answer.

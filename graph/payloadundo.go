@@ -229,10 +229,11 @@ func (s *standingSeries) standing(w registry.WantedValue) registry.Standing {
 }
 
 // Undo removes measurements that payloads gave, in one transaction, and returns
-// the twins that had them. Records of readings that are to be queued instead are
-// noted with it, until Requeued. Workers learn that what they know of the device
-// no longer holds. Doing it again changes nothing.
-func (s *Store) Undo(ctx context.Context, scope registry.Scope, device registry.ID, undoings []registry.Undoing, records []byte) (registry.Undone, error) {
+// the twins that had them. Readings that are to be queued instead are noted with
+// it, until Requeued, and what was noted of these payloads before is void, but
+// for those that cannot be decoded. Workers learn that what they know of the
+// device no longer holds. Doing it again changes nothing.
+func (s *Store) Undo(ctx context.Context, scope registry.Scope, device registry.ID, undoings []registry.Undoing) (registry.Undone, error) {
 	var gone []registry.MeasureTime
 	rows := make([]any, len(undoings))
 	for i, u := range undoings {
@@ -243,7 +244,8 @@ func (s *Store) Undo(ctx context.Context, scope registry.Scope, device registry.
 		}
 		rows[i] = []any{string(u.Payload), measures, at, u.Valid}
 	}
-	undone := registry.Undone{Note: newID()}
+	var twins []registry.ID
+	notes := requeuesOf(device, undoings)
 	err := write(ctx, s, scope, "payload.undo", func(ctx context.Context, tx *transaction) error {
 		if len(gone) > 0 {
 			if err := s.raiseTopology(ctx, tx, device); err != nil {
@@ -257,15 +259,15 @@ func (s *Store) Undo(ctx context.Context, scope registry.Scope, device registry.
 			return err
 		}
 		found, _, err := one(ctx, tx, payloadTwins, params{"device": string(device)}, func(f fields) []registry.ID { return f.ids("twins") })
-		if undone.Twins = found; err != nil || len(records) == 0 {
+		if twins = found; err != nil {
 			return err
 		}
-		return s.noteRequeue(ctx, tx, undone, records)
+		return s.noteRequeues(ctx, tx, notes, twins)
 	})
 	if err != nil {
 		return registry.Undone{}, fmt.Errorf("take back what payloads gave: %w", err)
 	}
-	return undone, nil
+	return registry.Undone{Twins: twins, Notes: notes.ids}, nil
 }
 
 // takeAway removes measurements of a device, and adds up what is left.

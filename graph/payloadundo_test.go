@@ -20,7 +20,7 @@ func gaveAt(measure string, at ...time.Time) []registry.MeasureTime {
 // undo removes what a payload gave, and checks that buckets still add up.
 func (f *field) undo(d *registry.Device, p *registry.Payload, remove, keep []registry.MeasureTime) {
 	f.Helper()
-	undone, err := f.store.Undo(f.Context(), f.scope, d.ID, []registry.Undoing{{Payload: p.ID, Remove: remove, Keep: keep, Valid: true}}, nil)
+	undone, err := f.store.Undo(f.Context(), f.scope, d.ID, []registry.Undoing{{Payload: p.ID, Remove: remove, Keep: keep, Valid: true}})
 	if err != nil || len(undone.Twins) == 0 || undone.Twins[0] != d.ID {
 		f.Fatalf("undo: %v, %v", undone, err)
 	}
@@ -112,7 +112,7 @@ func TestUndoOtherTypes(t *testing.T) {
 	}
 	last := start.Add(2 * time.Second)
 	remove := append(append(gaveAt("pump", last), gaveAt("place", last)...), gaveAt("on", last)...)
-	if _, err := f.store.Undo(t.Context(), f.scope, d.ID, []registry.Undoing{{Payload: p.ID, Remove: remove, Valid: true}}, nil); err != nil {
+	if _, err := f.store.Undo(t.Context(), f.scope, d.ID, []registry.Undoing{{Payload: p.ID, Remove: remove, Valid: true}}); err != nil {
 		t.Fatal(err)
 	}
 	live, err := f.store.LiveOf(t.Context(), f.scope, []registry.ID{d.ID})

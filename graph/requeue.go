@@ -16,40 +16,78 @@ const (
 	requeueTurn, requeueLease = 10 * time.Second, 2 * time.Minute
 	// requeueAfter leaves a note to the one who wrote it, for so long.
 	requeueAfter = time.Minute
-	// requeuesAtOnce bounds the notes in memory, each of some MiB.
-	requeuesAtOnce = 5
+	// requeueWork ends a turn well before its lease does.
+	requeueWork = requeueLease / 2
 )
 
 var (
+	// Ids begin with the payload and the device.
+	requeueVoid = named("requeue.void", `
+		UNWIND $keys AS key
+		MATCH (n:Requeue)
+		WHERE n.id STARTS WITH key AND n.account = $account
+		DELETE n`)
+
 	requeueNote = named("requeue.note", `
-		CREATE (n:Requeue {id: $id, account: $account, at: $at, twins: $twins, records: $records})`)
+		UNWIND $rows AS r
+		CREATE (n:Requeue {id: r[0], account: $account, at: $at, twins: $twins, records: r[1]})`)
 
 	requeueDone = named("requeue.done", `
-		MATCH (n:Requeue {id: $id})
+		UNWIND $ids AS id
+		MATCH (n:Requeue {id: id})
 		WHERE n.account = $account
 		DELETE n`)
 
 	requeueDue = named("requeue.due", `
 		MATCH (n:Requeue)
-		WHERE n.at < $before
-		RETURN n{.id, .account, .twins, .records} AS note ORDER BY n.at LIMIT $limit`)
+		WHERE $from <= n.at AND n.at < $before AND (n.at > $from OR n.id > $after)
+		RETURN n{.id, .account, .at, .twins, .records} AS note ORDER BY n.at, n.id LIMIT 1`)
 )
 
 // Requeue is readings that are to be queued, as records of the queue, and the
 // twins that lack them.
 type Requeue struct {
-	registry.Undone
+	Note    registry.ID
+	Twins   []registry.ID
 	Scope   registry.Scope
 	Records []byte
+	at      int64
 }
 
-func (s *Store) noteRequeue(ctx context.Context, tx *transaction, undone registry.Undone, records []byte) error {
-	return nothing(ctx, tx, requeueNote, params{"id": string(undone.Note), "at": s.now().UnixMilli(), "twins": texts(undone.Twins), "records": records})
+// requeues are notes to be written, and what their ids and those of earlier notes
+// of the same payloads begin with.
+type requeues struct {
+	keys []string
+	ids  []registry.ID
+	rows []any
+}
+
+func requeuesOf(device registry.ID, undoings []registry.Undoing) (out requeues) {
+	for _, u := range undoings {
+		key := string(u.Payload) + "/" + string(device) + "/"
+		if u.Valid {
+			out.keys = append(out.keys, key)
+		}
+		if len(u.Records) > 0 {
+			id := key + string(newID())
+			out.ids, out.rows = append(out.ids, registry.ID(id)), append(out.rows, []any{id, u.Records})
+		}
+	}
+	return out
+}
+
+// noteRequeues replaces what was noted of payloads: an older note would bring back
+// what a newer template does not give.
+func (s *Store) noteRequeues(ctx context.Context, tx *transaction, notes requeues, twins []registry.ID) error {
+	if err := nothing(ctx, tx, requeueVoid, params{"keys": listed(notes.keys)}); err != nil || len(notes.rows) == 0 {
+		return err
+	}
+	return nothing(ctx, tx, requeueNote, params{"rows": notes.rows, "at": s.now().UnixMilli(), "twins": texts(twins)})
 }
 
 // Requeued forgets readings that were noted, since they are in the queue.
-func (s *Store) Requeued(ctx context.Context, scope registry.Scope, note registry.ID) error {
-	if err := nothing(ctx, s.writing(scope), requeueDone, params{"id": string(note)}); err != nil {
+func (s *Store) Requeued(ctx context.Context, scope registry.Scope, notes ...registry.ID) error {
+	if err := nothing(ctx, s.writing(scope), requeueDone, params{"ids": texts(notes)}); err != nil {
 		return fmt.Errorf("forget readings that are in the queue: %w", err)
 	}
 	return nil
@@ -63,24 +101,32 @@ func (s *Store) KeepRequeueing(ctx context.Context, queue func(context.Context, 
 	})
 }
 
-// RequeueSome queues some of what was noted before a time, and says whether
-// there is more.
+// RequeueSome passes on what was noted before a time to one who queues it and
+// then calls Requeued, the oldest first, and says whether there is more than it
+// had the time for. What cannot be queued stays, and those after it have their
+// turn all the same, unless a store is down.
 func (s *Store) RequeueSome(ctx context.Context, before time.Time, queue func(context.Context, Requeue) error) (more bool, err error) {
-	due, err := all(ctx, s.reading(registry.Scope{}), requeueDue, params{"before": before.UnixMilli(), "limit": requeuesAtOnce}, func(f fields) Requeue {
-		n := f.nested("note")
-		return Requeue{registry.Undone{Note: n.id("id"), Twins: n.ids("twins")}, registry.Scope{Account: n.id("account")}, required[[]byte](n, "records")}
-	})
-	if err != nil {
-		return false, fmt.Errorf("readings to queue: %w", err)
-	}
 	var failed []error
-	for _, note := range due {
-		err := queue(ctx, note)
-		if err == nil {
-			err = s.Requeued(ctx, note.Scope, note.Note)
+	var last Requeue
+	for start := time.Now(); time.Since(start) < requeueWork; {
+		// One at a time: a newer Undo may void those that were to follow.
+		note, found, err := one(ctx, s.reading(registry.Scope{}), requeueDue, params{"from": last.at, "after": string(last.Note), "before": before.UnixMilli()}, func(f fields) Requeue {
+			n := f.nested("note")
+			return Requeue{n.id("id"), n.ids("twins"), registry.Scope{Account: n.id("account")}, required[[]byte](n, "records"), required[int64](n, "at")}
+		})
+		if err != nil {
+			return false, errors.Join(append(failed, fmt.Errorf("readings to queue: %w", err))...)
 		}
-		failed = append(failed, err) // another note may still be queued
+		if !found {
+			return false, errors.Join(failed...)
+		}
+		if err := queue(ctx, note); err != nil {
+			failed = append(failed, fmt.Errorf("note %s of account %s: %w", note.Note, note.Scope.Account, err))
+			if registry.CodeOf(err) == registry.CodeUnavailable {
+				return false, errors.Join(failed...)
+			}
+		}
+		last = note
 	}
-	err = errors.Join(failed...)
-	return err == nil && len(due) == requeuesAtOnce, err
+	return true, errors.Join(failed...)
 }

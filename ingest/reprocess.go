@@ -22,10 +22,10 @@ type Payloads interface {
 	// Standings compares measurements with those that the device has, one slot each.
 	Standings(ctx context.Context, scope registry.Scope, device registry.ID, template *registry.Template, wanted []registry.WantedValue) ([]registry.Standing, error)
 	// Undo removes measurements of payloads, and notes the readings that are to be
-	// queued instead, in one transaction.
-	Undo(ctx context.Context, scope registry.Scope, device registry.ID, undoings []registry.Undoing, records []byte) (registry.Undone, error)
+	// queued instead of those that were noted before, in one transaction.
+	Undo(ctx context.Context, scope registry.Scope, device registry.ID, undoings []registry.Undoing) (registry.Undone, error)
 	// Requeued forgets readings that were noted, when they are in the queue.
-	Requeued(ctx context.Context, scope registry.Scope, note registry.ID) error
+	Requeued(ctx context.Context, scope registry.Scope, notes ...registry.ID) error
 }
 
 const (
@@ -58,12 +58,11 @@ type reprocessing struct {
 	digest hash.Hash
 	lines  []string
 
-	// What is still to be written: undoings with so many measurements, and readings,
-	// also as records.
-	undoings     []registry.Undoing
-	measurements int
-	readings     []registry.AcceptedReading
-	records      []byte
+	// What is still to be written: undoings with so many measurements and bytes of
+	// records, and the readings.
+	undoings            []registry.Undoing
+	measurements, bytes int
+	readings            []registry.AcceptedReading
 }
 
 // Reprocess decodes payloads of a device anew, the oldest first, and replaces what
@@ -126,7 +125,7 @@ func (p *reprocessing) run(ctx context.Context) (registry.Reprocessed, error) {
 			}
 			after = string(one.ID)
 			left--
-			if len(p.records) >= flushBytes || p.measurements >= flushMeasurements || p.changed >= mostChanged {
+			if p.bytes >= flushBytes || p.measurements >= flushMeasurements || p.changed >= mostChanged {
 				if err := p.flush(ctx); err != nil {
 					return p.out, err
 				}
@@ -182,13 +181,14 @@ func (p *reprocessing) payload(ctx context.Context, one *registry.KeptPayload) e
 	if p.request.Rehearse {
 		return nil
 	}
-	p.undoings, p.readings = append(p.undoings, undoing), append(p.readings, again...)
-	p.measurements += len(undoing.Remove) + len(undoing.Keep)
 	for i := range again {
-		if p.records, err = appendRecord(p.records, &again[i]); err != nil {
+		if undoing.Records, err = appendRecord(undoing.Records, &again[i]); err != nil {
 			return err
 		}
 	}
+	p.undoings, p.readings = append(p.undoings, undoing), append(p.readings, again...)
+	p.measurements += len(undoing.Remove) + len(undoing.Keep)
+	p.bytes += len(undoing.Records)
 	return nil
 }
 
@@ -197,7 +197,7 @@ func (p *reprocessing) flush(ctx context.Context) error {
 	if len(p.undoings) == 0 {
 		return nil
 	}
-	undone, err := p.store.Undo(ctx, p.principal.Scope, p.device.ID, p.undoings, p.records)
+	undone, err := p.store.Undo(ctx, p.principal.Scope, p.device.ID, p.undoings)
 	if err != nil {
 		return err
 	}
@@ -207,7 +207,7 @@ func (p *reprocessing) flush(ctx context.Context) error {
 		if err := queue.Add(ctx, p.readings); err != nil {
 			return err
 		}
-		if err := p.store.Requeued(ctx, p.principal.Scope, undone.Note); err != nil {
+		if err := p.store.Requeued(ctx, p.principal.Scope, undone.Notes...); err != nil {
 			return err
 		}
 		if err := queue.settle(ctx, p.readings); err != nil {
@@ -215,7 +215,7 @@ func (p *reprocessing) flush(ctx context.Context) error {
 		}
 	}
 	clear(p.became) // the store knows
-	p.undoings, p.measurements, p.readings, p.records = nil, 0, nil, nil
+	p.undoings, p.measurements, p.bytes, p.readings = nil, 0, 0, nil
 	return nil
 }
 

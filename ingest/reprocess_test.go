@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -43,15 +42,15 @@ func (p *payloads) Standings(_ context.Context, _ registry.Scope, _ registry.ID,
 	return out, nil
 }
 
-func (p *payloads) Undo(_ context.Context, _ registry.Scope, _ registry.ID, undoings []registry.Undoing, records []byte) (registry.Undone, error) {
-	p.undoings, p.noted = append(p.undoings, undoings), bytes.Clone(records)
+func (p *payloads) Undo(_ context.Context, _ registry.Scope, _ registry.ID, undoings []registry.Undoing) (registry.Undone, error) {
+	p.undoings, p.noted = append(p.undoings, undoings), undoings[0].Records
 	if p.undone != nil {
 		p.undone()
 	}
-	return registry.Undone{Note: "note"}, nil
+	return registry.Undone{Notes: []registry.ID{"note"}}, nil
 }
 
-func (p *payloads) Requeued(context.Context, registry.Scope, registry.ID) error {
+func (p *payloads) Requeued(context.Context, registry.Scope, ...registry.ID) error {
 	p.noted = nil
 	return nil
 }
@@ -80,19 +79,19 @@ func TestReprocessDies(t *testing.T) {
 	if registry.CodeOf(err) != registry.CodeUnavailable || got.Replaced != 1 || got.NoLongerKept != 2 || got.Added+got.Removed != 0 {
 		t.Fatalf("got %+v, %v", got, err)
 	}
-	want := [][]registry.Undoing{{{Payload: "p001", Remove: []registry.MeasureTime{old}, Keep: []registry.MeasureTime{gone, gaveBefore}, Valid: true}}}
+	want := [][]registry.Undoing{{{Payload: "p001", Remove: []registry.MeasureTime{old}, Keep: []registry.MeasureTime{gone, gaveBefore}, Valid: true, Records: store.noted}}}
 	if diff := cmp.Diff(want, store.undoings); diff != "" {
 		t.Errorf("undone: -want +got\n%s", diff)
 	}
 	if queued := queuedReadings(t, q); len(queued) != 0 {
 		t.Fatalf("queued: %+v", queued)
 	}
-	waiting, stop := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- r.Requeue(waiting, store.noted) }()
-	eventually(t, "the reading is queued", 30*time.Second, func() bool { return len(queuedReadings(t, q)) == 1 })
-	stop() // nobody stores what is queued
-	if err := <-done; registry.CodeOf(err) != registry.CodeUnavailable {
+	stored, err := r.Requeue(t.Context(), store.noted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nobody stores what is queued.
+	if err := stored(ctx); registry.CodeOf(err) != registry.CodeUnavailable {
 		t.Errorf("got %v", err)
 	}
 	queued := queuedReadings(t, q)

@@ -52,14 +52,16 @@ type Undoing struct {
 	Remove, Keep []MeasureTime
 	// Valid says that it could be decoded.
 	Valid bool
+	// Records are the readings that come instead, as records of the queue.
+	Records []byte
 }
 
 // Undone is what became of payloads whose measurements were removed.
 type Undone struct {
 	// Twins are those that had them.
 	Twins []ID
-	// Note is where the readings are noted that come instead, if there are any.
-	Note ID
+	// Notes are where the readings are noted that come instead, a note a payload.
+	Notes []ID
 }
 
 // ReprocessRequest says which payloads of a device to decode anew.

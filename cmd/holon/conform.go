@@ -30,6 +30,8 @@ type conformCmd struct {
 	Slow   time.Duration `help:"How long a slow answer takes." default:"2s"`
 	ready  func(url string)
 	out    io.Writer
+	// over ends the wait when it is closed.
+	over <-chan struct{}
 }
 
 // errConduct is the end of a program that does not pass.
@@ -87,22 +89,26 @@ func (c *conformCmd) Run(ctx context.Context, log zerolog.Logger) error {
 }
 
 // await waits until everything has arrived and nothing more comes, or for as long
-// as it may take.
+// as it may take. A request that met a fault is still to come again, though what
+// it sends may be there already.
 func (c *conformCmd) await(ctx context.Context, proxy *conform.Proxy, expected *conform.Expected, stored conform.Stored) (conform.Outcome, error) {
 	deadline := time.Now().Add(c.Within)
 	ticker := time.NewTicker(500 * time.Millisecond)
 	defer ticker.Stop()
+	late := false
 	for {
-		late := time.Now().After(deadline)
+		late = late || time.Now().After(deadline)
 		if late || proxy.Quiet(c.Quiet) {
 			outcome, err := expected.Check(ctx, stored)
-			if err != nil || late || outcome.Complete() {
+			if err != nil || late || outcome.Complete() && proxy.Conduct().Abandoned == 0 {
 				return outcome, err
 			}
 		}
 		select {
 		case <-ctx.Done():
 			return conform.Outcome{}, ctx.Err()
+		case <-c.over:
+			late = true
 		case <-ticker.C:
 		}
 	}

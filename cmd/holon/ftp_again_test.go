@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,11 +131,16 @@ func TestFTPBound(t *testing.T) {
 	c.await("/failed/readings/mixed.ndjson")
 	c.await("/done/devices/hall/7/own.ndjson")
 	waitFor(t, "its readings", func() bool { return cmp.Equal([]any{1.0, 2.0}, deviceSamples(t, client, "Hall/7", "temperature")) })
+	// What is stored in turn with those of the other device comes after them.
+	waitFor(t, "a reading of the other device", func() bool {
+		status, _ := sendRaw(t, client, "/v1/readings?ack=stored", "application/json", `{"device": "l1", "measuredAt": "2026-01-01T00:02:00Z", "values": {"temperature": 3}}`)
+		return status == http.StatusOK
+	})
 	if got := ask[fileLetters](t, client, askLetters, nil).DeadLetters.Nodes; len(got) != 0 {
 		t.Errorf("dead letters: %+v", got)
 	}
-	if got := deviceSamples(t, client, "l1", "temperature"); len(got) != 0 {
-		t.Errorf("of another device: %v", got)
+	if diff := cmp.Diff([]any{3.0}, deviceSamples(t, client, "l1", "temperature")); diff != "" {
+		t.Errorf("of another device: %s", diff)
 	}
 }
 

@@ -130,16 +130,23 @@ func (r recorder) Replay(ctx context.Context, by registry.Principal, request reg
 	return r.receiver.Replay(ctx, &by, r.graph, request)
 }
 
-// requeueTime is how long a turn waits until what it has queued is stored.
-const requeueTime = time.Minute
+// requeueTime is how long a note that was queued may take to be stored before the
+// newest values are read again all the same.
+const requeueTime = 3 * time.Second
 
 // requeue queues what a call of Reprocess that was interrupted has noted.
 func (s *stores) requeue(ctx context.Context, note graph.Requeue) error {
-	ctx, cancel := context.WithTimeout(ctx, requeueTime)
-	defer cancel()
-	if err := s.receiver.Requeue(ctx, note.Records); err != nil {
+	stored, err := s.receiver.Requeue(ctx, note.Records)
+	if err != nil {
 		return err
 	}
+	// At once: were it left while the queue is behind, it would be queued each turn.
+	if err := s.graph.Requeued(ctx, note.Scope, note.Note); err != nil {
+		return err
+	}
+	waiting, cancel := context.WithTimeout(ctx, requeueTime)
+	defer cancel()
+	_ = stored(waiting) // a worker that is late tells the twins itself
 	return s.twin.ForgetValues(ctx, note.Scope, note.Twins...)
 }
 
