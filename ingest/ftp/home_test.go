@@ -57,6 +57,7 @@ func TestFree(t *testing.T) {
 	h.put(t, "files/done/readings/april", "a file")
 	h.put(t, "files/done/readings/day/x", "in a folder")
 	h.put(t, "files/failed/readings/y.report.ndjson", "a report")
+	h.put(t, "files/failed/readings/z.report.ndjson", "a report")
 	for name, want := range map[string]string{
 		"done/readings/new":                 "done/readings/new",
 		"done/readings/log":                 "done/readings/20260501T120000.000Z-log",
@@ -64,7 +65,7 @@ func TestFree(t *testing.T) {
 		"done/readings/day":                 "done/readings/20260501T120000.000Z-day",
 		"done/readings/day/x":               "done/readings/day/20260501T120000.000Z-x",
 		"failed/readings/y":                 "failed/readings/20260501T120000.000Z-y",
-		"failed/readings/y.report.ndjson/x": "failed/readings/20260501T120000.000Z-y.report.ndjson/x",
+		"failed/readings/z.report.ndjson/x": "failed/readings/20260501T120000.000Z-z.report.ndjson/x",
 	} {
 		got, err := s.free(h.root, name)
 		if err != nil || got != want {
