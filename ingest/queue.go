@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -206,11 +207,21 @@ func (q *Queue) Add(ctx context.Context, readings []registry.AcceptedReading) er
 	if err := ctx.Err(); err != nil {
 		return registry.Unavailable("queue", err)
 	}
+	_, err := q.add(readings)
+	return err
+}
+
+// add is Add, and tells of an error which readings it is about: those of the other
+// partitions are queued.
+func (q *Queue) add(readings []registry.AcceptedReading) (missing func(registry.AcceptedReading) bool, err error) {
 	t, err := q.enqueue(readings)
 	if err != nil {
-		return err
+		return func(registry.AcceptedReading) bool { return true }, err
 	}
-	return t.wait()
+	err = t.wait()
+	return func(r registry.AcceptedReading) bool {
+		return slices.Contains(t.missing, registry.PartitionOf(partitionKey(&r), q.c.Partitions))
+	}, err
 }
 
 // ticket stands for readings on their way to Redis.
@@ -219,11 +230,14 @@ type ticket struct {
 	done chan struct{}
 	mu   sync.Mutex
 	err  error
+	// missing are the partitions that err is about.
+	missing []int
 }
 
-func (t *ticket) answer(err error) {
+func (t *ticket) answer(partition int, err error) {
 	if err != nil {
 		t.mu.Lock()
+		t.missing = append(t.missing, partition)
 		// A store that is down says more than one that is full.
 		if t.err == nil || registry.CodeOf(err) == registry.CodeUnavailable {
 			t.err = err

@@ -69,9 +69,9 @@ func (l *lane) put(q *Queue, t *ticket, items []item) {
 		w := &l.waiting[p/lanes]
 		switch {
 		case l.ended:
-			t.answer(registry.Unavailable("queue", nil))
+			t.answer(p, registry.Unavailable("queue", nil))
 		case w.readings > 0 && w.readings+one.readings > q.c.MaxPending:
-			t.answer(errFull())
+			t.answer(p, errFull())
 		default:
 			one.ticket = t
 			w.items = append(w.items, *one)
@@ -150,11 +150,11 @@ func (q *Queue) send(batches [][]item, number int) {
 		for j, one := range items {
 			switch {
 			case err != nil || j >= len(got):
-				one.ticket.answer(registry.Unavailable("queue", err))
+				one.ticket.answer(i*lanes+number, registry.Unavailable("queue", err))
 			case got[j] == 0:
-				one.ticket.answer(errFull())
+				one.ticket.answer(i*lanes+number, errFull())
 			default:
-				one.ticket.answer(nil)
+				one.ticket.answer(i*lanes+number, nil)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -36,8 +37,9 @@ type streamFate struct {
 	queued  []registry.AcceptedReading
 	refusal *httpAnswer
 	label   string
-	// readings counts what the message held.
-	readings int
+	// readings counts what the message held, accepted what of it is queued; queued
+	// becomes less while part of it waits.
+	readings, accepted int
 }
 
 func (f *streamFate) refuse(err error, faults []Fault) {
@@ -175,7 +177,7 @@ func (s *streamSession) check(ctx context.Context, principal *registry.Principal
 			err := invalid(checks[i].faults) // sorts them, so it comes first
 			f.refuse(err, checks[i].faults)
 		} else {
-			f.queued, f.label = checks[i].readings, answerAccepted
+			f.queued, f.accepted, f.label = checks[i].readings, len(checks[i].readings), answerAccepted
 		}
 	}
 	return nil
@@ -226,6 +228,8 @@ func (s *streamSession) decode(ctx context.Context, principal *registry.Principa
 			f.label = answerDeadLetter
 			f.refusal = &httpAnswer{DeadLetter: true, Message: invalid(c.faults).Error(), Errors: httpFaults(c.faults)}
 			f.refusal.Code = string(c.faults[0].Reason)
+		} else {
+			f.accepted = len(f.queued)
 		}
 	}
 	return nil
@@ -234,13 +238,8 @@ func (s *streamSession) decode(ctx context.Context, principal *registry.Principa
 // queue puts the readings of a batch into the queue, in their order, and answers
 // what is in it.
 func (s *streamSession) queue(ctx context.Context, b *streamBatch) error {
-	queue := s.hub.receiver.queue
 	if !b.alone {
-		var all []registry.AcceptedReading
-		for i := range b.fates {
-			all = append(all, b.fates[i].queued...)
-		}
-		err := queue.Add(ctx, all)
+		err := s.add(ctx, b.fates)
 		if err == nil {
 			s.answer(b, len(b.messages))
 			return nil
@@ -251,12 +250,32 @@ func (s *streamSession) queue(ctx context.Context, b *streamBatch) error {
 		b.alone = true
 	}
 	for b.next < len(b.messages) {
-		if err := queue.Add(ctx, b.fates[b.next].queued); err != nil {
+		if err := s.add(ctx, b.fates[b.next:b.next+1]); err != nil {
 			return err
 		}
 		s.answer(b, b.next+1)
 	}
 	return nil
+}
+
+// add puts the readings of some messages into the queue. After an error only those
+// are left that it is about: what has room is not sent again each time that the
+// rest is tried.
+func (s *streamSession) add(ctx context.Context, fates []streamFate) error {
+	if err := ctx.Err(); err != nil {
+		return registry.Unavailable("queue", err)
+	}
+	var all []registry.AcceptedReading
+	for i := range fates {
+		all = append(all, fates[i].queued...)
+	}
+	missing, err := s.hub.receiver.queue.add(all)
+	if err != nil {
+		for i := range fates {
+			fates[i].queued = slices.DeleteFunc(fates[i].queued, func(r registry.AcceptedReading) bool { return !missing(r) })
+		}
+	}
+	return err
 }
 
 // answer says what became of the messages before one: first what is wrong with
@@ -280,11 +299,7 @@ func (s *streamSession) answer(b *streamBatch, before int) {
 	}
 	for ; b.next < before; b.next++ {
 		m, f := &b.messages[b.next], &b.fates[b.next]
-		accepted := len(f.queued)
-		if f.label == answerDeadLetter {
-			accepted = 0
-		}
-		s.hub.receiver.observe(sourceStream, f.label, m.at, accepted, max(f.readings-accepted, 0))
+		s.hub.receiver.observe(sourceStream, f.label, m.at, f.accepted, max(f.readings-f.accepted, 0))
 		if f.refusal != nil {
 			s.send(streamOut{Error: &streamRefusal{m.seq, *f.refusal}})
 		}

@@ -71,6 +71,50 @@ func TestStreamStrangers(t *testing.T) {
 	}
 }
 
+// TestStreamFloodsNobody: while a message waits for a partition that is full, the
+// others get their part of it once.
+func TestStreamFloodsNobody(t *testing.T) {
+	q, who := openQueue(t, func(c *QueueConfig) { c.MaxReadings, c.Partitions = 1000, 8 }), newPrincipal()
+	_, url := serveStreams(t, q, new(devices), secrets{"hk_a": who}, nil)
+	partition := func(i int) int { return registry.PartitionOf(idOf(who.Account, fmt.Sprintf("sensor-%d", i)), 8) }
+	other := 2
+	for partition(other) == partition(1) {
+		other++
+	}
+	client := join(t, url, "hk_a", 0)
+	reading := func(i int) string { return fmt.Sprintf(`{"device":"sensor-%d","values":{"temperature":1}},`, i) }
+	client.send(`{"seq":1,"readings":[` + strings.TrimSuffix(strings.Repeat(reading(1), 1000), ",") + `]}`)
+	client.acked(1)
+	both := strings.TrimSuffix(reading(1)+reading(other), ",")
+	client.send(`{"seq":2,"readings":[` + both + `]}`)
+	client.send(`{"seq":3,"readings":[` + both + `]}`)
+	for range 5 {
+		if m := client.next(); m.Busy == 0 {
+			t.Fatalf("a partition is full: %+v", m)
+		}
+	}
+	waiting := func() int {
+		n := 0
+		for _, e := range drain(t, q, partition(other)) {
+			n += len(e.Readings)
+		}
+		return n
+	}
+	if n := waiting(); n < 1 || n > 2 {
+		t.Errorf("two messages became %d readings", n)
+	}
+	if err := q.Done(t.Context(), partition(1), drain(t, q, partition(1))); err != nil {
+		t.Fatal(err)
+	}
+	client.acked(3)
+	if n := waiting(); n != 2 {
+		t.Errorf("two messages became %d readings in the end", n)
+	}
+	if n := len(drain(t, q, partition(1))); n == 0 {
+		t.Error("what had to wait is not there")
+	}
+}
+
 // told is a store of what devices are told that has nothing, and waits to be let
 // go on.
 type told struct {
