@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -22,7 +23,8 @@ type StreamConfig struct {
 	MaxMessage  int64
 	MaxReadings int
 	// Inflight is how many messages of one client are on their way to the queue at a
-	// time, 100 by default, and at most twice MaxMessage in bytes.
+	// time, 100 by default, while as many wait, all of them at most twice MaxMessage
+	// in bytes.
 	Inflight int
 	// MaxClients is 10,000 by default. A tenth of them may be such as have not said
 	// yet who they are.
@@ -41,6 +43,9 @@ type StreamConfig struct {
 
 	// pause is how long to wait after an error of the queue; tests wait less.
 	pause func(error) time.Duration
+	// room bounds the messages of all clients together that wait for the queue, in
+	// bytes.
+	room int64
 }
 
 func (c *StreamConfig) fill() {
@@ -63,6 +68,9 @@ func (c *StreamConfig) fill() {
 	if c.MaxMessage == 0 {
 		c.MaxMessage = 4 << 20
 	}
+	if c.room == 0 {
+		c.room = 512 << 20
+	}
 	if c.pause == nil {
 		c.pause = func(err error) time.Duration { return max(RetryAfter(err), time.Second) }
 	}
@@ -84,6 +92,8 @@ type Streams struct {
 	http     *httpHandler
 	// downlinks are the connections that follow devices.
 	downlinks downlinks
+	// room is what the messages of all clients that wait may have, in bytes.
+	room *semaphore.Weighted
 
 	mu      sync.Mutex
 	open    map[*streamSession]bool
@@ -97,7 +107,8 @@ type Streams struct {
 // NewStreams makes a handler.
 func NewStreams(receiver *Receiver, auth Authenticator, c StreamConfig) *Streams {
 	c.fill()
-	return &Streams{receiver: receiver, auth: auth, c: c, http: newHTTPHandler(receiver, auth, HTTPConfig{Logger: c.Logger}),
+	return &Streams{room: semaphore.NewWeighted(max(c.room, c.MaxMessage)),
+		receiver: receiver, auth: auth, c: c, http: newHTTPHandler(receiver, auth, HTTPConfig{Logger: c.Logger}),
 		open: map[*streamSession]bool{}, byName: map[string]*streamSession{}}
 }
 

@@ -102,6 +102,7 @@ func (s *streamSession) take(messages []streamIn) bool {
 func (s *streamSession) free(messages []streamIn) {
 	for i := range messages {
 		s.pending.Add(-messages[i].size)
+		s.hub.room.Release(messages[i].size)
 	}
 	select {
 	case s.freed <- struct{}{}:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/holon-registry/holon/internal/testkit"
 	"github.com/holon-registry/holon/registry"
 )
 
@@ -113,6 +114,40 @@ func TestStreamFloodsNobody(t *testing.T) {
 	if n := len(drain(t, q, partition(1))); n == 0 {
 		t.Error("what had to wait is not there")
 	}
+}
+
+// TestStreamRoom: what all clients together may have under way is bounded, and
+// nothing of it is lost by those that go.
+func TestStreamRoom(t *testing.T) {
+	door := testkit.NewDoor(t)
+	q := openQueue(t, func(c *QueueConfig) { c.URL, c.Timeout = door.URL, time.Second })
+	room := int64(3 * len(sensorReading(1, 1)))
+	h, url := serveStreams(t, q, new(devices), secrets{"hk_a": newPrincipal()}, func(c *StreamConfig) { c.room, c.MaxMessage = room, room })
+	gone, first, second := join(t, url, "hk_a", 0), join(t, url, "hk_a", 0), join(t, url, "hk_a", 0)
+	door.Shut()
+	for seq := 1; seq <= 9; seq++ {
+		first.send(sensorReading(seq, seq))
+		gone.send(sensorReading(seq, seq))
+	}
+	eventually(t, "there is no room", 30*time.Second, func() bool {
+		if h.room.TryAcquire(1) {
+			h.room.Release(1)
+			return false
+		}
+		return true
+	})
+	second.send(sensorReading(1, 1))
+	gone.conn.CloseNow()
+	door.Open()
+	first.acked(9)
+	second.acked(1)
+	eventually(t, "there is room for all", 30*time.Second, func() bool {
+		if h.room.TryAcquire(room) {
+			h.room.Release(room)
+			return true
+		}
+		return false
+	})
 }
 
 // told is a store of what devices are told that has nothing, and waits to be let

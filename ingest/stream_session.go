@@ -122,6 +122,7 @@ func (s *streamSession) serve(name string) {
 	<-closed
 	s.work.Wait()
 	s.down.close()
+	s.hub.room.Release(s.pending.Swap(0)) // of what was read and not taken any more
 }
 
 // hangUp tells why the connection ends, if the client is still there.
@@ -294,6 +295,9 @@ func (s *streamSession) put(m streamIn) bool {
 			return false
 		}
 	}
+	if !s.findRoom(m.size) {
+		return false
+	}
 	s.pending.Add(m.size)
 	select {
 	case s.messages <- m:
@@ -301,6 +305,23 @@ func (s *streamSession) put(m streamIn) bool {
 	case <-s.ended:
 		return false
 	}
+}
+
+// findRoom waits until there is room for a message among those of all clients.
+func (s *streamSession) findRoom(size int64) bool {
+	if s.hub.room.TryAcquire(size) {
+		return true
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-s.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return s.hub.room.Acquire(ctx, size) == nil
 }
 
 // send sends a message. A client that does not read it in time is cut off.
