@@ -29,7 +29,7 @@ func (r *runner) addMQTT() {
 			if clients[i], err = r.publisher(ctx, fmt.Sprintf("bench-%d", i)); err != nil {
 				return sample{}, err
 			}
-			defer clients[i].Disconnect(&paho.Disconnect{})
+			defer func() { _ = clients[i].Disconnect(&paho.Disconnect{}) }() // everything was answered
 			for _, one := range s.take(r.Readings / r.Connections) {
 				messages[i] = append(messages[i], &paho.Publish{
 					QoS: 1, Topic: "holon/" + r.Scope.AccountName + "/readings/" + one.device.reference, Payload: appendReading(nil, one, false),
