@@ -192,3 +192,32 @@ func TestMoments(t *testing.T) {
 		}
 	}
 }
+
+// Clocks that are put forward and back: every zone by the same rule.
+func TestLocal(t *testing.T) {
+	for _, c := range []struct{ zone, shown, want string }{
+		{"Europe/Berlin", "2024-10-27 01:59:59", "2024-10-26T23:59:59Z"},
+		{"Europe/Berlin", "2024-10-27 02:30:00", "2024-10-27T00:30:00Z"}, // twice: the first
+		{"Europe/Berlin", "2024-10-27 03:00:00", "2024-10-27T02:00:00Z"},
+		{"Europe/Berlin", "2024-03-31 01:59:59", "2024-03-31T00:59:59Z"},
+		{"Europe/Berlin", "2024-03-31 02:30:00", "2024-03-31T01:30:00Z"}, // never: an hour later
+		{"Europe/Berlin", "2024-03-31 03:00:00", "2024-03-31T01:00:00Z"},
+		{"America/New_York", "2024-11-03 01:30:00", "2024-11-03T05:30:00Z"},
+		{"America/New_York", "2024-03-10 02:30:00", "2024-03-10T07:30:00Z"},
+		{"Australia/Lord_Howe", "2024-04-07 01:45:00", "2024-04-06T14:45:00Z"}, // by half an hour
+		{"Pacific/Apia", "2011-12-30 12:00:00", "2011-12-30T22:00:00Z"},        // by a day
+		{"Asia/Kathmandu", "2024-01-01 00:00:00", "2023-12-31T18:15:00Z"},
+	} {
+		zone, err := time.LoadLocation(c.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown, err := time.Parse(time.DateTime, c.shown)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := local(shown, zone).UTC().Format(time.RFC3339); got != c.want {
+			t.Errorf("%s in %s is %s, want %s", c.shown, c.zone, got, c.want)
+		}
+	}
+}

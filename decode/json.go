@@ -22,7 +22,8 @@ type jsonDecoder struct {
 	measures []mapping
 	// attributes are what frames say of their devices.
 	attributes []attributePath
-	skipEmpty  bool
+	// skipEmpty passes over frames that hold nothing, neither values nor attributes.
+	skipEmpty bool
 }
 
 func newJSON(o *options, m *measures) Decoder {
@@ -170,7 +171,7 @@ func (d *jsonDecoder) frame(document, frame any, p Payload, left *budget) (r reg
 	if err := left.spend(weight(r.Device) + weightOf(r.Attributes)); err != nil {
 		return r, false, err
 	}
-	return r, len(r.Values) > 0, emptyFrame(r.Values, d.measures, d.skipEmpty)
+	return r, len(r.Values) > 0, emptyFrame(r.Values, d.measures, d.skipEmpty && len(r.Attributes) == 0)
 }
 
 // deviceOf is the device that a frame is of: the one that the payload was sent

@@ -133,11 +133,34 @@ func (m moments) read(v any) (time.Time, string) {
 	if !ok {
 		return time.Time{}, "a time is a text such as " + strconv.Quote(example.In(m.zone).Format(m.layout))
 	}
-	at, err := time.ParseInLocation(m.layout, strings.TrimSpace(text), m.zone)
+	// A text that says its zone is not moved to that of the mapping.
+	at, err := time.ParseInLocation(m.layout, strings.TrimSpace(text), time.UTC)
 	if err != nil {
 		return time.Time{}, strconv.Quote(shortened(text)) + " is not a time such as " + strconv.Quote(example.In(m.zone).Format(m.layout))
 	}
+	if !strings.Contains(m.layout, "07") { // which is how Go writes that a time says its zone
+		at = local(at, m.zone)
+	}
 	return at.UTC(), ""
+}
+
+// local is the moment at which the clocks of a zone show what a time shows. What
+// they show twice, when they are put back, is the first of the two moments; what
+// they never show, when they are put forward, is as much later as they are put
+// forward.
+func local(shown time.Time, zone *time.Location) time.Time {
+	utc := time.Date(shown.Year(), shown.Month(), shown.Day(), shown.Hour(), shown.Minute(), shown.Second(), shown.Nanosecond(), time.UTC)
+	_, before := utc.Add(-24 * time.Hour).In(zone).Zone()
+	_, after := utc.Add(24 * time.Hour).In(zone).Zone()
+	first := utc.Add(-time.Duration(before) * time.Second)
+	if _, is := first.In(zone).Zone(); is == before {
+		return first
+	}
+	second := utc.Add(-time.Duration(after) * time.Second)
+	if _, is := second.In(zone).Zone(); is == after {
+		return second
+	}
+	return first
 }
 
 var example = time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)

@@ -2,8 +2,10 @@ package graph
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -110,6 +112,20 @@ func accountOf(f fields) *registry.Account {
 
 // newID makes an id whose order is that of time.
 func newID() registry.ID { return registry.ID(uuid.Must(uuid.NewV7()).String()) }
+
+// newIDAt makes an id that stands among others as if it had been made at a
+// moment. Those of the same millisecond stand in the order in which they are made:
+// after the millisecond comes the time of now, then chance.
+func newIDAt(at time.Time) registry.ID {
+	id := uuid.Must(uuid.NewV7())
+	now := binary.BigEndian.Uint64(id[:8])         // 48 bits of milliseconds, 4 of the version, 12 that rise
+	rising := now>>16<<12 | now&0xfff              // 60 bits
+	chance := binary.BigEndian.Uint64(id[8:])      // 2 bits of the variant, 62 of chance
+	millis := uint64(max(at.UnixMilli(), 0)) << 16 // 48 bits
+	binary.BigEndian.PutUint64(id[:8], millis|7<<12|rising>>48)
+	binary.BigEndian.PutUint64(id[8:], 2<<62|rising<<16>>2|chance&0x3fff)
+	return registry.ID(id.String())
+}
 
 // found turns the answer to a look-up by key into the usual pair.
 func found[T any](value *T, ok bool, err error, kind, key string) (*T, error) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/holon-registry/holon/registry"
@@ -13,45 +12,29 @@ import (
 )
 
 // maxAggregated bounds how many single measurements are read where roll-ups do
-// not do: about a second's work.
+// not do: about a second's work, as are four times as many slots.
 const maxAggregated = 1_000_000
 
 // The three ways in which a bucket answers, the cheapest first:
 //
+//	whole   its roll-up, if all that it holds lies in one interval: one list once
+//	        it is sealed. While it is open it does not say which was its last
+//	        value: its end stands for the time of that, and where the value matters
+//	        this way is not taken
 //	slots   what its quarters of an hour were reduced to, once it is sealed and
 //	        if the intervals are made of whole quarters
-//	whole   its roll-up, if all that it holds lies in one interval; while it is
-//	        open it does not say which was its last value: its end stands for the
-//	        time of that, and where the value matters this way is not taken
 //	raw     what it holds, one by one
 //
 // A bucket whose measurements are gone has its slots only; where these are days
-// by now, they are left out of what is shorter.
+// by now, they are left out of what is shorter. Every property that is read of a
+// bucket costs as much as to find it, so nothing else is asked of one whose list
+// will do.
 var (
-	aggregateNumbers = named("aggregate.numbers", aggregateBuckets+aggregateSlots+aggregateSums)
+	aggregateNumbers = named("aggregate.numbers", aggregateBuckets+aggregateWholes(ofNumbers)+aggregateSums)
 
-	aggregateEnds = named("aggregate.ends", aggregateBuckets+aggregateSlots+`
-			UNWIND raw AS x
-			WITH x.b AS b, x.unit AS unit
-			MATCH (b)-[:HAS_MEASUREMENT]->(m)
-			WHERE m.at >= $from AND m.at < $to
-			WITH (m.at - $start) / $step AS slot, unit, count(m) AS n, min([m.at, coalesce(m.value, properties(m))]) AS first, max([m.at, coalesce(m.value, properties(m))]) AS last
-			RETURN collect([unit, slot, n, first[0], first[1], last[0], last[1], '']) AS reduced
-		}
-		RETURN template, types, units, work, reduced,
-			[x IN sealed | [x.unit, x.b.slotStarts, x.b.slotCounts, x.b.slotFirstAts, x.b.slotFirsts, x.b.slotLastAts, x.b.slotLasts, x.kind]] AS slots,
-			[x IN whole | [x.unit, x.b.first, x.b.count, x.b.first, x.b.firstValue, x.b.last, x.b.lastValue, x.kind]] AS rollUps`)
+	aggregateEnds = named("aggregate.ends", aggregateBuckets+aggregateWholes(ofEnds)+aggregateFirsts)
 
-	aggregatePath = named("aggregate.path", aggregateBuckets+aggregateSlots+`
-			UNWIND raw AS x
-			WITH x.b AS b, x.unit AS unit
-			MATCH (b)-[:HAS_MEASUREMENT]->(m)
-			WHERE m.at >= $from AND m.at < $to AND m.value IS :: FLOAT
-			WITH unit, collect([m.at, m.value]) AS list
-			RETURN collect([unit, list]) AS reduced
-		}
-		RETURN template, types, units, work, reduced, [] AS rollUps,
-			[x IN sealed | [x.unit, x.b.slotStarts, x.b.slotCounts, x.b.slotFirstAts, x.b.slotFirsts, x.b.slotLastAts, x.b.slotLasts, x.b.slotAreas, x.b.slotIncreases]] AS slots`)
+	aggregatePath = named("aggregate.path", aggregateBuckets+aggregateWholes(ofNothing)+aggregateLists)
 )
 
 const (
@@ -61,36 +44,76 @@ const (
 		WITH t, [(t)-[:INSTANCE_OF]->(x:Template) | x.id][0] AS template
 		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)
 		WITH template, s, s.type AS type, coalesce(s.unit, '') AS its
-		OPTIONAL` + bucketsWithin + `
-		WITH template, type, b, coalesce(b.unit, its) AS unit`
+		OPTIONAL` + bucketsOfDays + `
+		WITH template, type, b, coalesce(b.unit, its) AS unit, '' AS source`
 
-	aggregateSlots = `
-		WITH template, type, b, unit, CASE
-			WHEN b IS NULL THEN 'none'
-			WHEN b.slotLength IS NOT NULL AND NOT $days THEN 'none'
-			WHEN b.rawUntil IS NOT NULL THEN 'slots'
-			WHEN $slots AND b.slotStarts IS NOT NULL AND NOT b:Unsealed AND b.first >= $from AND b.slotLastAts[-1] < $to THEN 'slots'
-			WHEN $whole AND b.first >= $from AND coalesce(b.last, b.to - 1) < $to AND ($open OR b.last IS NOT NULL)
-				AND (b.first - $start) / $step = (coalesce(b.last, b.to - 1) - $start) / $step THEN 'whole'
-			ELSE 'raw' END AS way
-		WITH template, type, way, {b: b, unit: unit, kind: type} AS x, unit
-		WITH template, collect(DISTINCT type) AS types, collect(DISTINCT unit) AS units, collect(CASE WHEN way = 'slots' THEN x END) AS sealed,
-			collect(CASE WHEN way = 'whole' THEN x END) AS whole, collect(CASE WHEN way = 'raw' THEN x END) AS raw
-		WITH template, types, units, sealed, whole, raw, reduce(n = 0, x IN raw | n + x.b.count) AS work
-		WITH template, types, units, sealed, whole, work, CASE WHEN work > $most THEN [] ELSE raw END AS raw
-		CALL (raw) {`
+	// What is told of a bucket b that answers as a whole, whose roll-up is r: when
+	// it first and last had a value, how many, and for numbers their sum, the
+	// smallest and the largest.
+	ofNumbers = `[unit, r]`
+	ofEnds    = `[unit, r, b.firstValue, b.lastValue, type]`
+	ofNothing = `null`
 
 	aggregateSums = `
 			UNWIND raw AS x
 			WITH x.b AS b, x.unit AS unit
 			MATCH (b)-[:HAS_MEASUREMENT]->(m)
-			WHERE m.at >= $from AND m.at < $to AND m.value IS :: FLOAT
+			WHERE m.at >= $from AND m.at < $to AND m.value IS :: FLOAT NOT NULL
 			WITH (m.at - $start) / $step AS slot, unit, count(m) AS n, sum(m.value) AS total, min(m.value) AS low, max(m.value) AS high
 			RETURN collect([unit, slot, n, total, low, high]) AS reduced
 		}
-		RETURN template, types, units, work, reduced, [x IN sealed | [x.unit, x.b.slotStarts, x.b.slotCounts, x.b.slotSums, x.b.slotMins, x.b.slotMaxs]] AS slots,
-			[x IN whole | [x.unit, x.b.first, x.b.count, x.b.sum, x.b.min, x.b.max]] AS rollUps`
+		RETURN template, types, work, rollUps, reduced, [x IN sealed | [x.unit, x.b.slotStarts, x.b.slotCounts, x.b.slotSums, x.b.slotMins, x.b.slotMaxs]] AS slots`
+
+	aggregateFirsts = `
+			UNWIND raw AS x
+			WITH x.b AS b, x.unit AS unit
+			MATCH (b)-[:HAS_MEASUREMENT]->(m)
+			WHERE m.at >= $from AND m.at < $to
+			WITH (m.at - $start) / $step AS slot, unit, count(m) AS n, min([m.at, coalesce(m.value, properties(m))]) AS first, max([m.at, coalesce(m.value, properties(m))]) AS last
+			RETURN collect([unit, slot, n, first[0], first[1], last[0], last[1], '']) AS reduced
+		}
+		RETURN template, types, work, rollUps, reduced,
+			[x IN sealed | [x.unit, x.b.slotStarts, x.b.slotCounts, x.b.slotFirstAts, x.b.slotFirsts, x.b.slotLastAts, x.b.slotLasts, x.type]] AS slots`
+
+	// What was measured by one source follows on each other, so it is told apart.
+	aggregateLists = `
+			UNWIND raw AS x
+			WITH x.b AS b, x.unit AS unit, x.source AS source
+			MATCH (b)-[:HAS_MEASUREMENT]->(m)
+			WHERE m.at >= $from AND m.at < $to AND m.value IS :: FLOAT NOT NULL
+			WITH unit, source, collect([m.at, m.value]) AS list
+			RETURN collect([unit, source, list]) AS reduced
+		}
+		RETURN template, types, work, rollUps, reduced,
+			[x IN sealed | [x.unit, x.source, x.b.slotStarts, x.b.slotCounts, x.b.slotFirstAts, x.b.slotFirsts, x.b.slotLastAts, x.b.slotLasts, x.b.slotAreas, x.b.slotIncreases]] AS slots`
 )
+
+// aggregateWholes tells something of each bucket that answers as a whole, and
+// sorts the others by how they answer.
+func aggregateWholes(something string) string {
+	return `
+		WITH template, type, b, unit, source, CASE WHEN $whole AND NOT b:Unsealed THEN b.rollUp END AS r
+		WITH template, type, b, unit, source, r, r[0] >= $from AND r[1] < $to AND toInteger((r[0] - $start) / $step) = toInteger((r[1] - $start) / $step)
+			AND ($open OR b.last IS NOT NULL) AS whole
+		WITH template, collect(DISTINCT type) AS types, collect(CASE WHEN whole THEN ` + something + ` END) AS rollUps,
+			collect(CASE WHEN whole OR b IS NULL THEN null ELSE {b: b, unit: unit, type: type, source: source} END) AS others
+		CALL (others) {
+			UNWIND others AS x
+			WITH x, x.b AS b, x.unit AS unit, x.type AS type
+			WHERE b.from < $to AND b.to > $from AND ($days OR b.slotLength IS NULL)
+			WITH x, b, unit, type, [b.first, coalesce(b.last, b.to - 1), b.count, b.sum, b.min, b.max] AS r
+			WITH x, b, unit, type, r, CASE
+				WHEN b.rawUntil IS NOT NULL THEN 'slots'
+				WHEN $whole AND r[0] >= $from AND r[1] < $to AND ($open OR b.last IS NOT NULL) AND (r[0] - $start) / $step = (r[1] - $start) / $step THEN 'whole'
+				WHEN $slots AND b.slotStarts IS NOT NULL AND NOT b:Unsealed AND r[0] >= $from AND b.slotLastAts[-1] < $to THEN 'slots'
+				ELSE 'raw' END AS way
+			WITH collect(CASE WHEN way = 'whole' THEN ` + something + ` END) AS whole, collect(CASE WHEN way = 'slots' THEN x END) AS sealed, collect(CASE WHEN way = 'raw' THEN x END) AS raw
+			WITH whole, sealed, raw, reduce(n = 0, x IN raw | n + x.b.count) + reduce(n = 0, x IN sealed | n + size(x.b.slotStarts)) / 4 AS work
+			RETURN whole, work, CASE WHEN work > $most THEN [] ELSE sealed END AS sealed, CASE WHEN work > $most THEN [] ELSE raw END AS raw
+		}
+		WITH template, types, work, rollUps + whole AS rollUps, sealed, raw
+		CALL (raw) {`
+}
 
 // Aggregate reduces a twin's measure to one value for each interval, oldest
 // first. Intervals without a measurement are left out unless they are asked
@@ -105,8 +128,8 @@ const (
 // before it for a counter that began again at nothing; both look back to the
 // last value before the interval.
 func (s *Store) Aggregate(ctx context.Context, scope registry.Scope, twin registry.ID, a registry.Aggregation) ([]*registry.AggregatePoint, error) {
-	if a.Function == registry.AggregatePercentile && (a.Percentile < 0 || a.Percentile > 100 || math.IsNaN(a.Percentile)) {
-		return nil, registry.InvalidField("percentile", "range", "a percentile lies between 0 and 100")
+	if err := checkPercentile(&a); err != nil {
+		return nil, err
 	}
 	a.From, a.To = wholeMillis(a.From), wholeMillis(a.To)
 	edges, err := a.Edges()
@@ -117,11 +140,8 @@ func (s *Store) Aggregate(ctx context.Context, scope registry.Scope, twin regist
 	if err != nil {
 		return nil, fmt.Errorf("aggregate: %w", err)
 	}
-	switch {
-	case found.work > maxAggregated:
-		return nil, tooMuch(found.work)
-	case a.Function.Numeric() && len(found.types) > 0 && !slices.Contains(found.types, string(registry.ValueNumber)):
-		return nil, registry.InvalidField("function", "type", "%s takes numbers, and %s has none", a.Function, a.Measure)
+	if err := found.refuse(&a); err != nil {
+		return nil, err
 	}
 	convert, err := s.conversions(ctx, scope, found.template, a.Measure, a.Unit, found.units)
 	if err != nil {
@@ -130,7 +150,7 @@ func (s *Store) Aggregate(ctx context.Context, scope registry.Scope, twin regist
 	found.convert(convert)
 	intervals := found.intervals(edges)
 	before := carried{}
-	if a.Function == registry.AggregateTimeWeightedMean || a.Function == registry.AggregateIncrease {
+	if a.Function.LooksBack() {
 		if before, err = s.lastNumber(ctx, scope, twin, &a); err != nil {
 			return nil, fmt.Errorf("aggregate: %w", err)
 		}
@@ -138,8 +158,22 @@ func (s *Store) Aggregate(ctx context.Context, scope registry.Scope, twin regist
 	return points(&a, edges, intervals, before, s.now().UnixMilli()), nil
 }
 
-func tooMuch(work int) error {
-	return registry.LimitExceeded("%d measurements would have to be read one by one, at most %d can be: ask for a shorter time, or for longer intervals", work, maxAggregated)
+func checkPercentile(a *registry.Aggregation) error {
+	if a.Function == registry.AggregatePercentile && (a.Percentile < 0 || a.Percentile > 100 || math.IsNaN(a.Percentile)) {
+		return registry.InvalidField("percentile", "range", "a percentile lies between 0 and 100")
+	}
+	return nil
+}
+
+// refuse says why what was found cannot be reduced.
+func (a *aggregated) refuse(by *registry.Aggregation) error {
+	switch {
+	case a.work > maxAggregated:
+		return registry.LimitExceeded("this takes as long as to read %d measurements one by one, and at most %d can be read: ask for a shorter time, or for longer intervals", a.work, maxAggregated)
+	case by.Function.Numeric() && len(a.types) > 0 && !slices.Contains(a.types, string(registry.ValueNumber)):
+		return registry.InvalidField("function", "type", "%s takes numbers, and %s has none", by.Function, by.Measure)
+	}
+	return nil
 }
 
 // wholeMillis is the first whole millisecond that is not before a time, nor
@@ -150,8 +184,10 @@ func wholeMillis(t time.Time) time.Time { return time.UnixMilli(max(ceilMillis(t
 func aggregateParams(id registry.ID, a *registry.Aggregation, edges []int64) params {
 	return params{
 		"id": string(id), "measure": a.Measure, "from": a.From.UnixMilli(), "to": a.To.UnixMilli(), "most": maxAggregated,
-		"start": edges[0], "step": stride(edges), "slots": quarterly(edges), "whole": true, "open": true,
-		"days": a.Calendar != "" || a.Every >= 24*time.Hour,
+		"start": edges[0], "step": stride(edges), "days": a.Calendar != "" || a.Every >= 24*time.Hour,
+		// Which roll-ups tell enough.
+		"slots": quarterly(edges) && a.Function != registry.AggregatePercentile,
+		"whole": wayOf(a.Function) != byPath, "open": a.Function != registry.AggregateLast,
 	}
 }
 
@@ -175,27 +211,37 @@ func (s *Store) lastNumber(ctx context.Context, scope registry.Scope, twin regis
 // readAggregate reads what is there of a measure in the cheapest way.
 func (s *Store) readAggregate(ctx context.Context, scope registry.Scope, twin registry.ID, a *registry.Aggregation, edges []int64) (aggregated, error) {
 	p := aggregateParams(twin, a, edges)
-	q, read := aggregateNumbers, readNumbers
-	switch a.Function {
-	case registry.AggregateCount, registry.AggregateFirst, registry.AggregateLast:
-		q, read = aggregateEnds, readEnds
-		p["open"] = false
-	case registry.AggregatePercentile:
-		q, read = aggregatePath, readPath
-		p["slots"], p["whole"] = false, false
-	case registry.AggregateTimeWeightedMean, registry.AggregateIncrease:
-		q, read = aggregatePath, readPath
-		p["whole"] = false
-	}
-	found, _, err := one(ctx, s.reading(scope), q, p, func(f fields) aggregated {
-		out := aggregatedOf(f)
-		read(f, &out, span{a.From.UnixMilli(), a.To.UnixMilli(), edges[0], p["step"].(int64)})
-		return out
-	})
-	if a.Function == registry.AggregatePercentile {
-		found.cells = nil // what single measurements are gone of has no percentiles
-	}
+	found, _, err := one(ctx, s.reading(scope), aggregateWays[wayOf(a.Function)].ofOne, p, func(f fields) aggregated { return aggregatedOf(f, a, p) })
 	return found, err
+}
+
+// aggregateWay is what a function has to know of the measurements of a stretch of time.
+type aggregateWay int
+
+const (
+	byNumbers aggregateWay = iota // how many, their sum, the smallest and the largest
+	byEnds                        // how many, the first and the last
+	byPath                        // how one follows on the other
+)
+
+// aggregateWays are the queries of each way.
+var aggregateWays = [...]struct {
+	ofOne, ofGroup query
+	read           func(fields, *aggregated, span)
+}{
+	byNumbers: {aggregateNumbers, groupNumbers, readNumbers},
+	byEnds:    {aggregateEnds, groupEnds, readEnds},
+	byPath:    {aggregatePath, groupPath, readPath},
+}
+
+func wayOf(f registry.AggregateFunction) aggregateWay {
+	switch f {
+	case registry.AggregateCount, registry.AggregateFirst, registry.AggregateLast:
+		return byEnds
+	case registry.AggregatePercentile, registry.AggregateTimeWeightedMean, registry.AggregateIncrease:
+		return byPath
+	}
+	return byNumbers
 }
 
 // stride is the longest step that all edges are apart by whole multiples of.
@@ -215,10 +261,20 @@ func quarterly(edges []int64) bool {
 	return !slices.ContainsFunc(edges, func(e int64) bool { return e%quarter != 0 })
 }
 
-func aggregatedOf(f fields) aggregated {
-	out := aggregated{types: f.texts("types"), units: f.texts("units"), work: f.integer("work")}
+func aggregatedOf(f fields, a *registry.Aggregation, p params) aggregated {
+	out := aggregated{types: f.texts("types"), work: f.integer("work")}
 	if template := f.value("template"); template != nil {
 		out.template = f.id("template")
+	}
+	aggregateWays[wayOf(a.Function)].read(f, &out, spanOf(a, p))
+	if a.Function == registry.AggregatePercentile {
+		out.cells = nil // what single measurements are gone of has no percentiles
+	}
+	for _, c := range out.cells {
+		out.addUnit(c.unit)
+	}
+	for _, list := range out.lists {
+		out.addUnit(list.unit)
 	}
 	return out
 }
@@ -229,14 +285,25 @@ type aggregated struct {
 	types    []string
 	// units are those that values are in.
 	units []string
-	// work is how many single measurements it took, or would have taken.
+	// work is how many single measurements it took as long as, or would have taken.
 	work int
 	// cells are in no order. Each lies in one interval, by the time of its first
 	// value, which may be that of the stretch that it was reduced from.
 	cells []cell
-	// values are what had to be read one by one, first by unit.
-	values []timed
-	byUnit map[string][]timed
+	// lists are what had to be read one by one.
+	lists []valueList
+}
+
+func (a *aggregated) addUnit(unit string) {
+	if !slices.Contains(a.units, unit) {
+		a.units = append(a.units, unit)
+	}
+}
+
+// valueList is values of one source in one unit, in no order.
+type valueList struct {
+	unit, source string
+	values       []timed
 }
 
 // convert turns everything into one unit.
@@ -244,138 +311,9 @@ func (a *aggregated) convert(into map[string]unit.Conversion) {
 	for i := range a.cells {
 		a.cells[i].convert(into[a.cells[i].unit])
 	}
-	for of, values := range a.byUnit {
-		for i := range values {
-			values[i].value = inUnit(into[of], values[i].value)
-		}
-		a.values = append(a.values, values...)
-	}
-}
-
-// interval is what lies between two edges.
-type interval struct {
-	cell
-	values []timed
-}
-
-// intervals puts cells and values where they belong.
-func (a *aggregated) intervals(edges []int64) []interval {
-	out := make([]interval, len(edges)-1)
-	place := func(at int64) *interval {
-		i := sort.Search(len(out)-1, func(i int) bool { return edges[i+1] > at })
-		return &out[i]
-	}
-	for _, v := range a.values {
-		one := place(v.at)
-		one.values = append(one.values, v)
-	}
-	cells := a.cells
-	for i := range out {
-		// A stretch of single values is as good as a slot once it is reduced.
-		cells = append(cells, cellsOf(out[i].values, quarter)...)
-	}
-	slices.SortFunc(cells, func(x, y cell) int {
-		switch {
-		case x.firstAt < y.firstAt:
-			return -1
-		case x.firstAt > y.firstAt:
-			return 1
-		}
-		return 0
-	})
-	for _, c := range cells {
-		at := c.firstAt
-		if c.slot != nil {
-			at = *c.slot
-		}
-		place(at).join(c)
-	}
-	return out
-}
-
-// carried is the last value before an interval.
-type carried struct {
-	value float64
-	known bool
-}
-
-func points(a *registry.Aggregation, edges []int64, intervals []interval, before carried, now int64) []*registry.AggregatePoint {
-	out := make([]*registry.AggregatePoint, 0, len(intervals))
-	for i := range intervals {
-		one := &intervals[i]
-		low, high := max(edges[i], a.From.UnixMilli()), min(edges[i+1], a.To.UnixMilli())
-		if one.n == 0 && !a.Fill {
-			continue
-		}
-		p := &registry.AggregatePoint{From: time.UnixMilli(low).UTC(), To: time.UnixMilli(high).UTC(), Count: int(one.n)}
-		if one.n > 0 {
-			p.Value = one.reduce(a, before, low, min(high, max(now, one.lastAt)))
-			if last, ok := one.last.(float64); ok {
-				before = carried{last, true}
-			}
-		}
-		out = append(out, p)
-	}
-	return out
-}
-
-// reduce is what the interval from low to high comes to.
-func (i *interval) reduce(a *registry.Aggregation, before carried, low, high int64) any {
-	switch a.Function {
-	case registry.AggregateCount:
-		return float64(i.n)
-	case registry.AggregateFirst:
-		return i.first
-	case registry.AggregateLast:
-		return i.last
-	case registry.AggregateMin:
-		return i.low
-	case registry.AggregateMax:
-		return i.high
-	case registry.AggregateSum:
-		return i.sum
-	case registry.AggregatePercentile:
-		return percentile(i.values, a.Percentile)
-	case registry.AggregateIncrease:
-		if first, ok := i.first.(float64); ok && before.known {
-			return i.increase + countedUp(before.value, first)
-		}
-		return i.increase
-	case registry.AggregateTimeWeightedMean:
-		return i.timeWeighted(before, low, high)
-	}
-	return i.sum / float64(i.n)
-}
-
-// timeWeighted is the mean over the part of the interval in which a value held;
-// of slots that lie across an end of it, over all of them.
-func (i *interval) timeWeighted(before carried, low, high int64) float64 {
-	low, high = min(low, i.firstAt), max(high, i.lastAt)
-	last, _ := i.last.(float64)
-	area, from := i.area+last*float64(high-i.lastAt), i.firstAt
-	if before.known {
-		area, from = area+before.value*float64(i.firstAt-low), low
-	}
-	if high <= from {
-		return last
-	}
-	return area / float64(high-from)
-}
-
-// percentile interpolates between the two values around the rank: definition 7
-// of Hyndman and Fan, Sample Quantiles in Statistical Packages, 1996.
-func percentile(values []timed, p float64) float64 {
-	numbers := make([]float64, 0, len(values))
-	for _, v := range values {
-		if number, ok := v.value.(float64); ok {
-			numbers = append(numbers, number)
+	for _, list := range a.lists {
+		for i := range list.values {
+			list.values[i].value = inUnit(into[list.unit], list.values[i].value)
 		}
 	}
-	slices.Sort(numbers)
-	rank := p / 100 * float64(len(numbers)-1)
-	below := int(rank)
-	if below+1 >= len(numbers) {
-		return numbers[len(numbers)-1]
-	}
-	return numbers[below] + (rank-float64(below))*(numbers[below+1]-numbers[below])
 }

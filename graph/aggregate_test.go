@@ -16,6 +16,7 @@ import (
 // that looks at every measurement: while its buckets are open, and when all
 // were sealed and some have got late values since.
 func TestAggregate(t *testing.T) {
+	t.Parallel()
 	w := newTimeline(t)
 	t.Run("open", w.checkAggregates)
 	if n, err := w.store.SealAccount(t.Context(), w.scope); err != nil || n == 0 {
@@ -188,4 +189,30 @@ func naiveValue(a registry.Aggregation, before, in []sample, low, high int64) an
 		return path[len(path)-1].Value
 	}
 	return area / float64(high-path[0].At)
+}
+
+// TestAggregatesOfNoNumbers asks for what only numbers have.
+func TestAggregatesOfNoNumbers(t *testing.T) {
+	t.Parallel()
+	f := newField(t)
+	if _, err := f.store.CreateMeasureType(t.Context(), f.scope, registry.NewMeasureType{Name: "pump", ValueType: registry.ValueComposite, Fields: []registry.MeasureField{{Name: "speed", Type: registry.ValueNumber}}}); err != nil {
+		t.Fatal(err)
+	}
+	f.template(registry.KindDevice, "pumping", registry.MeasureDeclaration{Name: "pump", Type: "pump"}, registry.MeasureDeclaration{Name: "place", Type: "location"}, registry.MeasureDeclaration{Name: "on", Type: "boolean"})
+	d, start := f.device("pump-1", "pumping"), morning()
+	f.send(f.reading(d, start, map[string]any{"pump": registry.Composite{"speed": 1.0}, "place": registry.Location{Latitude: 1, Longitude: 1}, "on": true}))
+	ask := func(measure string, function registry.AggregateFunction) error {
+		_, err := f.store.Aggregate(t.Context(), f.scope, d.ID, registry.Aggregation{Measure: measure, From: start.Add(-time.Hour), To: start.Add(time.Hour), Every: 2 * time.Hour, Function: function})
+		return err
+	}
+	for _, measure := range []string{"pump", "place", "on"} {
+		for _, function := range []registry.AggregateFunction{
+			registry.AggregateMean, registry.AggregatePercentile, registry.AggregateTimeWeightedMean, registry.AggregateIncrease,
+		} {
+			violates(t, ask(measure, function), "function", "type")
+		}
+		if err := ask(measure, registry.AggregateLast); err != nil {
+			t.Errorf("the last of %s: %v", measure, err)
+		}
+	}
 }

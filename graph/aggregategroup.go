@@ -15,14 +15,21 @@ import (
 // once: however many ways lead to a twin, and if a device and the asset that it
 // is linked to are both there. The sub-tree is walked once: for those who report,
 // and for what they measured.
-var groupNumbers = named("aggregate.group", groupTwins+`
+var (
+	groupNumbers = named("aggregate.group", groupReporting+groupBuckets+aggregateWholes(ofNumbers)+aggregateSums+groupAnswer)
+	groupEnds    = named("aggregate.groupEnds", groupReporting+groupBuckets+aggregateWholes(ofEnds)+aggregateFirsts+groupAnswer)
+	groupPath    = named("aggregate.groupPath", groupReporting+groupBuckets+groupSources+aggregateWholes(ofNothing)+aggregateLists+groupAnswer)
+)
+
+const (
+	groupReporting = groupTwins + `
 		WITH collect(t) AS twins
 		CALL (twins) {
 			UNWIND twins AS t
 			OPTIONAL MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)
 			WITH t, collect(s) AS series
 			WITH t, series, any(s IN series WHERE EXISTS {
-`+bucketsWithin+`
+` + bucketsWithin + `
 					AND (b.first >= $from AND coalesce(b.last, b.first) < $to OR b.rawUntil IS NOT NULL OR EXISTS { (b)-[:HAS_MEASUREMENT]->(m) WHERE m.at >= $from AND m.at < $to })
 			}) AS reports
 			WITH count(CASE WHEN reports THEN 1 END) AS reporting, count(CASE WHEN size(series) > 0 AND NOT reports THEN 1 END) AS silent,
@@ -35,13 +42,24 @@ var groupNumbers = named("aggregate.group", groupTwins+`
 			}
 			RETURN reporting, silent, templates
 		}
-		OPTIONAL CALL (twins) {
+		OPTIONAL CALL (twins) {`
+
+	groupBuckets = `
 			UNWIND twins AS t
 			MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)
-			OPTIONAL`+bucketsWithin+`
-			WITH null AS template, b, max(s.type) AS type, max(coalesce(b.unit, s.unit, '')) AS unit`+aggregateSlots+aggregateSums+`
+			OPTIONAL` + bucketsOfDays + `
+			WITH b, CASE WHEN b IS NULL THEN s.type END AS idle, max(s.type) AS type, max(coalesce(b.unit, s.unit, '')) AS unit, max(s.id) AS source
+			WITH null AS template, b, type, unit, source`
+
+	// What a device measured is its series', whoever else shows it: as long as it
+	// lasts it has one source.
+	groupSources = `
+			WITH template, b, type, unit, coalesce(head([(b)<-[:HAS_BUCKET]-(own:Series)<-[:HAS_SERIES]-(:Device) | own.id]), source) AS source`
+
+	groupAnswer = `
 		}
-		RETURN reporting, silent, templates, template, types, units, work, reduced, slots, rollUps`)
+		RETURN reporting, silent, templates, template, types, work, reduced, slots, rollUps`
+)
 
 const groupTwins = `
 		MATCH (top:Entity {id: $id})
@@ -61,12 +79,14 @@ const groupTwins = `
 
 // AggregateGroup reduces a measure of all devices and assets in a group's
 // sub-tree, or of one kind of them, to one value for each interval, as
-// [Store.Aggregate] does for one: COUNT, MIN, MAX, SUM and MEAN over all of
-// their measurements. A measurement that a device and its asset share counts
-// once.
+// [Store.Aggregate] does for one. A measurement that a device and its asset share
+// counts once. COUNT, MIN, MAX, SUM, MEAN, FIRST, LAST and PERCENTILE are over
+// all of their measurements together; INCREASE is the sum of the members'
+// increases, and in TIME_WEIGHTED_MEAN each counts for as long as its value is
+// known, in the intervals in which it measured something.
 func (s *Store) AggregateGroup(ctx context.Context, scope registry.Scope, group registry.ID, kind *registry.Kind, a registry.Aggregation) (*registry.GroupAggregate, error) {
-	if !slices.Contains([]registry.AggregateFunction{registry.AggregateCount, registry.AggregateMin, registry.AggregateMax, registry.AggregateSum, registry.AggregateMean}, a.Function) {
-		return nil, registry.InvalidField("function", "unsupported", "over a group there are COUNT, MIN, MAX, SUM and MEAN: ask each of its members for %s", a.Function)
+	if err := checkPercentile(&a); err != nil {
+		return nil, err
 	}
 	a.From, a.To = wholeMillis(a.From), wholeMillis(a.To)
 	edges, err := a.Edges()
@@ -77,40 +97,55 @@ func (s *Store) AggregateGroup(ctx context.Context, scope registry.Scope, group 
 	if len(edges) == 0 {
 		return out, nil
 	}
-	p := aggregateParams(group, &a, edges)
-	p["kind"] = nil
-	if kind != nil {
-		p["kind"] = label(*kind)
-	}
-	without := map[registry.ID]int{}
-	found, _, err := one(ctx, s.reading(scope), groupNumbers, p, func(f fields) (found aggregated) {
-		out.Reporting, out.Stale = f.integer("reporting"), f.integer("silent")
-		for _, r := range rows(f, "templates", 2) {
-			id, _ := r.list[0].(string)
-			without[registry.ID(id)] = int(r.integer(1))
-		}
-		if f.value("work") != nil { // some have the measure
-			found = aggregatedOf(f)
-			readNumbers(f, &found, span{a.From.UnixMilli(), a.To.UnixMilli(), edges[0], p["step"].(int64)})
-		}
-		return found
-	})
-	if err == nil {
-		out.Missing, err = s.countMissing(ctx, scope, a.Measure, without)
-	}
+	found, err := s.readGroup(ctx, scope, group, kind, &a, edges, out)
 	if err != nil {
 		return nil, fmt.Errorf("aggregate group: %w", err)
 	}
-	if found.work > maxAggregated {
-		return nil, tooMuch(found.work)
+	if err := found.refuse(&a); err != nil {
+		return nil, err
 	}
 	convert, err := groupConversions(&a, found.units)
 	if err != nil {
 		return nil, err
 	}
 	found.convert(convert)
+	if a.Function.LooksBack() {
+		sources := found.bySource()
+		before, err := s.carriedInto(ctx, scope, &a, sources, found.units)
+		if err != nil {
+			return nil, fmt.Errorf("aggregate group: %w", err)
+		}
+		out.Points, err = sumPoints(ctx, &a, edges, sources, before, s.now().UnixMilli())
+		return out, err
+	}
 	out.Points = points(&a, edges, found.intervals(edges), carried{}, s.now().UnixMilli())
 	return out, nil
+}
+
+// readGroup reads what is there of a measure in the cheapest way, and counts the
+// members.
+func (s *Store) readGroup(ctx context.Context, scope registry.Scope, group registry.ID, kind *registry.Kind, a *registry.Aggregation, edges []int64, out *registry.GroupAggregate) (aggregated, error) {
+	p := aggregateParams(group, a, edges)
+	p["kind"] = nil
+	if kind != nil {
+		p["kind"] = label(*kind)
+	}
+	without := map[registry.ID]int{}
+	found, _, err := one(ctx, s.reading(scope), aggregateWays[wayOf(a.Function)].ofGroup, p, func(f fields) (found aggregated) {
+		out.Reporting, out.Stale = f.integer("reporting"), f.integer("silent")
+		for _, r := range rows(f, "templates", 2) {
+			without[registry.ID(r.text(0))] = int(r.integer(1))
+		}
+		if f.value("work") != nil { // some have the measure
+			found = aggregatedOf(f, a, p)
+		}
+		return found
+	})
+	if err != nil {
+		return found, err
+	}
+	out.Missing, err = s.countMissing(ctx, scope, a.Measure, without)
+	return found, err
 }
 
 // groupConversions turns the units of members into the one that is asked for;

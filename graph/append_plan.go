@@ -157,7 +157,8 @@ func (b *batch) receive(it *item, index int32) {
 	if measured.IsZero() {
 		measured = r.ReceivedAt
 	}
-	if refusal := registry.CheckTime(measured, r.ReceivedAt); refusal != nil {
+	// The clock of the queue may be behind the one by which the reading was accepted.
+	if refusal := registry.CheckTime(measured, later(r.ReceivedAt, b.partition.store.now())); refusal != nil {
 		it.refusals = append(it.refusals, *refusal)
 		return
 	}

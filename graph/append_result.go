@@ -79,6 +79,8 @@ type updates struct {
 	at   map[registry.ID]int
 	// alarming are the accounts that have alarms: to these every value counts.
 	alarming map[registry.ID]bool
+	// items are those of the batch.
+	items []item
 }
 
 func newUpdates() *updates { return &updates{at: map[registry.ID]int{}} }
@@ -86,7 +88,7 @@ func newUpdates() *updates { return &updates{at: map[registry.ID]int{}} }
 // add tells what a batch brought, repeats included: of the devices, and of the
 // assets that were linked to them at that time.
 func (u *updates) add(b *batch) {
-	u.alarming = b.partition.alarming
+	u.alarming, u.items = b.partition.alarming, b.items
 	for _, m := range b.touched {
 		u.addMeasure(m)
 	}
@@ -95,9 +97,9 @@ func (u *updates) add(b *batch) {
 	}
 }
 
-// see notes when a device was seen.
+// see notes when a device was seen: not by what an import brought back.
 func (u *updates) see(it *item) {
-	if it.device == nil || it.device.asset {
+	if it.device == nil || it.device.asset || it.reading.Source == registry.SourceRestored {
 		return
 	}
 	i, ok := u.at[it.device.id]
@@ -127,7 +129,7 @@ func (u *updates) addMeasure(m *knownMeasure) {
 	d := m.device
 	u.set(d.account, d.id, m.live(m.name, &m.batch[newest]))
 	for i := range m.batch {
-		if v := &m.batch[i]; !v.refused && u.alarming[d.account] {
+		if v := &m.batch[i]; !v.refused && u.alarming[d.account] && u.decides(v) {
 			u.step(d.id, m.live(m.name, v))
 		}
 	}
@@ -172,10 +174,16 @@ func (a assetMeasure) live(m *knownMeasure, v *incoming) registry.LiveValue {
 // assetSteps adds the values that a link hands on, up to one of the batch.
 func (u *updates) assetSteps(m *knownMeasure, link *knownLink, to assetMeasure, last int) {
 	for i := range last + 1 {
-		if v := &m.batch[i]; link.hands(m, to, v) {
+		if v := &m.batch[i]; link.hands(m, to, v) && u.decides(v) {
 			u.step(link.asset, to.live(m, v))
 		}
 	}
+}
+
+// decides says whether a value counts for alarms: not one that an import brought
+// back.
+func (u *updates) decides(v *incoming) bool {
+	return u.items[v.item].reading.Source != registry.SourceRestored
 }
 
 // step adds one value of a twin that has an update.

@@ -37,7 +37,7 @@ func ruleViolations(path, text string) []registry.Violation {
 		return nil
 	}
 	if err == nil {
-		return []registry.Violation{{Path: path, Rule: "unsupported", Message: "the rule of an alarm is about the twin itself, not about its groups and relations"}}
+		return []registry.Violation{{Path: path, Rule: "unsupported", Message: "the rule of an alarm is about the twin itself, not about what is around it, such as its groups and relations"}}
 	}
 	refused, ok := errors.AsType[*registry.Error](err)
 	if !ok || len(refused.Violations) == 0 {

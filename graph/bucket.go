@@ -5,11 +5,16 @@ package graph
 // day's beginning in an index: in a series of ten million measurements a day is
 // found as fast as in one of a thousand.
 
-// bucketsWithin finds the buckets of a series s that reach into what lies from
-// $from to before $to.
-const bucketsWithin = `
+const (
+	// bucketsOfDays finds the buckets of a series s on all days that have a part in
+	// what lies from $from to before $to.
+	bucketsOfDays = `
 		MATCH (s)-[h:HAS_BUCKET]->(b:Bucket) USING INDEX SEEK h:HAS_BUCKET(series, day)
-		WHERE h.series = s.id AND h.day > $from - 86400000 AND h.day < $to AND b.from < $to AND b.to > $from`
+		WHERE h.series = s.id AND h.day > $from - 86400000 AND h.day < $to`
+
+	// bucketsWithin finds those that reach into it.
+	bucketsWithin = bucketsOfDays + ` AND b.from < $to AND b.to > $from`
+)
 
 // fewBuckets is how many buckets a page looks at first, beside those that its
 // size asks for: more than a day has, unless links changed often. Then, or where

@@ -34,7 +34,9 @@ type outcome struct {
 type bulk struct {
 	// name is that of the change, list that of the input's list.
 	name, list string
-	items      int
+	// at is where an item stands in the input, if it has more than one list.
+	at    func(i int) string
+	items int
 	// order has the places in the input of the items, which are done in another
 	// order; nil where they are done as they come.
 	order []int
@@ -83,7 +85,7 @@ func (s *Store) together(ctx context.Context, scope registry.Scope, b bulk) ([]o
 			}
 			from = to
 		}
-		return refusal(b.list, b.asGiven(out))
+		return refusal(b.place, b.asGiven(out))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.name, err)
@@ -152,12 +154,25 @@ func (b bulk) part(from int) (to int) {
 	return to
 }
 
+// place is where an item stands in the input.
+func (b bulk) place(i int) string {
+	if b.at != nil {
+		return b.at(i)
+	}
+	return placeIn(b.list)(i)
+}
+
+// placeIn is where the items of a list stand.
+func placeIn(list string) func(i int) string {
+	return func(i int) string { return fmt.Sprintf("%s[%d]", list, i) }
+}
+
 // maxRefusals bounds what the refusal of a batch lists.
 const maxRefusals = 100
 
 // refusal is the error of a batch of which some items are wrong, nil if none
 // is. Its code is that of the first one; its violations say which and why.
-func refusal(list string, out []outcome) error {
+func refusal(place func(i int) string, out []outcome) error {
 	var first *registry.Error
 	var violations []registry.Violation
 	for i, item := range out {
@@ -168,7 +183,7 @@ func refusal(list string, out []outcome) error {
 		if !ok {
 			return item.err
 		}
-		path := fmt.Sprintf("%s[%d]", list, i)
+		path := place(i)
 		if first == nil {
 			first = &registry.Error{Code: e.Code, Field: path, Message: path + ": " + e.Message, Cause: e.Cause}
 		}

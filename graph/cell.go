@@ -29,6 +29,8 @@ type cell struct {
 	increase float64
 	// unit is that of the values, until they are converted.
 	unit string
+	// source is the series that the values belong to, where several are told apart.
+	source string
 	// slot is when the slot begins that the cell was read from, if it was: it
 	// belongs to the interval of that time.
 	slot *int64

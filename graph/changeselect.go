@@ -26,7 +26,7 @@ func (c *ChangeSelection) SetWhere(text string) error {
 		return err
 	}
 	if where.NeedsNeighbours() {
-		return registry.InvalidField("where", "unsupported", "a rule for changes is about the object itself, not about its groups and relations")
+		return registry.InvalidField("where", "unsupported", "a rule for changes is about the object itself, not about what is around it, such as its groups and relations")
 	}
 	c.where = where
 	return nil

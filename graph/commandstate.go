@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -152,7 +153,7 @@ func (s *Store) ReplyCommand(ctx context.Context, scope registry.Scope, device r
 		case err != nil:
 			return "", err
 		case reply.Failed:
-			c.State, c.Error = registry.CommandFailed, new("the device could not do it")
+			c.State, c.Error = registry.CommandFailed, new(cmp.Or(reply.Error, "the device could not do it"))
 		case len(wrong) > 0:
 			c.State, c.Error = registry.CommandFailed, new("the answer is none: "+wrong[0].Path+" "+wrong[0].Message)
 		default:

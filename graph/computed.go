@@ -257,8 +257,8 @@ func (s *Store) ComputedSamples(ctx context.Context, scope registry.Scope, c Com
 // AggregateComputed is Aggregate for a computed measure. LIMIT_EXCEEDED if it is
 // computed from more than 200,000 measurements in that time.
 func (s *Store) AggregateComputed(ctx context.Context, scope registry.Scope, c Computed, a registry.Aggregation) ([]*registry.AggregatePoint, error) {
-	if a.Function == registry.AggregatePercentile && (a.Percentile < 0 || a.Percentile > 100 || math.IsNaN(a.Percentile)) {
-		return nil, registry.InvalidField("percentile", "range", "a percentile lies between 0 and 100")
+	if err := checkPercentile(&a); err != nil {
+		return nil, err
 	}
 	conversion, err := c.into(a.Unit)
 	if err != nil {
@@ -275,7 +275,7 @@ func (s *Store) AggregateComputed(ctx context.Context, scope registry.Scope, c C
 		return nil, fmt.Errorf("aggregate: %w", err)
 	}
 	before := carried{}
-	if a.Function == registry.AggregateTimeWeightedMean || a.Function == registry.AggregateIncrease {
+	if a.Function.LooksBack() {
 		state, err := inputs.before(ctx, a.From.UnixMilli())
 		if err != nil {
 			return nil, fmt.Errorf("aggregate: %w", err)
@@ -287,6 +287,6 @@ func (s *Store) AggregateComputed(ctx context.Context, scope registry.Scope, c C
 	for i := range values {
 		values[i].value = inUnit(conversion, values[i].value)
 	}
-	found := aggregated{values: values}
+	found := aggregated{lists: []valueList{{values: values}}}
 	return points(&a, edges, found.intervals(edges), before, s.now().UnixMilli()), nil
 }

@@ -17,6 +17,7 @@ import (
 // comes often and one seldom, in every way of reading, and holds the answers
 // against a walk through all that was sent.
 func TestComputedAgainstNaive(t *testing.T) {
+	t.Parallel()
 	f := newField(t)
 	if _, err := f.store.CreateTemplate(t.Context(), f.scope, registry.NewTemplate{
 		Kind: registry.KindDevice, Name: "tank", Publish: true, Properties: map[string]any{"area": map[string]any{"type": "number"}},

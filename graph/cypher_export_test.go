@@ -57,7 +57,7 @@ func (s *Store) Profiled(ctx context.Context, scope registry.Scope, text string,
 		return nil, err
 	}
 	defer tx.Close(ctx)
-	result, err := tx.Run(ctx, "PROFILE "+text, withScope(p, scope))
+	result, err := tx.Run(ctx, "PROFILE "+inMap(text), withScope(p, scope))
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (s *Store) Profiled(ctx context.Context, scope registry.Scope, text string,
 func (s *Store) Explain(ctx context.Context, scope registry.Scope, text string) (neo4j.Plan, error) {
 	session := s.session(ctx, neo4j.AccessModeRead)
 	defer session.Close(ctx)
-	result, err := session.Run(ctx, "EXPLAIN "+text, withScope(nil, scope))
+	result, err := session.Run(ctx, "EXPLAIN "+inMap(text), withScope(nil, scope))
 	if err != nil {
 		return nil, err
 	}
@@ -109,3 +109,6 @@ func (s *Store) SearchTexts(ctx context.Context, scope registry.Scope, search re
 	}
 	return texts, nil
 }
+
+// InMap is what is sent of a statement.
+func InMap(text string) string { return inMap(text) }

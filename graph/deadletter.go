@@ -83,7 +83,7 @@ func (p *Partition) deadLetter(it *item) []any {
 		device = string(it.device.id)
 	}
 	id := p.deadLetterID(it)
-	raw, whole := rawText(r)
+	raw, whole := rawText(r, it.device != nil)
 	if r.Payload != nil && r.Refused != nil {
 		raw, whole = payloadText(r.Payload)
 	}
@@ -122,8 +122,10 @@ func (p *Partition) deadLetterID(it *item) string {
 }
 
 // rawText is a reading as text: as it was received, or as JSON. Whole says that
-// nothing of it is missing or changed, so that it can be replayed.
-func rawText(r *registry.AcceptedReading) (text string, whole bool) {
+// nothing of it is missing or changed, so that it can be replayed. What the reading
+// says of its device was set before it was queued: a device that is there keeps
+// what it said since, one that is not is to be made with it.
+func rawText(r *registry.AcceptedReading, there bool) (text string, whole bool) {
 	if len(r.Raw) > 0 {
 		text = plainText(string(r.Raw))
 		return text, text == string(r.Raw)
@@ -132,7 +134,14 @@ func rawText(r *registry.AcceptedReading) (text string, whole bool) {
 	if r.Asset {
 		source = "asset"
 	}
-	encoded, err := json.Marshal(map[string]any{source: r.Reference, "measuredAt": r.MeasuredAt.UTC(), "messageId": r.MessageID, "values": r.Values})
+	said := map[string]any{source: r.Reference, "measuredAt": r.MeasuredAt.UTC(), "messageId": r.MessageID, "values": r.Values}
+	if r.Template != "" {
+		said["template"] = r.Template
+	}
+	if len(r.Attributes) > 0 && !there {
+		said["attributes"] = json.RawMessage(r.Attributes)
+	}
+	encoded, err := json.Marshal(said)
 	if err != nil {
 		// JSON knows no infinities.
 		return plainText(fmt.Sprint(r.Values)), false

@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,22 +21,25 @@ func TestAppendRefuses(t *testing.T) {
 	start := morning()
 	unknown := f.reading(d, start, map[string]any{"temperature": 1.0})
 	unknown.DeviceID, unknown.Reference = registry.ID(uuid.NewString()), "ghost"
+	unknown.Template, unknown.Attributes = "beacon", []byte(`{"serial":1}`)
 	_, other := testkit.Store(t)
 	foreign := f.reading(d, start.Add(time.Hour), map[string]any{"temperature": 1.0})
 	foreign.Account = other.Account
 	malformed := f.reading(d, start, nil)
 	malformed.Refused, malformed.Raw = &registry.Refusal{Reason: registry.ReasonMalformed, Message: "not JSON"}, []byte("{\xff")
-	future := f.reading(d, start.Add(time.Hour), map[string]any{"temperature": 1.0})
+	future := f.reading(d, time.Now().Add(time.Hour), map[string]any{"temperature": 1.0})
 	future.ReceivedAt = start
+	behind := f.reading(d, start.Add(3*time.Second), map[string]any{"temperature": 22.0})
+	behind.ReceivedAt = start.Add(-2 * time.Hour) // by the clock of a queue that is wrong
 	entry := f.entryOf(
 		f.reading(d, start, map[string]any{"temperature": 20.0, "open": "yes"}), // one value stands
 		f.reading(d, start.Add(time.Second), map[string]any{"humidity": 20.0}),
 		unknown, foreign, malformed, future,
-		f.reading(d, start.Add(2*time.Second), map[string]any{"temperature": 21.0}),
+		f.reading(d, start.Add(2*time.Second), map[string]any{"temperature": 21.0}), behind,
 	)
-	f.expect(f.write(entry), 1, 0, 6, 2)
+	f.expect(f.write(entry), 2, 0, 6, 3)
 	f.expect(f.write(entry), 0, 0, 0, 0)
-	f.expectSamples(d.ID, "temperature", at(start, 20.0), at(start.Add(2*time.Second), 21.0))
+	f.expectSamples(d.ID, "temperature", at(start, 20.0), at(start.Add(2*time.Second), 21.0), at(start.Add(3*time.Second), 22.0))
 	letters, err := f.store.ListDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{}, registry.PageRequest{Size: 10})
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +58,11 @@ func TestAppendRefuses(t *testing.T) {
 	one, err := f.store.ListDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{Reason: &reason}, registry.PageRequest{Size: 10})
 	if err != nil || len(one.Items) != 1 || one.Items[0].DeviceReference != "s1" || one.Items[0].Source != "test" {
 		t.Errorf("wrong types = %v, %v", one, err)
+	}
+	reason = registry.ReasonUnknownDevice
+	one, err = f.store.ListDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{Reason: &reason}, registry.PageRequest{Size: 10})
+	if err != nil || len(one.Items) != 1 || !strings.Contains(one.Items[0].Raw, `"template":"beacon"`) || !strings.Contains(one.Items[0].Raw, `"attributes":{"serial":1}`) {
+		t.Errorf("what says how to make its device = %v, %v", one, err)
 	}
 	n, err := f.store.CountDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{})
 	if err != nil || n != 5 {

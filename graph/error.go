@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 
 	"github.com/neo4j/neo4j-go-driver/v5/neo4j"
 
@@ -29,7 +30,17 @@ const (
 	codeTimedOutToo = "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration"
 	codeTokenLimit  = "Neo.DatabaseError.Schema.TokenLimitReached"
 	codeNoDatabase  = "Neo.ClientError.Database.DatabaseNotFound"
+	// The message tells what it was that failed.
+	codeExecution = "Neo.DatabaseError.Statement.ExecutionFailed"
 )
+
+// tooLarge is what the database says of a value that does not fit into the index
+// of an attribute; it names the index by what it is on.
+var tooLarge = regexp.MustCompile(`^Property value is too large to index.* schema=\(:\w+ \{account, (.+)\}\), indexProvider`)
+
+// MaxSearchedValue is how many bytes a value may have of an attribute that a
+// template declares searched: what fits into an index of the database.
+const MaxSearchedValue = 8_000
 
 // failure turns an error of the driver into one of the registry. No text of
 // the database gets into a message: it stays in the cause.
@@ -64,6 +75,11 @@ func refused(refusal *neo4j.Neo4jError, err error) error {
 		return &registry.Error{Code: registry.CodeLimitExceeded, Message: "the graph database takes no new names of relations or attributes", Cause: err}
 	case codeTimedOut, codeTimedOutToo, codeLockStopped, codeNoDatabase:
 		return registry.Unavailable("graph database", err)
+	}
+	if match := tooLarge.FindStringSubmatch(refusal.Msg); match != nil && refusal.Code == codeExecution {
+		invalid := registry.InvalidField("attributes."+match[1], "length", "the value is too long: at most %d bytes where templates declare an attribute searched, in whatever account", MaxSearchedValue)
+		invalid.Cause = err
+		return invalid
 	}
 	if refusal.Classification() == "TransientError" || refusal.Category() == "Security" || refusal.Category() == "Cluster" || neo4j.IsRetryable(refusal) {
 		return registry.Unavailable("graph database", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -91,12 +92,20 @@ func (f *field) entryOf(readings ...registry.AcceptedReading) graph.Entry {
 	return graph.Entry{ID: fmt.Sprintf("%d-0", f.entry), Readings: readings}
 }
 
+// turns keep tests of this process from taking partitions over from each other,
+// by number.
+var turns sync.Map
+
 // write appends an entry to the partition of its first device. Another process
 // that tests on the same database may take the partition over at any time.
 func (f *field) write(entries ...graph.Entry) registry.AppendResult {
 	f.Helper()
 	device := entries[0].Readings[0].DeviceID
-	for range 10 {
+	number := registry.PartitionOf(device, f.n)
+	turn, _ := turns.LoadOrStore(number, &sync.Mutex{})
+	turn.(*sync.Mutex).Lock()
+	defer turn.(*sync.Mutex).Unlock()
+	for attempt := range 50 {
 		result, err := f.partition(device).Append(f.Context(), entries)
 		if !errors.Is(err, graph.ErrFenced) {
 			if err != nil {
@@ -104,7 +113,8 @@ func (f *field) write(entries ...graph.Entry) registry.AppendResult {
 			}
 			return result
 		}
-		delete(f.partitions, registry.PartitionOf(device, f.n))
+		delete(f.partitions, number)
+		time.Sleep(time.Duration(attempt) * 10 * time.Millisecond)
 	}
 	f.Fatal("the partition is taken over again and again")
 	return registry.AppendResult{}

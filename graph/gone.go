@@ -77,11 +77,12 @@ var objectBury = named("object.bury", `
 	SET n:Gone, n.goneAt = $until
 	RETURN count(n) AS n`)
 
-// recordDeletion notes that a thing is deleted.
-func (t *transaction) recordDeletion(thing registry.Related, template *registry.Template) {
+// recordDeletion notes that a thing is deleted, and the relations that led away
+// from it.
+func (t *transaction) recordDeletion(thing registry.Related, template *registry.Template, away ...registry.Difference) {
 	t.record(entry{
 		kind: objectKind(thing), id: thing.NodeID(), key: keyOf(thing), operation: registry.ChangeDelete, action: "deleted",
-		version: objectIn(thing).Version, before: thingSnapshot(thing, template), structural: kindOf(thing) == registry.KindGroup,
+		version: objectIn(thing).Version, before: thingSnapshot(thing, template), relations: away, structural: kindOf(thing) == registry.KindGroup,
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -56,16 +55,6 @@ var (
 			RETURN collect({thing: `+thing("n")+`, template: t.id, templateName: t.name, templateVersion: t.version}) AS groups
 		}
 		RETURN groups`)
-
-	// The relations of twins that end with groups.
-	groupEnding = named("group.ending", `
-		UNWIND $ids AS id
-		MATCH (g:Entity {id: id})
-		WHERE g.account = $account
-		MATCH (g)<-[r]-(x:Device|Asset)
-		WHERE NOT type(r) IN $builtIn
-		RETURN collect({id: x.id, kind: CASE WHEN x:Device THEN 'DEVICE' ELSE 'ASSET' END, key: x.reference, version: x.version,
-			name: toLower(type(r)), group: id}) AS items`)
 )
 
 // burden is what a group has that goes with it or stands in the way.
@@ -103,22 +92,29 @@ func (s *Store) DeleteGroup(ctx context.Context, scope registry.Scope, ref regis
 			}
 			gone = append(below, gone...)
 		}
-		if h.twins > 0 {
-			if err := tx.recordEnding(ctx, gone); err != nil {
-				return err
-			}
-		}
-		ids := make([]registry.ID, len(gone))
-		for i, g := range gone {
-			tx.recordDeletion(g.group, g.template)
-			ids[i] = g.group.ID
-		}
-		return tx.bury(ctx, ids...)
+		return tx.deleteGroups(ctx, gone)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("delete group: %w", err)
 	}
 	return deleted, nil
+}
+
+// deleteGroups deletes groups and notes what ends with them.
+func (t *transaction) deleteGroups(ctx context.Context, gone []instance) error {
+	groups, ids := make([]registry.Related, len(gone)), make([]registry.ID, len(gone))
+	for i, g := range gone {
+		groups[i], ids[i] = g.group, g.group.ID
+	}
+	end, err := t.endings(ctx, groups)
+	if err != nil {
+		return err
+	}
+	t.recordOthers(end)
+	for _, g := range gone {
+		t.recordDeletion(g.group, g.template, end.away[g.group.ID]...)
+	}
+	return t.bury(ctx, ids...)
 }
 
 // deletable says what would go with a group, or why it cannot go.
@@ -186,51 +182,4 @@ func (t *transaction) groupsBelow(ctx context.Context, top *registry.Group) ([]i
 		return cmp.Or(b.group.Depth-a.group.Depth, strings.Compare(a.group.Path, b.group.Path))
 	})
 	return below, err
-}
-
-// recordEnding notes of every twin that its relations to some groups end, in the
-// order of the twins' keys.
-func (t *transaction) recordEnding(ctx context.Context, gone []instance) error {
-	groups := make(map[registry.ID]*registry.Group, len(gone))
-	ids := make([]registry.ID, len(gone))
-	for i, g := range gone {
-		ids[i], groups[g.group.ID] = g.group.ID, g.group
-	}
-	twins, _, err := one(ctx, t, groupEnding, params{"ids": texts(ids), "builtIn": builtInTypes}, func(f fields) map[registry.ID]*entry {
-		out := map[registry.ID]*entry{}
-		for _, item := range f.maps("items") {
-			id, group := item.id("id"), groups[item.id("group")]
-			if group == nil {
-				f.failed("group %s was not asked about", item.id("group"))
-				return nil
-			}
-			if out[id] == nil {
-				out[id] = &entry{
-					kind: registry.ObjectKind(item.text("kind")), id: id, key: item.text("key"), operation: registry.ChangeUpdate,
-					action: "unrelated", version: item.integer("version"),
-				}
-			}
-			out[id].relations = append(out[id].relations, relationDifference(item.text("name"), group, false))
-		}
-		return out
-	})
-	if err != nil {
-		return err
-	}
-	for _, e := range slices.SortedFunc(maps.Values(twins), func(a, b *entry) int {
-		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(Fold(a.key), Fold(b.key)))
-	}) {
-		slices.SortFunc(e.relations, func(a, b registry.Difference) int {
-			return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(endKey(a), endKey(b)))
-		})
-		t.record(*e)
-	}
-	return nil
-}
-
-// endKey is the key of the other end of a relation that ended.
-func endKey(d registry.Difference) string {
-	end, _ := d.Before.(map[string]any)
-	key, _ := end["key"].(string)
-	return key
 }

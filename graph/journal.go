@@ -42,6 +42,8 @@ type journal struct {
 	// at is the moment of the transaction.
 	at      time.Time
 	entries []entry
+	// ended counts the objects that lost relations because others were deleted.
+	ended int
 	// committed is called once the transaction is.
 	committed []func()
 }
@@ -87,6 +89,9 @@ func change(ctx context.Context, s *Store, scope registry.Scope, name string, wo
 		committed()
 	}
 	if len(last.entries) > 0 {
+		if ids := last.knownChanged(); len(ids) > 0 && s.knownChanged != nil {
+			s.knownChanged(ids)
+		}
 		s.Wake(scope.Account)
 		if s.changed != nil {
 			s.changed(scope.Account)

@@ -99,6 +99,7 @@ func (k *kept) expectAggregates(when string, want map[registry.AggregateFunction
 // What is no longer kept one by one still answers, by its quarters of an hour,
 // then by its days, and then it is gone; all else stays as it was.
 func TestKeep(t *testing.T) {
+	t.Parallel()
 	const days = 24 * time.Hour
 	k := newKept(t, registry.Keep{RawSeconds: (2 * days).Seconds(), HourlySeconds: (10 * days).Seconds(), DailySeconds: (20 * days).Seconds()}, registry.Keep{})
 	quarters, whole := k.aggregates(k.device.ID, "level", 15*time.Minute), k.aggregates(k.device.ID, "level", days)

@@ -183,7 +183,7 @@ func (d *joined) properties() map[string]any {
 		}
 		out["sum"], out["min"], out["max"] = whole.sum, whole.low, whole.high
 	}
-	out["rawUntil"], out["slotLength"] = d.bounds["to"], day
+	out["rawUntil"], out["slotLength"], out["rollUp"] = d.bounds["to"], day, nil
 	return out
 }
 

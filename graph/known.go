@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -99,4 +100,38 @@ func textsOf(value any, n int) ([]string, bool) {
 		}
 	}
 	return out, true
+}
+
+// knownChanged are the devices and assets of which the change made something else
+// of what KnownDevices or KnownAssets returned, and the account if it changed
+// templates.
+func (t *transaction) knownChanged() []registry.ID {
+	var out []registry.ID
+	templates := false
+	for i := range t.entries {
+		switch e := &t.entries[i]; e.kind {
+		case registry.ObjectTemplate:
+			templates = true
+		case registry.ObjectDevice, registry.ObjectAsset:
+			if e.changesKnown() {
+				out = append(out, e.id)
+			}
+		}
+	}
+	if templates {
+		out = append(out, t.scope.Account)
+	}
+	return out
+}
+
+// changesKnown leaves out what is made, since nothing is remembered of what is not
+// there, and what devices report of themselves.
+func (e *entry) changesKnown() bool {
+	switch {
+	case e.operation != registry.ChangeUpdate:
+		return e.operation == registry.ChangeDelete
+	case e.action == "linked" || e.action == "unlinked" || e.action == actionImported:
+		return true
+	}
+	return !reflect.DeepEqual(e.before["template"], e.after["template"]) || e.before["reference"] != e.after["reference"]
 }

@@ -20,7 +20,7 @@ const linkEndsColumns = `
 				id: l.id, device: o.id, reference: o.reference, since: l.since, until: l.until,
 				deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures, units: l.units, types: l.types,
 				last: CASE WHEN l.until IS NULL THEN [(o)-[:HAS_SERIES]->(s) WHERE s.measure IN l.deviceMeasures | s.lastAt] ELSE [] END,
-				deviceVersion: o.version}] AS links`
+				deviceVersion: o.version, moving: l.movingFrom IS NOT NULL}] AS links`
 
 var (
 	linkEnd = forEachKind("linkEnd", `
@@ -86,6 +86,8 @@ type linkEnds struct {
 	links                           []linkNode
 	// others are the device's links to other assets.
 	others []otherLink
+	// restored says that a link is made from a file.
+	restored bool
 }
 
 // otherLink is a link of the device to another asset.
@@ -263,6 +265,7 @@ func linkEndsOf(f fields) linkEnds {
 	}
 	for _, l := range f.maps("links") {
 		node := linkNode{link: linkOf(l), reference: l.text("reference")}
+		node.link.Moving, _ = l.object["moving"].(bool)
 		if l.object["last"] != nil {
 			node.deviceVersion, node.units, node.types = l.integer("deviceVersion"), l.texts("units"), l.texts("types")
 			for _, at := range l.list("last") {

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -81,7 +82,7 @@ func (ends *linkEnds) agreeing() (out []registry.MeasureMapping, misfits []regis
 		if !fromOK || !toOK {
 			continue
 		}
-		if wrong := misfit(&from, &to); wrong != nil {
+		if wrong := cmp.Or(misfit(&from, &to), ends.oneUnit(&from, &to)); wrong != nil {
 			wrong.Path = "measures"
 			misfits = append(misfits, *wrong)
 			continue
@@ -100,7 +101,7 @@ func (ends *linkEnds) fitOne(path string, m registry.MeasureMapping) (fitted, *r
 	if !ok {
 		return fitted{}, &registry.Violation{Path: path + ".asset", Rule: "undeclared", Message: fmt.Sprintf("template %s of the asset declares no measure %q", ends.asset.Name, m.Asset)}
 	}
-	if wrong := misfit(&from, &to); wrong != nil {
+	if wrong := cmp.Or(misfit(&from, &to), ends.oneUnit(&from, &to)); wrong != nil {
 		wrong.Path = path
 		return fitted{}, wrong
 	}
@@ -136,6 +137,25 @@ func misfit(from, to *registry.MeasureDeclaration) *registry.Violation {
 		return &registry.Violation{Rule: "unit", Message: fmt.Sprintf("measure %s is in %s, %s takes %s: %s", from.Name, from.Unit, to.Name, to.Unit, err)}
 	}
 	return nil
+}
+
+// oneUnit says why one of two measures alone cannot have a unit, nil if both
+// have one or neither has. Numbers of a device whose template declares nothing
+// are taken as those are that somebody sends by hand, in the unit of the asset.
+// Links that are restored were made already, and stay as they were.
+func (ends *linkEnds) oneUnit(from, to *registry.MeasureDeclaration) *registry.Violation {
+	declared := from.Type != "" && to.ValueType != ""
+	if ends.restored || !declared || (from.Unit == "") == (to.Unit == "") {
+		return nil
+	}
+	return &registry.Violation{Rule: "unit", Message: fmt.Sprintf("measure %s has %s, %s has %s: declare a unit for both or for neither", from.Name, unitOrNone(from.Unit), to.Name, unitOrNone(to.Unit))}
+}
+
+func unitOrNone(code string) string {
+	if code == "" {
+		return "no unit"
+	}
+	return "unit " + code
 }
 
 // fromDevice says of which type and unit a measure of the device is. A device

@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -170,12 +171,15 @@ func TestLinkRefuses(t *testing.T) {
 	f.template(registry.KindDevice, "sensor", registry.MeasureDeclaration{Name: "temperature", Type: "number", Unit: "Cel"},
 		registry.MeasureDeclaration{Name: "label", Type: "string"}, registry.MeasureDeclaration{Name: "count", Type: "number"})
 	f.template(registry.KindAsset, "room", registry.MeasureDeclaration{Name: "inside", Type: "number", Unit: "Cel"},
-		registry.MeasureDeclaration{Name: "fahrenheit", Type: "number", Unit: "[degF]"}, registry.MeasureDeclaration{Name: "humidity", Type: "number", Unit: "%"})
+		registry.MeasureDeclaration{Name: "fahrenheit", Type: "number", Unit: "[degF]"}, registry.MeasureDeclaration{Name: "humidity", Type: "number", Unit: "%"},
+		registry.MeasureDeclaration{Name: "pieces", Type: "number"})
 	f.template(registry.KindAsset, "wall")
+	f.template(registry.KindAsset, "counter", registry.MeasureDeclaration{Name: "count", Type: "number", Unit: "%"}, registry.MeasureDeclaration{Name: "temperature", Type: "number"})
 	d := f.device("d", "sensor")
 	f.device("other", "sensor")
 	f.asset("room", "room")
 	f.asset("wall", "wall")
+	f.asset("counter", "counter")
 	start := morning()
 	f.send(f.reading(d, start, map[string]any{"temperature": 1.0}))
 	m := func(device, asset string) []registry.MeasureMapping {
@@ -188,14 +192,17 @@ func TestLinkRefuses(t *testing.T) {
 		measures      []registry.MeasureMapping
 		code          registry.Code
 	}{
-		"unknown device":           {"ghost", "room", nil, m("temperature", "inside"), registry.CodeNotFound},
-		"unknown asset":            {"d", "ghost", nil, m("temperature", "inside"), registry.CodeNotFound},
-		"undeclared by the device": {"d", "room", nil, m("humidity", "inside"), registry.CodeInvalid},
-		"undeclared by the asset":  {"d", "room", nil, m("temperature", "outside"), registry.CodeInvalid},
-		"another type":             {"d", "room", nil, m("label", "inside"), registry.CodeInvalid},
-		"another unit":             {"d", "room", nil, m("temperature", "humidity"), registry.CodeInvalid},
-		"nothing agrees":           {"d", "wall", nil, nil, registry.CodeInvalid},
-		"two sources in one link":  {"d", "room", nil, append(m("temperature", "inside"), m("count", "inside")...), registry.CodeInvalid},
+		"unknown device":             {"ghost", "room", nil, m("temperature", "inside"), registry.CodeNotFound},
+		"unknown asset":              {"d", "ghost", nil, m("temperature", "inside"), registry.CodeNotFound},
+		"undeclared by the device":   {"d", "room", nil, m("humidity", "inside"), registry.CodeInvalid},
+		"undeclared by the asset":    {"d", "room", nil, m("temperature", "outside"), registry.CodeInvalid},
+		"another type":               {"d", "room", nil, m("label", "inside"), registry.CodeInvalid},
+		"another unit":               {"d", "room", nil, m("temperature", "humidity"), registry.CodeInvalid},
+		"a unit of the asset alone":  {"d", "room", nil, m("count", "inside"), registry.CodeInvalid},
+		"a unit of the device alone": {"d", "room", nil, m("temperature", "pieces"), registry.CodeInvalid},
+		"units of one side alone":    {"d", "counter", nil, nil, registry.CodeInvalid},
+		"nothing agrees":             {"d", "wall", nil, nil, registry.CodeInvalid},
+		"two sources in one link":    {"d", "room", nil, append(m("temperature", "inside"), m("count", "inside")...), registry.CodeInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := f.link(c.device, c.asset, c.since, c.measures...); registry.CodeOf(err) != c.code {
@@ -204,17 +211,39 @@ func TestLinkRefuses(t *testing.T) {
 		})
 	}
 	f.mustLink("d", "room", later, m("temperature", "inside")...)
-	if _, err := f.link("other", "room", nil, m("count", "inside")...); registry.CodeOf(err) != registry.CodeFailedPrecondition {
+	if _, err := f.link("other", "room", nil, m("temperature", "inside")...); registry.CodeOf(err) != registry.CodeFailedPrecondition {
 		t.Errorf("a second source: %v", err)
 	}
 	ended, err := f.unlink("d", "room")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.link("other", "room", &later, m("count", "inside")...); registry.CodeOf(err) != registry.CodeFailedPrecondition {
+	if _, err := f.link("other", "room", &later, m("temperature", "inside")...); registry.CodeOf(err) != registry.CodeFailedPrecondition {
 		t.Errorf("a link within a closed one: %v", err)
 	}
-	if _, err := f.link("other", "room", ended.Until, m("count", "inside")...); err != nil {
+	if _, err := f.link("other", "room", ended.Until, m("temperature", "inside")...); err != nil {
 		t.Errorf("a link after a closed one: %v", err)
 	}
+}
+
+// TestLinkUnits links a measure without a unit, and one whose unit nobody
+// declares.
+func TestLinkUnits(t *testing.T) {
+	t.Parallel()
+	f := newField(t)
+	f.template(registry.KindDevice, "sensor", registry.MeasureDeclaration{Name: "count", Type: "number"}, registry.MeasureDeclaration{Name: "temperature", Type: "number", Unit: "Cel"})
+	f.template(registry.KindAsset, "room", registry.MeasureDeclaration{Name: "count", Type: "number"}, registry.MeasureDeclaration{Name: "temperature", Type: "number"},
+		registry.MeasureDeclaration{Name: "inside", Type: "number", Unit: "Cel"})
+	f.device("d", "sensor")
+	plain := f.device("plain", "")
+	room := f.asset("room", "room")
+	if l, err := f.link("d", "room", nil); err != nil || !slices.Equal(l.Measures, []registry.MeasureMapping{{Device: "count", Asset: "count"}}) {
+		t.Errorf("what agrees = %+v, %v", l, err)
+	}
+	_, err := f.link("d", "room", nil, registry.MeasureMapping{Device: "temperature", Asset: "temperature"})
+	violates(t, err, "measures[0]", "unit")
+	start := morning()
+	f.send(f.reading(plain, start, map[string]any{"t": 1.0}))
+	f.mustLink("plain", "room", start, registry.MeasureMapping{Device: "t", Asset: "inside"})
+	f.expectSamples(room.ID, "inside", at(start, 1.0))
 }

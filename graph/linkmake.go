@@ -22,7 +22,8 @@ func (s *Store) LinkDevice(ctx context.Context, scope registry.Scope, n registry
 // Since: what the device has measured since then becomes the asset's, the newest
 // day at once, the rest soon. Without a mapping, all measures whose names and
 // types agree are linked. Two that are linked already get one link of all the
-// measures. INVALID if the measures do not fit, FAILED_PRECONDITION if a measure
+// measures; asked for an earlier beginning, another link precedes the one that
+// holds. INVALID if the measures do not fit, FAILED_PRECONDITION if a measure
 // of the asset has another source at that time, or the device another asset and
 // may have one only, CONFLICT if it would not do what its rehearsal said.
 func (s *Store) MakeLink(ctx context.Context, scope registry.Scope, n registry.NewLink) (*registry.Linked, error) {
@@ -95,6 +96,11 @@ func (s *Store) makeLink(ctx context.Context, tx *transaction, p *linkPlan, out 
 	}
 	if out.Link, err = p.ends.create(ctx, tx, p.device, p.asset, p.measures, p.since, move); err != nil {
 		return false, err
+	}
+	if p.until != nil {
+		if err := endLink(ctx, tx, p.asset, out.Link, *p.until); err != nil {
+			return false, err
+		}
 	}
 	told := *out.Link
 	if p.mine != nil {

@@ -116,10 +116,11 @@ func TestLinkRehearsal(t *testing.T) {
 		t.Errorf("refused links moved %v", got)
 	}
 	// What is measured after the rehearsal is no reason to refuse.
-	if _, err := f.unlink("old", "a"); err != nil {
+	ended, err := f.unlink("old", "a")
+	if err != nil {
 		t.Fatal(err)
 	}
-	since = now.Add(time.Hour)
+	since = ended.Until.Add(time.Minute)
 	n = registry.NewLink{Since: &since}
 	f.send(f.reading(d, since.Add(time.Minute), map[string]any{"x": 1.0}))
 	rehearsed := n
@@ -133,6 +134,74 @@ func TestLinkRehearsal(t *testing.T) {
 	if got := f.samples(a.ID, "x"); len(got) != 4 {
 		t.Errorf("the asset has %v", got)
 	}
+}
+
+// TestLinkAhead refuses links that begin when nothing can be measured yet.
+func TestLinkAhead(t *testing.T) {
+	t.Parallel()
+	f := newField(t)
+	d, fast := f.device("d", ""), f.device("fast", "")
+	f.device("e", "")
+	a := f.asset("a", "")
+	f.asset("b", "")
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	far := now.AddDate(36, 0, 0)
+	x := registry.MeasureMapping{Device: "x", Asset: "x"}
+	try := func(n registry.NewLink, device, asset string) error {
+		n.Device, n.Asset, n.Measures = registry.Ref{Kind: registry.KindDevice, Key: device}, registry.Ref{Kind: registry.KindAsset, Key: asset}, []registry.MeasureMapping{x}
+		_, err := f.store.MakeLink(t.Context(), f.scope, n)
+		return err
+	}
+	instead := registry.Ref{Kind: registry.KindDevice, Key: "d"}
+	violates(t, try(registry.NewLink{Since: &far}, "d", "a"), "since", "future")
+	violates(t, try(registry.NewLink{Since: &far, Rehearse: true}, "d", "a"), "since", "future")
+	first := f.mustLink("d", "a", now.Add(-time.Hour), x)
+	violates(t, try(registry.NewLink{Since: &far}, "d", "a"), "since", "future")
+	violates(t, try(registry.NewLink{Since: &far, Instead: &instead}, "e", "a"), "at", "future")
+	// A link of earlier days that begins so late: it is in nobody's way once it ended.
+	f.number(`MATCH (:Entity {id: $id})-[l:LINKED_TO {id: $link}]->() SET l.since = $since RETURN 1`, map[string]any{"id": string(d.ID), "link": string(first.ID), "since": far.UnixMilli()})
+	if err := try(registry.NewLink{Replace: true}, "e", "a"); registry.CodeOf(err) != registry.CodeFailedPrecondition {
+		t.Errorf("taken over in the future: %v", err)
+	}
+	if _, err := f.unlink("d", "a"); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := f.link("d", "a", nil, x); err != nil || !l.Since.Before(now.Add(registry.FutureTolerance)) {
+		t.Errorf("the next link = %+v, %v", l, err)
+	}
+	in := time.Now().UTC().Truncate(time.Millisecond).Add(time.Second)
+	f.send(f.reading(d, in, map[string]any{"x": 1.0}))
+	f.expectSamples(a.ID, "x", at(in, 1.0))
+	// Measured in the future: without a time the link would begin after that.
+	f.send(f.reading(fast, now.Add(time.Hour), map[string]any{"x": 1.0}))
+	if err := try(registry.NewLink{}, "fast", "b"); registry.CodeOf(err) != registry.CodeFailedPrecondition {
+		t.Errorf("a link that begins in an hour: %v", err)
+	}
+	f.mustLink("fast", "b", now, x)
+}
+
+// TestLinkAgain links two again that are linked.
+func TestLinkAgain(t *testing.T) {
+	t.Parallel()
+	f := newField(t)
+	f.device("d", "")
+	f.device("e", "")
+	f.asset("a", "")
+	start := morning()
+	x, y := registry.MeasureMapping{Device: "x", Asset: "x"}, registry.MeasureMapping{Device: "y", Asset: "y"}
+	first := f.mustLink("d", "a", start, x)
+	for _, since := range []*time.Time{nil, &start, new(start.Add(time.Hour))} {
+		if l, err := f.link("d", "a", since, x); err != nil || l.ID != first.ID {
+			t.Errorf("linked again since %v = %+v, %v", since, l, err)
+		}
+	}
+	// A device that takes the place of another for what it measures already.
+	f.mustLink("e", "a", start, y)
+	_, err := f.store.MakeLink(t.Context(), f.scope, registry.NewLink{
+		Device: registry.Ref{Kind: registry.KindDevice, Key: "d"}, Asset: registry.Ref{Kind: registry.KindAsset, Key: "a"},
+		Instead: &registry.Ref{Kind: registry.KindDevice, Key: "e"}, Measures: []registry.MeasureMapping{x},
+	})
+	violates(t, err, "measures", "duplicate")
 }
 
 func TestOneAsset(t *testing.T) {

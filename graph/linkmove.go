@@ -126,6 +126,9 @@ type linkMove struct {
 // moving is the move of what the device has measured since the link begins.
 func (p *linkPlan) moving(s *Store, tx *transaction) *linkMove {
 	m := &linkMove{store: s, tx: tx, device: p.device, asset: p.asset, since: p.since.UnixMilli(), frontier: everything, measures: map[string]assetMeasure{}}
+	if p.until != nil {
+		m.frontier = p.until.UnixMilli()
+	}
 	for _, f := range p.measures {
 		m.measures[f.Device] = assetMeasure{f.Asset, f.unit, f.only}
 	}

@@ -110,6 +110,111 @@ func TestBackDatedLink(t *testing.T) {
 	}
 }
 
+// TestEarlierBeginning lets a link begin earlier, twice, with values on both
+// sides of each beginning in one bucket.
+func TestEarlierBeginning(t *testing.T) {
+	f := newField(t)
+	f.store.MoveLater(2)
+	d, a := f.device("d", ""), f.asset("a", "")
+	f.device("other", "")
+	start := morning().AddDate(0, 0, -9)
+	send := func(from, to int) {
+		t.Helper()
+		var readings []registry.AcceptedReading
+		for i := from; i < to; i++ {
+			readings = append(readings, f.reading(d, start.Add(time.Duration(i)*67*time.Minute), map[string]any{"x": float64(i), "y": float64(-i)}))
+		}
+		f.send(readings...)
+	}
+	when := func(i int) time.Time { return start.Add(time.Duration(i)*67*time.Minute - time.Minute) }
+	x, y := registry.MeasureMapping{Device: "x", Asset: "x"}, registry.MeasureMapping{Device: "y", Asset: "y"}
+	since := func(i int) registry.NewLink { return registry.NewLink{Since: new(when(i))} }
+	move := func(l *registry.Link) {
+		t.Helper()
+		for more := l.Moving; more; {
+			var err error
+			if more, err = f.store.MoveOn(t.Context(), f.scope, l); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	check := func(measure string, from int) {
+		t.Helper()
+		want := slices.DeleteFunc(f.samples(d.ID, measure), func(s sample) bool { return s.At < when(from).UnixMilli() })
+		if diff := gocmp.Diff(want, f.samples(a.ID, measure)); diff != "" || len(want) == 0 {
+			t.Errorf("%s since %d, %d of them (-device +asset):\n%s", measure, from, len(want), diff)
+		}
+	}
+	send(0, 100)
+	held := f.makeLink(since(100), "d", "a", x, y)
+	send(100, 150)
+	tried := since(80)
+	tried.Rehearse = true
+	rehearsed := f.makeLink(tried, "d", "a", x)
+	scope := f.scope
+	scope.Token = rehearsed.Token
+	n := since(80)
+	n.Device, n.Asset, n.Measures = registry.Ref{Kind: registry.KindDevice, Key: "d"}, registry.Ref{Kind: registry.KindAsset, Key: "a"}, []registry.MeasureMapping{x}
+	before, err := f.store.MakeLink(t.Context(), scope, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.Moved.Measurements != 20 || before.Moved != rehearsed.Moved || before.Link.ID == held.Link.ID || !before.Link.Since.Equal(when(80)) ||
+		before.Link.Until == nil || !before.Link.Until.Equal(held.Link.Since) || !slices.Equal(before.Link.Measures, []registry.MeasureMapping{x}) || len(before.Ended) > 0 {
+		t.Errorf("preceded = %+v %+v, rehearsed %+v", before, before.Link, rehearsed)
+	}
+	move(before.Link)
+	check("x", 80)
+	check("y", 100)
+	// What is there already is not made again, and the next one precedes both.
+	if again := f.makeLink(since(80), "d", "a", x); again.Link.ID != held.Link.ID || again.Moved.Measurements > 0 {
+		t.Errorf("again = %+v", again)
+	}
+	first := f.makeLink(since(3), "d", "a", x)
+	if first.Moved.Measurements != 77 || !first.Link.Until.Equal(before.Link.Since) || !first.Link.Moving {
+		t.Fatalf("first = %+v %+v", first, first.Link)
+	}
+	// Values that come late while it is moved, repeats, and those of now.
+	if _, err := f.link("d", "a", &start, x); registry.CodeOf(err) != registry.CodeFailedPrecondition {
+		t.Errorf("an earlier beginning while another is moved: %v", err)
+	}
+	late := func() {
+		t.Helper()
+		for _, i := range []int{2, 3, 40, 79, 80, 99, 100, 120} {
+			f.send(f.reading(d, when(i).Add(-time.Second), map[string]any{"x": 0.5}), f.reading(d, when(i).Add(time.Second), map[string]any{"x": 1.5}))
+		}
+		f.partitions = map[int]*graph.Partition{}
+	}
+	late()
+	move(first.Link)
+	late()
+	send(0, 150)
+	send(150, 155)
+	check("x", 3)
+	check("y", 100)
+	if n := f.nodes(d.ID); n != 2*155+16 {
+		t.Errorf("%d measurements, want %d", n, 2*155+16)
+	}
+	live, err := f.store.LiveOf(t.Context(), f.scope, []registry.ID{a.ID})
+	if err != nil || len(live[0]) != 2 || live[0][0].Value != 154.0 {
+		t.Errorf("live = %v, %v", live, err)
+	}
+	f.buckets(d.ID)
+	f.buckets(a.ID)
+	// Another device had the measure before.
+	w := registry.MeasureMapping{Device: "w", Asset: "w"}
+	f.asset("b", "")
+	f.mustLink("other", "b", start, w)
+	ended, err := f.unlink("other", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.mustLink("d", "b", ended.Until.Add(time.Second), w)
+	if _, err := f.link("d", "b", &start, w); registry.CodeOf(err) != registry.CodeFailedPrecondition {
+		t.Errorf("a beginning before another device's end: %v", err)
+	}
+}
+
 // TestMoveGoesOn cuts a move off again and again, wherever it is, and looks for
 // what was lost or doubled.
 func TestMoveGoesOn(t *testing.T) {

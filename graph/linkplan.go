@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +24,9 @@ type linkPlan struct {
 	// over are the links that measures are taken over from, mine among them.
 	over  []*takeover
 	since time.Time
+	// until is when a link ends that only precedes one which holds already; nil for
+	// others.
+	until *time.Time
 	// behind says that the device has measured something since then.
 	behind bool
 }
@@ -42,6 +44,9 @@ type takeover struct {
 // planLink works out what a new link comes to, or says why there can be none.
 func planLink(ctx context.Context, r runner, ends linkEnds, device, asset registry.ID, n registry.NewLink, now time.Time) (*linkPlan, error) {
 	p := &linkPlan{ends: ends, device: device, asset: asset}
+	if err := checkBeginning(n, now); err != nil {
+		return nil, err
+	}
 	wanted, instead, err := ends.wanted(ctx, r, n, device)
 	if err != nil {
 		return nil, err
@@ -51,8 +56,15 @@ func planLink(ctx context.Context, r runner, ends linkEnds, device, asset regist
 	}
 	p.measures, p.mine = p.added, ends.openOf(device)
 	if p.mine != nil {
-		if p.added, p.measures, err = ends.merged(p.mine, p.added); err != nil || len(p.added) == 0 {
-			return p, err
+		wanted := p.added
+		if p.added, p.measures, err = ends.merged(p.mine, wanted); err != nil {
+			return nil, err
+		}
+		if len(p.added) == 0 && n.Instead != nil {
+			return nil, registry.InvalidField("measures", "duplicate", "device %s measures these for asset %s already, by link %s: unlink device %s instead", ends.deviceReference, ends.assetReference, p.mine.link.ID, n.Instead.Key)
+		}
+		if len(p.added) == 0 {
+			return p, p.precede(wanted, n.Since, now)
 		}
 	}
 	p.over = ends.over(device, p.added, n.Replace, instead)
@@ -62,13 +74,63 @@ func planLink(ctx context.Context, r runner, ends linkEnds, device, asset regist
 	if err := p.begin(n.Since, now); err != nil {
 		return nil, err
 	}
-	for _, m := range p.measures {
-		p.behind = p.behind || !ends.lastAt(m.Device).Before(p.since)
-	}
+	p.look()
 	if p.mine != nil && p.behind {
 		return nil, registry.FailedPrecondition("device %s is linked to asset %s already, by link %s: measures are added to it from now on", ends.deviceReference, ends.assetReference, p.mine.link.ID)
 	}
 	return p, nil
+}
+
+// checkBeginning refuses a link that would begin when no reading can be measured
+// yet: it would not have those of now.
+func checkBeginning(n registry.NewLink, now time.Time) error {
+	if n.Since == nil || !beyond(*n.Since, now) {
+		return nil
+	}
+	path := "since"
+	if n.Instead != nil {
+		path = "at"
+	}
+	return registry.InvalidField(path, "future", "%s lies more than 5 minutes in the future: a link begins in the past or now", n.Since.UTC().Format(time.RFC3339Nano))
+}
+
+// precede plans a link that ends when the one begins that holds already, if an
+// earlier beginning is asked for: links never change what they say. Those that
+// went before it without a gap count as one with it.
+func (p *linkPlan) precede(wanted []fitted, asked *time.Time, now time.Time) error {
+	first := p.mine
+	for found := true; found; {
+		found = false
+		for i := range p.ends.links {
+			l := &p.ends.links[i]
+			if l.link.DeviceID == p.device && l.link.Until != nil && l.link.Until.Equal(first.link.Since) && l.link.Since.Before(first.link.Since) && mapsAll(l.link.Measures, wanted) {
+				first, found = l, true
+			}
+		}
+	}
+	if asked == nil || !asked.Truncate(time.Millisecond).Before(first.link.Since) {
+		return nil
+	}
+	if first.link.Moving {
+		return registry.FailedPrecondition("what device %s has measured for asset %s is still being moved by link %s: an earlier beginning has to wait until that is done", p.ends.deviceReference, p.ends.assetReference, first.link.ID)
+	}
+	p.measures, p.added, p.until = wanted, wanted, &first.link.Since
+	if err := p.begin(asked, now); err != nil {
+		return err
+	}
+	p.look()
+	return nil
+}
+
+func mapsAll(held []registry.MeasureMapping, wanted []fitted) bool {
+	return !slices.ContainsFunc(wanted, func(m fitted) bool { return !slices.Contains(held, m.MeasureMapping) })
+}
+
+// look finds out whether the device has measured something since the link begins.
+func (p *linkPlan) look() {
+	for _, m := range p.measures {
+		p.behind = p.behind || !p.ends.lastAt(m.Device).Before(p.since)
+	}
 }
 
 // openOf finds the open link of a device.
@@ -153,7 +215,8 @@ func (ends *linkEnds) over(device registry.ID, measures []fitted, replace bool, 
 // measured since becomes the asset's. Links that it takes over from end then, or
 // right after the last of what their devices have measured for the asset: that
 // stays the asset's, and so does what the new device has measured meanwhile.
-// Other links of the asset's measures must not hold at that time.
+// Other links of the asset's measures must not hold at that time. Not asked, it
+// begins no later than readings can be measured.
 func (p *linkPlan) begin(asked *time.Time, now time.Time) error {
 	since := now
 	if asked != nil {
@@ -189,9 +252,12 @@ func (p *linkPlan) begin(asked *time.Time, now time.Time) error {
 		if slices.ContainsFunc(p.over, func(o *takeover) bool { return o.link.ID == l.link.ID }) {
 			continue
 		}
+		if p.until != nil && l.link.DeviceID == p.device && !l.link.Since.Before(*p.until) {
+			continue
+		}
 		taken, clash := clashing(l.link.Measures, p.measures)
 		switch {
-		case !clash:
+		case !clash || l.link.Until != nil && beyond(l.link.Since, now):
 		case l.link.Until == nil:
 			return registry.FailedPrecondition("measure %s of asset %s has device %s as its source, by link %s: unlink it first, or replace it", taken, ends.assetReference, l.reference, l.link.ID)
 		default:
@@ -202,7 +268,7 @@ func (p *linkPlan) begin(asked *time.Time, now time.Time) error {
 	}
 	for _, other := range ends.others {
 		switch {
-		case !ends.device.OneAsset:
+		case !ends.device.OneAsset || other.until != nil && beyond(other.since, now):
 		case other.until == nil:
 			return ends.oneAsset(other)
 		default:
@@ -210,6 +276,9 @@ func (p *linkPlan) begin(asked *time.Time, now time.Time) error {
 				return err
 			}
 		}
+	}
+	if asked == nil && beyond(since, now) {
+		return registry.FailedPrecondition("the link of device %s to asset %s cannot begin before %s, after what was measured or is linked until then, and that lies in the future: say since when it holds, or unlink what begins in the future", ends.deviceReference, ends.assetReference, since.Format(time.RFC3339Nano))
 	}
 	for _, o := range p.over {
 		o.until = since
@@ -220,6 +289,10 @@ func (p *linkPlan) begin(asked *time.Time, now time.Time) error {
 	p.since = since
 	return nil
 }
+
+// beyond says that a moment lies further in the future than readings may. A link
+// that ended and had begun only then was never in force, and is in nobody's way.
+func beyond(at, now time.Time) bool { return at.After(now.Add(registry.FutureTolerance)) }
 
 // oneAsset refuses another asset for a device that may have one only.
 func (ends *linkEnds) oneAsset(other otherLink) error {
@@ -255,6 +328,9 @@ func (p *linkPlan) count(ctx context.Context, r runner, to int64) (registry.Move
 	if !p.behind {
 		return registry.Moved{}, nil
 	}
+	if p.until != nil {
+		to = min(to, p.until.UnixMilli())
+	}
 	var wanted []any
 	for _, m := range p.measures {
 		wanted = append(wanted, []any{m.Device, string(m.only)})
@@ -269,6 +345,9 @@ func (p *linkPlan) count(ctx context.Context, r runner, to int64) (registry.Move
 func (p *linkPlan) digest(moved registry.Moved) digest {
 	h := sha256.New()
 	fmt.Fprintln(h, p.device, p.asset, moved.Measurements, moved.Buckets)
+	if p.until != nil {
+		fmt.Fprintln(h, p.until.UnixMilli())
+	}
 	for _, m := range p.measures {
 		fmt.Fprintf(h, "%q %q %q %s\n", m.Device, m.Asset, m.unit, m.valueType)
 	}
@@ -277,65 +356,3 @@ func (p *linkPlan) digest(moved registry.Moved) digest {
 	}
 	return digest(h.Sum(nil)[:12])
 }
-
-// linking is what tokens are bound to.
-func linking(n registry.NewLink) any {
-	since := ""
-	if n.Since != nil {
-		since = moment(n.Since.Truncate(time.Millisecond))
-	}
-	return []any{"link", n.Device, n.Asset, n.Measures, since, n.Replace}
-}
-
-// rehearseLink says what a link would do. Its token stands for what the device
-// has measured until now: what it goes on to measure is no reason to refuse.
-func (s *Store) rehearseLink(ctx context.Context, scope registry.Scope, n registry.NewLink) (*registry.Linked, error) {
-	r := s.reading(scope)
-	device, asset, err := findEnds(ctx, r, n.Device, n.Asset)
-	if err != nil {
-		return nil, err
-	}
-	ends, err := s.readEnds(ctx, r, scope, linkGlance, device, asset)
-	if err != nil {
-		return nil, err
-	}
-	p, err := planLink(ctx, r, ends, device, asset, n, s.now())
-	if err != nil {
-		return nil, err
-	}
-	out := &registry.Linked{}
-	horizon := p.horizon()
-	if out.Moved, err = p.count(ctx, r, horizon); err != nil {
-		return nil, err
-	}
-	for _, o := range p.over {
-		if len(o.taken) > 0 {
-			o.link.AssetID, o.link.Until = asset, &o.until
-			out.Ended = append(out.Ended, &o.link)
-		}
-	}
-	out.Token = token{horizon, binding(scope, linking(n)), p.digest(out.Moved)}.text()
-	return out, nil
-}
-
-// keepTo refuses a link that would not do what its rehearsal said.
-func (p *linkPlan) keepTo(ctx context.Context, tx *transaction, n registry.NewLink) error {
-	if tx.scope.Token == "" {
-		return nil
-	}
-	t, ok := parseToken(tx.scope.Token)
-	if !ok || t.binding != binding(tx.scope, linking(n)) {
-		return registry.InvalidField("token", "token", "is not that of a rehearsal of this change")
-	}
-	moved, err := p.count(ctx, tx, t.position)
-	if err != nil {
-		return err
-	}
-	if p.digest(moved) != t.digest {
-		return registry.Conflict("token", "the change would not do any more what its rehearsal said: rehearse it again")
-	}
-	return nil
-}
-
-// everything is a horizon after all that can be measured.
-const everything = int64(math.MaxInt64)

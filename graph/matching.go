@@ -39,7 +39,7 @@ func (s *Store) DeleteMatching(ctx context.Context, scope registry.Scope, m regi
 					out[i].err = nil
 				}
 			}
-			if err := refusal(noun(kind)+"s", out); err != nil {
+			if err := refusal(placeIn(noun(kind)+"s"), out); err != nil {
 				return err
 			}
 			tx.onCommit(func() {
@@ -59,8 +59,7 @@ func (s *Store) DeleteMatching(ctx context.Context, scope registry.Scope, m regi
 			if _, err := deletable(ctx, tx, group, false); err != nil {
 				return err
 			}
-			tx.recordDeletion(group, template)
-			if err := tx.bury(ctx, group.ID); err != nil {
+			if err := tx.deleteGroups(ctx, []instance{{group, template}}); err != nil {
 				return err
 			}
 		}
@@ -90,7 +89,7 @@ func (s *Store) UpdateMatching(ctx context.Context, scope registry.Scope, m regi
 			if err != nil {
 				return err
 			}
-			if err := refusal(noun(kind)+"s", out); err != nil {
+			if err := refusal(placeIn(noun(kind)+"s"), out); err != nil {
 				return err
 			}
 		}

@@ -55,7 +55,13 @@ var (
 		MATCH (p:Partition) WHERE p.number >= 0
 		RETURN count(p) AS n`)
 
-	indexesAwait = named("index.await", `CALL db.awaitIndexes($seconds)`)
+	// Those of searched attributes come and go by themselves, and may fail.
+	indexesPending = named("index.pending", `
+		SHOW INDEXES YIELD name, state
+		WHERE state <> 'ONLINE' AND NOT name STARTS WITH $prefix
+		RETURN collect(name) AS names`)
+
+	indexAwait = named("index.await", `CALL db.awaitIndex($name, $seconds)`)
 
 	replanning = named("statistics.refresh", `CALL db.prepareForReplanning($seconds)`)
 )
@@ -88,8 +94,7 @@ func (s *Store) Migrate(ctx context.Context, partitions int, progress func(step 
 		}
 	}
 	progress("waiting for indexes")
-	seconds := params{"seconds": int(indexTimeout.Seconds())}
-	if err := nothing(ctx, s.reading(registry.Scope{}), indexesAwait, seconds); err != nil {
+	if err := s.awaitIndexes(ctx); err != nil {
 		return fmt.Errorf("wait for indexes: %w", err)
 	}
 	if err := nothing(ctx, s.writing(registry.Scope{}), partitionsMake, params{"partitions": partitions, "at": s.now()}); err != nil {
@@ -99,6 +104,20 @@ func (s *Store) Migrate(ctx context.Context, partitions int, progress func(step 
 		return nil
 	}
 	return s.RefreshStatistics(ctx)
+}
+
+// awaitIndexes waits until the indexes are there that every process counts on.
+func (s *Store) awaitIndexes(ctx context.Context) error {
+	names, _, err := one(ctx, s.reading(registry.Scope{}), indexesPending, params{"prefix": indexPrefix}, func(f fields) []string { return f.texts("names") })
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := nothing(ctx, s.reading(registry.Scope{}), indexAwait, params{"name": name, "seconds": int(indexTimeout.Seconds())}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // RefreshStatistics makes the database count anew and plan every query afresh:

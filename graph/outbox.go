@@ -52,8 +52,7 @@ func (s *Store) LeadOutbox(ctx context.Context, holder string, period time.Durat
 
 // LeaveOutbox lets another process publish at once.
 func (s *Store) LeaveOutbox(ctx context.Context, holder string) error {
-	_, err := s.holds(ctx, "events", holder, -time.Second)
-	return err
+	return s.give(ctx, "events", holder)
 }
 
 // Backlogs returns the accounts with changes that were not published.

@@ -33,6 +33,14 @@ func pastEnds(reach *rule.Reach) query {
 		way = "(n)<-[r:" + relationType(reach.Relation) + "|WAS_RELATED]-(o)"
 	}
 	condition := "(type(r) <> 'WAS_RELATED' OR r.name = $name) AND " + isA("o", "Group", "Device", "Asset")
+	if reach.Edge != "" {
+		relationship, direction := reach.Edge.Relationship()
+		way = "(n)-[r:" + relationship + "|WAS_" + relationship + "]->(o)"
+		if direction == registry.DirectionIn {
+			way = "(n)<-[r:" + relationship + "|WAS_" + relationship + "]-(o)"
+		}
+		condition = isA("o", label(reach.Edge.Kind()))
+	}
 	if reach.Groups {
 		way, condition = "(n)-[r]->(o)", isA("n", "Device", "Asset")+" AND r.inherits IS NULL AND "+isA("o", "Group")
 	}
@@ -51,7 +59,8 @@ func pastEnds(reach *rule.Reach) query {
 
 // The texts with some name, for the plan test.
 var _ = func() bool {
-	for _, reach := range []*rule.Reach{{Groups: true}, {Relation: "located_at"}, {Relation: "located_at", Direction: registry.DirectionIn}} {
+	for _, reach := range []*rule.Reach{{Groups: true}, {Relation: "located_at"}, {Relation: "located_at", Direction: registry.DirectionIn},
+		{Edge: rule.EdgeParent}, {Edge: rule.EdgeChildren}, {Edge: rule.EdgeComponentOf}, {Edge: rule.EdgeComponents}, {Edge: rule.EdgePartOf}, {Edge: rule.EdgeParts}} {
 		named("past.ends", pastEnds(reach).text)
 	}
 	return true
@@ -70,7 +79,7 @@ func (n *neighbourhood) objects(ctx context.Context, things []registry.Related, 
 	ids := make([]registry.ID, len(things))
 	for i, thing := range things {
 		ids[i] = thing.NodeID()
-		seen[i] = rule.Thing{Of: thing, Template: n.names[templateIDOf(thing)], Neighbours: rule.Neighbours{Related: map[string][]rule.Object{}}}
+		seen[i] = rule.Thing{Of: thing, Template: n.names[templateIDOf(thing)], Neighbours: rule.Neighbours{Related: map[string][]rule.Object{}, Edges: map[rule.Edge][]rule.Object{}}}
 	}
 	for _, reach := range reaches {
 		ends, around, err := n.follow(ctx, ids, reach)
@@ -84,9 +93,12 @@ func (n *neighbourhood) objects(ctx context.Context, things []registry.Related, 
 					list = append(list, object)
 				}
 			}
-			if reach.Groups {
+			switch {
+			case reach.Groups:
 				seen[i].Neighbours.Groups = list
-			} else {
+			case reach.Edge != "":
+				seen[i].Neighbours.Edges[reach.Edge] = list
+			default:
 				seen[i].Neighbours.Related[string(reach.Direction)+" "+reach.Relation] = list
 			}
 		}

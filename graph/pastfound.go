@@ -34,7 +34,7 @@ func (s *Store) searchPast(ctx context.Context, scope registry.Scope, search reg
 	}
 	items := make([]registry.Found, len(hits))
 	for i, hit := range hits {
-		items[i] = registry.Found{Thing: hit.thing, Key: hit.cursor()}
+		items[i] = registry.Found{Thing: hit.thing, Key: p.plan.cursor(hit.ranks, slices.Clone(hit.values), hit.kind, hit.key)}
 		if p.plan.scored {
 			score, _ := hit.values[0].(float64)
 			items[i].Score = &score
@@ -52,8 +52,6 @@ type pastHit struct {
 	ranks  []int64
 	values []any
 }
-
-func (h pastHit) cursor() string { return cursorOf(h.ranks, slices.Clone(h.values), h.kind, h.key) }
 
 // inKeyOrder reads what is found after a position, or before it going backward.
 func (p *pastSearch) inKeyOrder(ctx context.Context, at pageStart, want int) ([]pastHit, error) {

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/rule"
@@ -39,7 +38,7 @@ func (s *Store) newPastSearch(scope registry.Scope, search registry.Search) (*pa
 			return nil, registry.InvalidField("where", "unsupported", "newest values are not asked as of a moment: ask the object as it is now for measurements, from and to a time")
 		}
 	}
-	if err := out.plan.orderBy(search); err != nil {
+	if err := out.plan.orderBy(search, true); err != nil {
 		return nil, err
 	}
 	if err := out.plan.narrow(scope, search); err != nil {
@@ -206,11 +205,6 @@ func lifeOf(thing registry.Related) registry.State {
 	return ""
 }
 
-// wordsOf are the words of a text, in lower case.
-func wordsOf(text string) []string {
-	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) })
-}
-
 // wordScore tells how well words fit what describes an object: 0 if one of them
 // is neither a word of it nor the beginning of one.
 func wordScore(object rule.Object, words []string) float64 {
@@ -222,21 +216,42 @@ func wordScore(object rule.Object, words []string) float64 {
 	own = append(own, attributeWords(object.Attributes())...)
 	score := 0.0
 	for _, word := range words {
-		best := 0.0
-		for _, is := range own {
-			switch {
-			case is == word:
-				best = 4
-			case strings.HasPrefix(is, word):
-				best = max(best, 1)
-			}
-		}
+		best := bestAmong(own, word)
 		if best == 0 {
-			return 0
+			if best = bestOfPieces(own, piecesOf(word)); best == 0 {
+				return 0
+			}
 		}
 		score += best
 	}
 	return score
+}
+
+// bestAmong tells how well a word fits the one among others that it fits best.
+func bestAmong(own []string, word string) float64 {
+	best := 0.0
+	for _, is := range own {
+		switch {
+		case is == word:
+			return 4
+		case strings.HasPrefix(is, word):
+			best = 1
+		}
+	}
+	return best
+}
+
+// bestOfPieces tells the same of all that a word is made of, 0 if one is missing.
+func bestOfPieces(own, pieces []string) float64 {
+	sum := 0.0
+	for _, piece := range pieces {
+		best := bestAmong(own, piece)
+		if best == 0 {
+			return 0
+		}
+		sum += best
+	}
+	return sum
 }
 
 // attributeWords are the words of the texts among attributes.

@@ -46,6 +46,7 @@ func (f *field) addUp(device registry.ID) {
 // newest one, all of the newest bucket, and everything. The asset that shares the
 // buckets loses them too.
 func TestUndo(t *testing.T) {
+	t.Parallel()
 	f := newField(t)
 	d, a := f.device("probe", ""), f.asset("room", "")
 	start := morning()

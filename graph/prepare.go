@@ -97,7 +97,15 @@ func refKey(ref registry.Ref) string {
 	if ref.ID != "" {
 		return string(ref.ID)
 	}
-	return string(ref.Kind) + " " + Fold(ref.Key)
+	return string(ref.Kind) + " " + foldedKey(ref)
+}
+
+// foldedKey is the key of an object as it is stored for comparing.
+func foldedKey(ref registry.Ref) string {
+	if ref.Kind == registry.KindGroup {
+		return Fold(cleanPath(ref.Key))
+	}
+	return Fold(ref.Key)
 }
 
 // prepare finds what a change has to know, in one round trip.
@@ -109,7 +117,7 @@ func (s *Store) prepare(ctx context.Context, r runner, scope registry.Scope, w w
 		case ref.ID != "":
 			ids.add(string(ref.ID))
 		case list != nil:
-			list.add(Fold(ref.Key))
+			list.add(foldedKey(ref))
 		}
 	}
 	for _, name := range w.templates {

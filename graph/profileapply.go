@@ -100,7 +100,7 @@ func (s *Store) patchesWithProfiles(ctx context.Context, r runner, kind registry
 		if p.patch.Profile == nil {
 			continue
 		}
-		wanted := map[string]any{"index": i, "key": Fold(p.ref.Key), "id": string(p.ref.ID), "profile": Fold(*p.patch.Profile), "template": nil}
+		wanted := map[string]any{"index": i, "key": foldedKey(p.ref), "id": string(p.ref.ID), "profile": Fold(*p.patch.Profile), "template": nil}
 		if p.patch.Template != nil {
 			wanted["template"] = Fold(*p.patch.Template)
 		}

@@ -12,14 +12,28 @@ import (
 // query is a named Cypher statement.
 type query struct{ name, text string }
 
-// queries lists every named query, so that a test can explain them all.
-var queries []query
+// queries lists every named query, so that a test can explain them all, and
+// inMaps has their texts as they are sent. Neither changes any more once the
+// package is there.
+var (
+	queries []query
+	inMaps  = map[string]string{}
+)
 
 // named makes a query and puts it on the list. Names are noun.verb.
 func named(name, text string) query {
 	q := query{name, text}
 	queries = append(queries, q)
+	inMaps[text] = inMap(text)
 	return q
+}
+
+// sent is the text as it is sent.
+func (q query) sent() string {
+	if text, known := inMaps[q.text]; known {
+		return text
+	}
+	return inMap(q.text)
 }
 
 // params are the values of a query. $account and $actor are filled in from the
@@ -106,7 +120,7 @@ func (r single) once(ctx context.Context, q query, p params) ([]*neo4j.Record, e
 	session := s.session(ctx, r.mode)
 	defer session.Close(ctx)
 	defer s.observe(ctx, q.name, time.Now())
-	result, err := session.Run(ctx, q.text, withScope(p, r.scope), s.transactionConfig(q.name)...)
+	result, err := session.Run(ctx, q.sent(), withScope(p, r.scope), s.transactionConfig(q.name)...)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +141,7 @@ type transaction struct {
 
 func (t *transaction) run(ctx context.Context, q query, p params) ([]*neo4j.Record, error) {
 	defer t.store.observe(ctx, q.name, time.Now())
-	result, err := t.tx.Run(ctx, q.text, withScope(p, t.scope))
+	result, err := t.tx.Run(ctx, q.sent(), withScope(p, t.scope))
 	if err == nil {
 		var records []*neo4j.Record
 		if records, err = result.Collect(ctx); err == nil {
@@ -202,7 +216,8 @@ func (s *Store) observe(ctx context.Context, name string, began time.Time) {
 	}
 }
 
-// withScope adds the scope's values to a copy of the parameters.
+// withScope adds the scope's values to a copy of the parameters, which are sent
+// as one map.
 func withScope(p params, scope registry.Scope) map[string]any {
 	out := make(map[string]any, len(p)+2)
 	for name, value := range p {
@@ -217,7 +232,7 @@ func withScope(p params, scope registry.Scope) map[string]any {
 		out["account"] = string(scope.Account)
 		out["actor"] = string(scope.Actor)
 	}
-	return out
+	return map[string]any{theMap: out}
 }
 
 // pause waits a little longer after each attempt; false if the context ended.

@@ -74,6 +74,21 @@ const recordPage = 1000
 // after a key, and the key to go on after; empty at the end. Relations and
 // links come with the things where they start.
 func (s *Store) Records(ctx context.Context, scope registry.Scope, kind registry.RecordKind, after string) (records []registry.Record, next string, err error) {
+	switch kind {
+	case registry.RecordAlarm:
+		records, next, err = s.alarmRecords(ctx, scope, after)
+	case registry.RecordCommand:
+		records, next, err = s.commandRecords(ctx, scope, after)
+	default:
+		records, next, err = s.objectRecords(ctx, scope, kind, after)
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("records of %ss: %w", kind, err)
+	}
+	return records, next, nil
+}
+
+func (s *Store) objectRecords(ctx context.Context, scope registry.Scope, kind registry.RecordKind, after string) (records []registry.Record, next string, err error) {
 	q, of := recordQuery(kind)
 	p := params{"key": after, "limit": recordPage, "builtIn": builtInTypes}
 	type page struct {
@@ -93,7 +108,7 @@ func (s *Store) Records(ctx context.Context, scope registry.Scope, kind registry
 		return out
 	})
 	if err != nil {
-		return nil, "", fmt.Errorf("records of %ss: %w", kind, err)
+		return nil, "", err
 	}
 	if got.n == recordPage {
 		next = got.last
@@ -147,7 +162,11 @@ func (s *Store) RecordsByID(ctx context.Context, scope registry.Scope, ids []reg
 		if err := s.recordDesired(ctx, scope, records); err != nil {
 			return nil, err
 		}
-		out = append(out, records...)
+		motion, err := s.motionByID(ctx, scope, part)
+		if err != nil {
+			return nil, fmt.Errorf("records by id: %w", err)
+		}
+		out = slices.Concat(out, records, motion)
 	}
 	return out, nil
 }

@@ -77,7 +77,7 @@ func (s *Store) Touched(ctx context.Context, scope registry.Scope, after, upto i
 	for _, more := range []struct {
 		query query
 		ids   []registry.ID
-	}{{recordsNaming, got.moved}, {recordsNamedGone, got.deleted}} {
+	}{{recordsNaming, got.moved}, {recordsNamedGone, got.deleted}, {recordMotionOfGone, got.deleted}} {
 		if len(more.ids) == 0 {
 			continue
 		}

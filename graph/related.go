@@ -262,8 +262,7 @@ func (s *Store) endSome(ctx context.Context, tx *transaction, scope registry.Sco
 		return cmp.Or(cmp.Compare(a.name, b.name), strings.Compare(Fold(keyOf(a.other)), Fold(keyOf(b.other))))
 	})
 	for _, e := range ended {
-		p := e.pair(self.thing)
-		tx.recordRelation("unrelated", p.from, p.name, p.to)
+		tx.record(relationChange{"unrelated", e.pair(self.thing)}.entry())
 	}
 	return len(ended), err
 }

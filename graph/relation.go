@@ -178,8 +178,9 @@ func (s *Store) RelateOnce(ctx context.Context, scope registry.Scope, from regis
 		if rule == nil {
 			return registry.Invalid(undeclared(name, a.template.Template, b.template.Template))
 		}
-		err = s.changeRelations(ctx, tx, &relationChanges{made: []pair{{name, source, other, rule.Inherits}}})
-		changed = len(tx.entries) > 0
+		did, err := s.changeRelations(ctx, tx, &relationChanges{made: []pair{{name: name, from: source, to: other, inherits: rule.Inherits}}})
+		tx.recordRelations(did)
+		changed = len(did) > 0
 		return err
 	})
 	if err != nil {
@@ -209,23 +210,15 @@ func (s *Store) UnrelateOnce(ctx context.Context, scope registry.Scope, from reg
 			return err
 		}
 		source, other = a.thing, b.thing
-		err = s.changeRelations(ctx, tx, &relationChanges{ended: []pair{{name: name, from: source, to: other}}})
-		changed = len(tx.entries) > 0
+		did, err := s.changeRelations(ctx, tx, &relationChanges{ended: []pair{{name: name, from: source, to: other}}})
+		tx.recordRelations(did)
+		changed = len(did) > 0
 		return err
 	})
 	if err != nil {
 		return nil, nil, false, fmt.Errorf("unrelate: %w", err)
 	}
 	return source, other, changed, nil
-}
-
-// recordRelation notes that a relation was made or ended, with the object where
-// it starts.
-func (t *transaction) recordRelation(action string, source registry.Related, name string, other registry.Related) {
-	t.record(entry{
-		kind: objectKind(source), id: source.NodeID(), key: keyOf(source), operation: registry.ChangeUpdate, action: action,
-		version: objectIn(source).Version, relations: []registry.Difference{relationDifference(name, other, action == "related")},
-	})
 }
 
 // typedText puts a relation's checked name into a text.

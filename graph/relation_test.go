@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -229,5 +230,23 @@ func TestRelationsNamedLikeBuiltIns(t *testing.T) {
 	}
 	if _, err := w.DeleteDevice(t.Context(), w.scope, byID(sensor)); err != nil {
 		t.Error(err)
+	}
+}
+
+// A path may end in a slash wherever a group is named, and what is wrong with an
+// item is told where it stands in the request.
+func TestNamesInRequests(t *testing.T) {
+	w := newWorld(t)
+	w.groups("/room")
+	lamp := must(w.CreateDevice(t.Context(), w.scope, registry.NewTwin{Reference: "lamp", Relations: locatedAt("/Room/")}))
+	if _, _, err := w.Relate(t.Context(), w.scope, byID(lamp), "seen_in", group("/room//")); err != nil {
+		t.Error(err)
+	}
+	if related := w.seen(lamp, map[registry.ID]string{}); len(related) != 2 {
+		t.Errorf("the lamp has %q", related)
+	}
+	_, _, err := w.DeleteTwins(t.Context(), w.scope, registry.KindDevice, []registry.Ref{byID(lamp), device("ghost")}, true)
+	if e, ok := errors.AsType[*registry.Error](err); !ok || e.Field != "references[0]" {
+		t.Errorf("what does not exist is told so: %v", err)
 	}
 }

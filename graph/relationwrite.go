@@ -14,6 +14,30 @@ type pair struct {
 	name     string
 	from, to registry.Related
 	inherits bool
+	// of is the object whose update asks for it; empty if none does.
+	of registry.ID
+}
+
+// relationChange is a relation that was made or ended.
+type relationChange struct {
+	action string
+	pair
+}
+
+// entry is the change that is recorded, with the object where the relation
+// starts.
+func (c relationChange) entry() entry {
+	return entry{
+		kind: objectKind(c.from), id: c.from.NodeID(), key: keyOf(c.from), operation: registry.ChangeUpdate, action: c.action,
+		version: objectIn(c.from).Version, relations: []registry.Difference{relationDifference(c.name, c.to, c.action == "related")},
+	}
+}
+
+// recordRelations notes that relations were made or ended.
+func (t *transaction) recordRelations(did []relationChange) {
+	for _, c := range did {
+		t.record(c.entry())
+	}
 }
 
 // relationChanges are relations to be made and to be ended. What is there
@@ -113,12 +137,14 @@ func (s *Store) relationPatch(ctx context.Context, tx *transaction, self registr
 	return out, nil, nil
 }
 
-// pair is the edge from its source to its target.
+// pair is the edge from its source to its target, as an update of self asks for
+// it.
 func (e edge) pair(self registry.Related) pair {
+	p := pair{name: e.name, from: self, to: e.other, inherits: e.inherits, of: self.NodeID()}
 	if e.incoming {
-		return pair{e.name, e.other, self, e.inherits}
+		p.from, p.to = p.to, p.from
 	}
-	return pair{e.name, self, e.other, e.inherits}
+	return p
 }
 
 type pairKey struct {
@@ -172,13 +198,16 @@ func unlinked(relations []registry.NewRelation, got *prepared) ([]edge, []regist
 	return out, violations
 }
 
-// changeRelations makes and ends relations, one query a name, and records what
+// changeRelations makes and ends relations, one query a name, and returns what
 // that changed.
-func (s *Store) changeRelations(ctx context.Context, tx *transaction, c *relationChanges) error {
+func (s *Store) changeRelations(ctx context.Context, tx *transaction, c *relationChanges) ([]relationChange, error) {
+	var did []relationChange
 	if len(c.ended) > 0 {
-		if err := s.endPairs(ctx, tx, c.ended); err != nil {
-			return err
+		ended, err := s.endPairs(ctx, tx, c.ended)
+		if err != nil {
+			return nil, err
 		}
+		did = ended
 	}
 	made := byName(c.made)
 	types := make([]string, 0, len(made))
@@ -186,7 +215,7 @@ func (s *Store) changeRelations(ctx context.Context, tx *transaction, c *relatio
 		types = append(types, relationType(name))
 	}
 	if err := s.claim(ctx, tx, relationNames, types); err != nil {
-		return err
+		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(made)) {
 		pairs := made[name]
@@ -194,19 +223,20 @@ func (s *Store) changeRelations(ctx context.Context, tx *transaction, c *relatio
 		for i, p := range pairs {
 			rows[i] = map[string]any{"index": i, "from": string(p.from.NodeID()), "to": string(p.to.NodeID()), "properties": relationProperties(p.inherits, tx.at)}
 		}
-		found, err := doPairs(ctx, tx, query{"relation.relate", typedText(relateText, name)}, params{"pairs": rows}, "related", pairs)
+		found, done, err := doPairs(ctx, tx, query{"relation.relate", typedText(relateText, name)}, params{"pairs": rows}, "related", pairs)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if found != len(pairs) {
-			return errAgain
+			return nil, errAgain
 		}
+		did = append(did, done...)
 	}
-	return nil
+	return did, nil
 }
 
-// endPairs ends relations.
-func (s *Store) endPairs(ctx context.Context, tx *transaction, ended []pair) error {
+// endPairs ends relations and returns those that there were.
+func (s *Store) endPairs(ctx context.Context, tx *transaction, ended []pair) ([]relationChange, error) {
 	all := byName(ended)
 	types := make([]string, 0, len(all))
 	for name := range all {
@@ -216,8 +246,9 @@ func (s *Store) endPairs(ctx context.Context, tx *transaction, ended []pair) err
 	// no relationship to end.
 	known, _, err := one(ctx, tx, namesKnown, params{"kind": string(relationNames), "names": types}, func(f fields) []string { return f.texts("names") })
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var did []relationChange
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if !slices.Contains(known, relationType(name)) {
 			continue
@@ -228,27 +259,30 @@ func (s *Store) endPairs(ctx context.Context, tx *transaction, ended []pair) err
 			rows[i] = map[string]any{"index": i, "from": string(p.from.NodeID()), "to": string(p.to.NodeID())}
 		}
 		q := query{"relation.unrelate", typedText(unrelateText, name)}
-		if _, err := doPairs(ctx, tx, q, params{"pairs": rows, "name": name, "until": tx.at.UnixMilli()}, "unrelated", pairs); err != nil {
-			return err
+		_, done, err := doPairs(ctx, tx, q, params{"pairs": rows, "name": name, "until": tx.at.UnixMilli()}, "unrelated", pairs)
+		if err != nil {
+			return nil, err
 		}
+		did = append(did, done...)
 	}
-	return nil
+	return did, nil
 }
 
-// doPairs runs a query on pairs, records those that it did something about and
-// returns how many it found.
-func doPairs(ctx context.Context, tx *transaction, q query, p params, action string, pairs []pair) (int, error) {
+// doPairs runs a query on pairs and returns how many it found and those that it
+// did something about.
+func doPairs(ctx context.Context, tx *transaction, q query, p params, action string, pairs []pair) (int, []relationChange, error) {
 	type answer struct {
 		found int
 		done  []any
 	}
 	got, _, err := one(ctx, tx, q, p, func(f fields) answer { return answer{f.integer("n"), f.list("done")} })
+	var did []relationChange
 	for _, index := range got.done {
 		if i, ok := index.(int64); ok {
-			tx.recordRelation(action, pairs[i].from, pairs[i].name, pairs[i].to)
+			did = append(did, relationChange{action, pairs[i]})
 		}
 	}
-	return got.found, err
+	return got.found, did, err
 }
 
 // byName sorts pairs by their names, each pair once.

@@ -61,7 +61,7 @@ func TestPatchRelations(t *testing.T) {
 		{"one name replaces the direction", "probe", groups(leadsTo("parent", group("/shed"), group("/yard"))), []string{"OUT parent /shed", "OUT parent /yard", "OUT sibling hub"}, []string{"unrelated DEVICE probe", "related DEVICE probe"}},
 		{"nothing replaces all", "probe", groups(), []string{"OUT sibling hub"}, []string{"unrelated DEVICE probe", "unrelated DEVICE probe"}},
 		{"remove and add", "probe", registry.RelationPatch{Add: []registry.NewRelation{leadsTo("linked", group("/yard"))}, Remove: []registry.NewRelation{leadsTo("sibling", device("hub")), leadsTo("never", device("hub"))}}, []string{"OUT linked /yard"}, []string{"unrelated DEVICE probe", "related DEVICE probe"}},
-		{"from the other end", "hub", registry.RelationPatch{Replace: []registry.RelationSet{{Direction: registry.DirectionIn, Kind: registry.KindDevice, Relations: []registry.NewRelation{leadsTo("sibling", device("probe"))}}}}, []string{"OUT linked /yard", "OUT sibling hub"}, []string{"related DEVICE probe"}},
+		{"from the other end", "hub", registry.RelationPatch{Replace: []registry.RelationSet{{Direction: registry.DirectionIn, Kind: registry.KindDevice, Relations: []registry.NewRelation{leadsTo("sibling", device("probe"))}}}}, []string{"OUT linked /yard", "OUT sibling hub"}, []string{"related DEVICE probe", "updated DEVICE hub"}},
 	}
 	for _, step := range steps {
 		before := len(w.journal())

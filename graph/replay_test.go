@@ -41,12 +41,6 @@ func (w world) replay() replayed {
 		}
 		if row["operation"] == "DELETE" {
 			delete(out.objects, key)
-			for relation := range out.relations {
-				if strings.HasPrefix(relation, object+" ") || strings.HasSuffix(relation, " "+object) {
-					delete(out.relations, relation)
-				}
-			}
-			continue
 		}
 		if after, ok := row["after"].(string); ok {
 			var snapshot map[string]any
@@ -57,6 +51,14 @@ func (w world) replay() replayed {
 		}
 		if diff, ok := row["diff"].(string); ok {
 			out.relate(w, object, diff)
+		}
+		if row["operation"] == "DELETE" {
+			// The deletion told of every relation that led away.
+			for relation := range out.relations {
+				if strings.HasPrefix(relation, object+" ") {
+					w.Errorf("change %d: %s is deleted and leaves %s", i+1, key, relation)
+				}
+			}
 		}
 	}
 	return out
@@ -130,12 +132,14 @@ func (w world) checkReplay() {
 			UNION ALL
 			MATCH (n:Device) WHERE n.account = $account AND n.keyFold IS NOT NULL RETURN 'DEVICE ' + n.id + ' ' + n.reference + ' version ' + n.version AS text
 			UNION ALL
+			MATCH (n:Asset) WHERE n.account = $account AND n.keyFold IS NOT NULL RETURN 'ASSET ' + n.id + ' ' + n.reference + ' version ' + n.version AS text
+			UNION ALL
 			MATCH (n:Policy) WHERE n.account = $account AND n.keyFold IS NOT NULL
 			WITH n, COLLECT { MATCH (n)-[:APPLIES_TO]->(g:Group) RETURN g.id ORDER BY g.id } AS groups
 			RETURN 'POLICY ' + n.id + ' ' + n.reference + ' version ' + n.version + ' [' + reduce(t = head(groups), id IN tail(groups) | t + ' ' + id) + ']' AS text
 			UNION ALL
-			MATCH (n:Group|Device) WHERE n.account = $account AND n.keyFold IS NOT NULL
-			MATCH (n)-[r]->(o:Group|Device) WHERE NOT type(r) STARTS WITH 'WAS_' AND type(r) <> 'CHILD_OF'
+			MATCH (n:Group|Device|Asset) WHERE n.account = $account AND n.keyFold IS NOT NULL
+			MATCH (n)-[r]->(o:Group|Device|Asset) WHERE NOT type(r) STARTS WITH 'WAS_' AND NOT type(r) IN ['CHILD_OF', 'COMPONENT_OF']
 			RETURN n.id + ' ' + toLower(type(r)) + ' ' + o.id AS text
 		}
 		RETURN text`, nil)

@@ -10,6 +10,7 @@ import (
 
 // TestReport takes each message wholly or not at all, whatever the others say.
 func TestReport(t *testing.T) {
+	t.Parallel()
 	f := newField(t)
 	template, err := f.store.CreateTemplate(t.Context(), f.scope, registry.NewTemplate{Kind: registry.KindDevice, Name: "beacon", Publish: true,
 		Properties: map[string]any{"firmware": map[string]any{"type": "string", "pattern": "^[0-9.]+$"}, "place": map[string]any{"type": "object"}},

@@ -23,6 +23,12 @@ type RestoreOptions struct {
 	KeepIDs bool
 	// Rehearse changes nothing, and says what would be done.
 	Rehearse bool
+	// SendQueued leaves commands that waited to be sent waiting. Else they are taken
+	// for sent: nobody knows what became of them since.
+	SendQueued bool
+	// Forget is told, after their batch, of twins with active alarms: what is
+	// remembered of these beside the live state may be older. May be nil.
+	Forget func(ctx context.Context, scope registry.Scope, twins []registry.ID) error
 }
 
 // Restorer makes the objects that records describe, or changes them to be so.
@@ -39,6 +45,8 @@ type Restorer struct {
 	ids      map[registry.ID]bool
 	measures map[string]*registry.MeasureType
 	others   map[string]bool
+	raised   map[string]*registry.Alarm
+	sent     map[string]*registry.Command
 }
 
 // restoredThing is what later records have to know of a thing.
@@ -57,6 +65,7 @@ func (s *Store) NewRestorer(scope registry.Scope, options RestoreOptions) *Resto
 	return &Restorer{
 		store: s, scope: scope, options: options, compiled: map[string]*compiledTemplate{},
 		things: map[string]restoredThing{}, ids: map[registry.ID]bool{}, measures: map[string]*registry.MeasureType{}, others: map[string]bool{},
+		raised: map[string]*registry.Alarm{}, sent: map[string]*registry.Command{},
 	}
 }
 
@@ -112,11 +121,15 @@ type restoring struct {
 	committed []func()
 	// after is done once the batch is committed, or at the end of a rehearsal.
 	after []func()
+	// toForget are twins of whose alarms something else may be remembered than what
+	// they are now.
+	toForget []registry.ID
 }
 
 // Restore makes or changes what the records describe, all of which are of one
 // kind: one result a record, in order. An error means that nothing of the batch
-// was done. In a rehearsal nothing ever is.
+// was done, or that what was is not yet forgotten: done again, it is completed. In
+// a rehearsal nothing ever is done.
 func (r *Restorer) Restore(ctx context.Context, records []registry.Record) ([]registry.Restored, error) {
 	if len(records) == 0 {
 		return nil, nil
@@ -149,7 +162,7 @@ func (r *Restorer) Restore(ctx context.Context, records []registry.Record) ([]re
 	for _, f := range slices.Concat(b.committed, b.after) {
 		f()
 	}
-	return b.results, nil
+	return b.results, b.forget(ctx)
 }
 
 func (r *Restorer) oneByOne(ctx context.Context, records []registry.Record) ([]registry.Restored, error) {
@@ -184,6 +197,10 @@ func (b *restoring) restore(ctx context.Context, kind registry.RecordKind, recor
 		return b.profiles(ctx, typedRecords[*registry.ProfileRecord](records))
 	case registry.RecordPolicy:
 		return b.policies(ctx, typedRecords[*registry.PolicyRecord](records))
+	case registry.RecordAlarm:
+		return b.alarms(ctx, typedRecords[*registry.AlarmRecord](records))
+	case registry.RecordCommand:
+		return b.commands(ctx, typedRecords[*registry.CommandRecord](records))
 	}
 	return fmt.Errorf("graph: records of kind %s are not restored", kind)
 }

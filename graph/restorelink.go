@@ -175,6 +175,7 @@ func (b *restoring) link(i int, link registry.Link, ends linkEnds, writes *linkW
 		}
 		return false, measured()
 	}
+	ends.restored = true
 	fitted, err := ends.fit(link.Measures)
 	if err != nil {
 		return false, err

@@ -63,6 +63,12 @@ func (o netThing) Related(name string, direction registry.Direction) []rule.Obje
 	return out
 }
 
+// Around are the ends of edges that are no relations.
+func (o netThing) Around(edge rule.Edge) []rule.Object {
+	name, direction := edge.Relationship()
+	return o.Related(name, direction)
+}
+
 func (n *net) object(i int) rule.Object { return netThing{n.things[i], n, i} }
 
 // netValues are values of attributes, with every type that there is, so that
@@ -125,6 +131,7 @@ func (w world) drawNet(draw func(n int) int, size int) *net {
 		}
 		n.edges = append(n.edges, e)
 	}
+	w.drawEdges(n, draw)
 	// A tag is no membership.
 	if _, err := w.Cypher(w.Context(), w.scope, `MATCH (n:Device|Asset)-[r:S]->(:Group) WHERE n.account = $account AND n.keyFold IS NOT NULL SET r.inherits = false`, nil); err != nil {
 		w.Fatal(err)
@@ -133,6 +140,49 @@ func (w world) drawNet(draw func(n int) int, size int) *net {
 		n.edges[i].tag = n.edges[i].name == "s"
 	}
 	return n
+}
+
+// drawEdges makes some devices components and some assets parts of those before
+// them, and remembers that, and where groups are.
+func (w world) drawEdges(n *net, draw func(n int) int) {
+	w.Helper()
+	root := must(w.GroupByPath(w.Context(), w.scope, "/"))
+	template := must(w.TemplatesByID(w.Context(), w.scope, []registry.ID{root.TemplateID}))[0]
+	n.things = append(n.things, rule.Thing{Of: root, Template: template.Name})
+	at := map[registry.ID]int{}
+	edges := map[string][]any{}
+	add := func(name string, from, to int) {
+		n.edges = append(n.edges, netEdge{from: from, to: to, name: name})
+		edges[name] = append(edges[name], []any{string(n.things[from].Of.NodeID()), string(n.things[to].Of.NodeID())})
+	}
+	var devices, assets []int
+	for i, thing := range n.things {
+		at[thing.Of.NodeID()] = i
+		switch of := thing.Of.(type) {
+		case *registry.Device:
+			if len(devices) > 0 && draw(2) == 0 {
+				of.ComponentName = new("part")
+				add("COMPONENT_OF", i, devices[draw(len(devices))])
+			}
+			devices = append(devices, i)
+		case *registry.Asset:
+			if len(assets) > 0 && draw(2) == 0 {
+				add("PART_OF", i, assets[draw(len(assets))])
+			}
+			assets = append(assets, i)
+		}
+	}
+	for i, thing := range n.things {
+		if group, ok := thing.Of.(*registry.Group); ok && group.ParentID != "" {
+			n.edges = append(n.edges, netEdge{from: i, to: at[group.ParentID], name: "CHILD_OF"})
+		}
+	}
+	for name, ends := range edges {
+		text := "UNWIND $ends AS ends MATCH (a:Entity {id: ends[0]}) MATCH (b:Entity {id: ends[1]}) WHERE a.account = $account AND b.account = $account CREATE (a)-[:" + name + " {since: 0}]->(b)"
+		if _, err := w.Cypher(w.Context(), w.scope, text, map[string]any{"ends": ends}); err != nil {
+			w.Fatal(err)
+		}
+	}
 }
 
 // ruleTexts draws expressions.
@@ -155,7 +205,7 @@ func (t ruleTexts) condition(depth, collections int) string {
 	case kind <= 2:
 		return "(" + t.condition(depth-1, collections) + t.one(" and ", " or ") + t.condition(depth-1, collections) + ")"
 	case kind <= 4 && collections < 3:
-		of := dot + t.one("relations.r", "relations.s", "inverse.r", "inverse.s", "groups")
+		of := dot + t.one("relations.r", "relations.s", "inverse.r", "inverse.s", "groups", "parent", "children", "componentOf", "components", "partOf", "parts")
 		if t.one("q", "q", "c") == "c" {
 			inner := ""
 			if t.one("with", "without") == "with" {

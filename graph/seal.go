@@ -126,9 +126,28 @@ func sealedRows(f fields) []any {
 			}
 			values[i] = timed{at, valueOf("", held[i])}
 		}
-		rows = append(rows, []any{b.text("bucket"), slotLists(cellsOf(values, quarter), quarter)})
+		cells := cellsOf(values, quarter)
+		lists := slotLists(cells, quarter)
+		lists["rollUp"] = rollUpOf(cells)
+		rows = append(rows, []any{b.text("bucket"), lists})
 	}
 	return rows
+}
+
+// rollUpOf is what a bucket comes to, in one list; nil if it holds nothing.
+func rollUpOf(cells []cell) any {
+	var all cell
+	for _, c := range cells {
+		all.join(c)
+	}
+	if all.n == 0 {
+		return nil
+	}
+	list := []float64{rollUpFirst: float64(all.firstAt), rollUpLast: float64(all.lastAt), rollUpCount: float64(all.n)}
+	if _, ok := all.first.(float64); ok {
+		list = append(list, all.sum, all.low, all.high)
+	}
+	return list
 }
 
 // slotLists are the properties that a bucket keeps of its slots of a length: starts are

@@ -138,6 +138,8 @@ type searchPlan struct {
 	parts  []searchPart
 	order  []searchOrder
 	scored bool
+	// sum tells orders apart, see orderSum.
+	sum    string
 	params params
 }
 

@@ -19,6 +19,10 @@ const indexPrefix = "searched_"
 // indexAge is how long it may take to notice an index that another process made.
 const indexAge = 5 * time.Second
 
+// indexAgain is how long an index that failed is left alone: another index makes
+// the database forget its plans.
+const indexAgain = 10 * time.Minute
+
 var indexesShow = named("index.show", `
 	SHOW INDEXES YIELD name, state, labelsOrTypes, properties
 	WHERE name STARTS WITH $prefix
@@ -29,6 +33,8 @@ type indexSet struct {
 	mu     sync.Mutex
 	known  map[string]string // "Device name" to the database's state
 	readAt time.Time
+	// madeAt is when this process made them.
+	madeAt map[string]time.Time
 }
 
 // online says whether an index serves an attribute.
@@ -43,6 +49,31 @@ func (i *indexSet) has(kind registry.Kind, property string) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.known[label(kind)+" "+property] != ""
+}
+
+// failed says whether the database gave up making an index.
+func (i *indexSet) failed(kind registry.Kind, property string) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.known[label(kind)+" "+property] == "FAILED"
+}
+
+// dueAgain says whether it is time to make an index again that failed.
+func (i *indexSet) dueAgain(kind registry.Kind, property string) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	name := label(kind) + " " + property
+	return i.known[name] == "FAILED" && time.Since(i.madeAt[name]) >= indexAgain
+}
+
+// made notes that an index was made just now.
+func (i *indexSet) made(kind registry.Kind, property string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.madeAt == nil {
+		i.madeAt = map[string]time.Time{}
+	}
+	i.madeAt[label(kind)+" "+property] = time.Now()
 }
 
 func (i *indexSet) count() int {

@@ -74,13 +74,16 @@ func (s *Store) makeIndexes(ctx context.Context, holder string) error {
 	if err := s.indexes.read(ctx, s); err != nil {
 		return err
 	}
-	wanted = slices.DeleteFunc(wanted, func(i attributeIndex) bool { return s.indexes.has(i.kind, i.property) })
+	wanted = slices.DeleteFunc(wanted, func(i attributeIndex) bool {
+		return s.indexes.has(i.kind, i.property) && !s.indexes.dueAgain(i.kind, i.property)
+	})
 	if len(wanted) == 0 {
 		return nil
 	}
 	if held, err := s.holds(ctx, "indexes", holder, indexLease); err != nil || !held {
 		return err
 	}
+	defer s.giveAfter(ctx, "indexes", holder)
 	slices.SortFunc(wanted, func(a, b attributeIndex) int {
 		return strings.Compare(string(a.kind)+a.property, string(b.kind)+b.property)
 	})
@@ -106,11 +109,17 @@ func (s *Store) makeIndex(ctx context.Context, index attributeIndex) error {
 	}
 	hasty := *s
 	hasty.timeout = indexWait
-	text := fmt.Sprintf("CREATE INDEX `%s%s_%s` IF NOT EXISTS FOR (n:%s) ON (n.account, n.`%s`)",
-		indexPrefix, strings.ToLower(label(index.kind)), index.property, label(index.kind), index.property)
+	name := fmt.Sprintf("`%s%s_%s`", indexPrefix, strings.ToLower(label(index.kind)), index.property)
+	if s.indexes.failed(index.kind, index.property) {
+		if err := hasty.changeSchema(ctx, query{"index.drop", "DROP INDEX " + name + " IF EXISTS"}); err != nil {
+			return fmt.Errorf("drop the index of %s, which failed: %w", index.property, err)
+		}
+	}
+	text := fmt.Sprintf("CREATE INDEX %s IF NOT EXISTS FOR (n:%s) ON (n.account, n.`%s`)", name, label(index.kind), index.property)
 	if err := hasty.changeSchema(ctx, query{"index.make", text}); err != nil {
 		return fmt.Errorf("make an index of %s: %w", index.property, err)
 	}
+	s.indexes.made(index.kind, index.property)
 	return nil
 }
 
@@ -125,8 +134,11 @@ func (s *Store) SearchIndexes(ctx context.Context, t *registry.Template) ([]regi
 	}
 	for i, name := range t.Searched {
 		out[i] = registry.SearchIndex{Name: name, State: registry.IndexBuilding}
-		if s.indexes.online(t.Kind, name) {
+		switch {
+		case s.indexes.online(t.Kind, name):
 			out[i].State = registry.IndexOnline
+		case s.indexes.failed(t.Kind, name):
+			out[i].State = registry.IndexFailed
 		}
 	}
 	return out, nil

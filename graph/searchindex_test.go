@@ -3,9 +3,12 @@ package graph_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/holon-registry/holon/graph"
+	"github.com/holon-registry/holon/internal/testkit"
 	"github.com/holon-registry/holon/registry"
 )
 
@@ -72,4 +75,43 @@ func TestSearchedAttributes(t *testing.T) {
 	// What does not narrow still walks.
 	_, err = w.Search(w.Context(), w.scope, s, registry.PageRequest{Size: 1})
 	violates(t, err, "where", "walk")
+}
+
+// TestIndexOfLongValues: what does not fit into an index is refused, and an index
+// that could not be made, since such a value was there before, is made later on.
+func TestIndexOfLongValues(t *testing.T) {
+	w := newWorld(t)
+	long := strings.Repeat("y", graph.MaxSearchedValue+1_000)
+	name := fmt.Sprint("note", time.Now().UnixNano())
+	d := must(w.CreateDevice(t.Context(), w.scope, registry.NewTwin{Reference: "d", Attributes: registry.Attributes{name: long}}))
+	template := w.template(registry.NewTemplate{Kind: registry.KindDevice, Name: "Noted", Searched: []string{name}, Properties: map[string]any{name: map[string]any{"type": "string"}}})
+	becomes := func(store *graph.Store, want registry.SearchIndexState) {
+		t.Helper()
+		running, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- store.MakeIndexes(running) }()
+		for until := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+			if indexes := must(store.SearchIndexes(t.Context(), template)); len(indexes) == 1 && indexes[0].State == want {
+				break
+			} else if time.Now().After(until) {
+				t.Fatalf("the index is %+v, not %s", indexes, want)
+			}
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	becomes(w.Store, registry.IndexFailed)
+	if _, err := w.UpdateDevice(t.Context(), w.scope, byID(d), registry.TwinPatch{Attributes: registry.Attributes{name: "short"}}); err != nil {
+		t.Fatal(err)
+	}
+	other, err := graph.Open(t.Context(), testkit.Config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close(context.WithoutCancel(t.Context())) })
+	becomes(other, registry.IndexOnline)
+	_, err = w.UpdateDevice(t.Context(), w.scope, byID(d), registry.TwinPatch{Attributes: registry.Attributes{name: long}})
+	violates(t, err, "attributes."+name, "length")
 }

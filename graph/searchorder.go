@@ -1,11 +1,9 @@
 package graph
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/rule"
@@ -47,86 +45,6 @@ func orderFor(i int, by registry.OrderBy) (searchOrder, error) {
 		out.value, rankNone, rankNumber, plain, rankText, rankBoolean)
 	out.value = fmt.Sprintf("CASE WHEN %s IS :: INTEGER | FLOAT | STRING | BOOLEAN THEN %s END", plain, out.value)
 	return out, nil
-}
-
-// pageStart is where a page begins: the ranks and values of an item, its kind and
-// its key.
-type pageStart struct {
-	backward bool
-	given    bool
-	ranks    []int64
-	values   []any
-	kind     int64
-	key      string
-}
-
-// cursorOf writes what a cursor holds.
-func cursorOf(ranks []int64, values []any, kind int64, key string) string {
-	parts := make([]any, 0, 2*len(ranks)+2)
-	for i := range ranks {
-		if at, ok := values[i].(time.Time); ok {
-			values[i] = at.UTC().Format(time.RFC3339Nano)
-		}
-		parts = append(parts, ranks[i], values[i])
-	}
-	text, err := json.Marshal(append(parts, kind, key))
-	if err != nil {
-		return ""
-	}
-	return string(text)
-}
-
-// position reads a cursor of this search.
-func (p *searchPlan) position(page registry.PageRequest) (pageStart, error) {
-	out := pageStart{backward: page.Backward, given: page.Key != ""}
-	if !out.given {
-		return out, nil
-	}
-	wrong := registry.InvalidField("cursor", "format", "the cursor is not one of this search in this order: use one that this query returned")
-	var parts []any
-	decoder := json.NewDecoder(strings.NewReader(page.Key))
-	decoder.UseNumber()
-	if err := decoder.Decode(&parts); err != nil || len(parts) != 2*len(p.order)+2 {
-		return out, wrong
-	}
-	for i, order := range p.order {
-		rank, ok := wholeOf(parts[2*i])
-		value := parts[2*i+1]
-		if number, isNumber := value.(json.Number); isNumber {
-			value, _ = wholeOf(number)
-			if strings.ContainsAny(string(number), ".eE") {
-				value, _ = number.Float64()
-			}
-		}
-		if order.isTime && rank != rankNone {
-			text, _ := value.(string)
-			at, err := time.Parse(time.RFC3339Nano, text)
-			if err != nil {
-				return out, wrong
-			}
-			value = at
-		}
-		if !ok || (value == nil) != (rank == rankNone) {
-			return out, wrong
-		}
-		out.ranks, out.values = append(out.ranks, rank), append(out.values, value)
-	}
-	var ok1, ok2 bool
-	out.kind, ok1 = wholeOf(parts[len(parts)-2])
-	out.key, ok2 = parts[len(parts)-1].(string)
-	if !ok1 || !ok2 || !slices.ContainsFunc(p.parts, func(part searchPart) bool { return kindRank(part.kind) == out.kind }) {
-		return out, wrong
-	}
-	return out, nil
-}
-
-func wholeOf(value any) (int64, bool) {
-	number, ok := value.(json.Number)
-	if !ok {
-		return 0, false
-	}
-	whole, err := number.Int64()
-	return whole, err == nil
 }
 
 // orderColumns are the names of the columns with ranks and values.
@@ -292,6 +210,6 @@ func (p *searchPlan) found(f fields) registry.Found {
 			out.Score = &score
 		}
 	}
-	out.Key = cursorOf(ranks, values, int64(f.integer("kind")), f.text("key"))
+	out.Key = p.cursor(ranks, values, int64(f.integer("kind")), f.text("key"))
 	return out
 }

@@ -35,7 +35,7 @@ func (s *Store) planRule(ctx context.Context, r runner, scope registry.Scope, se
 	if live != nil {
 		plan.params[rule.LiveParam] = live
 	}
-	if err := plan.orderBy(search); err != nil {
+	if err := plan.orderBy(search, false); err != nil {
 		return nil, err
 	}
 	if err := plan.narrow(scope, search); err != nil {
@@ -75,7 +75,8 @@ func searchedKinds(search registry.Search) []registry.Kind {
 	return out
 }
 
-func (p *searchPlan) orderBy(search registry.Search) error {
+func (p *searchPlan) orderBy(search registry.Search, past bool) error {
+	p.sum = orderSum(search, past)
 	if len(search.OrderBy) > registry.MaxOrderBy {
 		return registry.InvalidField("orderBy", "maxItems", "a list is ordered by at most %d fields", registry.MaxOrderBy)
 	}

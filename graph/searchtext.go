@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -62,10 +61,10 @@ func searchText(properties map[string]any) any {
 }
 
 // luceneQuery makes words a query of the full-text index: each has to occur, as
-// a word or as the beginning of one, among what belongs to the account. Nothing
-// that means something to Lucene gets through.
+// a word or as the beginning of one, among what belongs to the account, or what it
+// is made of has to. Nothing that means something to Lucene gets through.
 func luceneQuery(account registry.ID, text string) (string, error) {
-	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) })
+	words := wordsOf(text)
 	switch {
 	case len(text) > maxWordsText || len(words) > maxWords:
 		return "", registry.InvalidField("text", "length", "at most %d words are searched for", maxWords)
@@ -74,13 +73,26 @@ func luceneQuery(account registry.ID, text string) (string, error) {
 	}
 	parts := make([]string, len(words), len(words)+1)
 	for i, word := range words {
-		// The fields are named: the account's id has words, too.
-		fields := make([]string, len(wordFields))
-		for j, field := range wordFields {
-			fields[j] = field + ":(" + word + "^4 " + word + "*)"
+		parts[i] = "+(" + anyField(word)
+		if pieces := piecesOf(word); len(pieces) > 1 || pieces[0] != word {
+			for j, piece := range pieces {
+				pieces[j] = "+(" + anyField(piece) + ")"
+			}
+			parts[i] += " (" + strings.Join(pieces, " ") + ")"
 		}
-		parts[i] = "+(" + strings.Join(fields, " ") + ")"
+		parts[i] += ")"
 	}
 	parts = append(parts, `+account:"`+string(account)+`"`)
 	return strings.Join(parts, " "), nil
+}
+
+// anyField looks for a word or its beginning. The fields are named: the account's
+// id has words, too.
+func anyField(word string) string {
+	word = strings.ReplaceAll(word, ":", `\:`)
+	fields := make([]string, len(wordFields))
+	for i, field := range wordFields {
+		fields[i] = field + ":(" + word + "^4 " + word + "*)"
+	}
+	return strings.Join(fields, " ")
 }

@@ -224,7 +224,18 @@ func compareMaps(prefix string, before, after map[string]any, out *[]registry.Di
 // relationDifference tells of a relation that was made (or, if it ended, is no
 // more).
 func relationDifference(name string, other registry.Related, made bool) registry.Difference {
-	end := map[string]any{"direction": string(registry.DirectionOut), "kind": string(kindOf(other)), "key": keyOf(other), "id": string(other.NodeID())}
+	return farEnd{kindOf(other), keyOf(other), other.NodeID()}.difference(name, made)
+}
+
+// farEnd is what a change tells of the object that a relation leads to.
+type farEnd struct {
+	kind registry.Kind
+	key  string
+	id   registry.ID
+}
+
+func (e farEnd) difference(name string, made bool) registry.Difference {
+	end := map[string]any{"direction": string(registry.DirectionOut), "kind": string(e.kind), "key": e.key, "id": string(e.id)}
 	d := registry.Difference{Path: "relations." + name, Before: end}
 	if made {
 		d.Before, d.After = nil, end

@@ -223,6 +223,7 @@ func TestStateHistoryModel(t *testing.T) {
 // TestStateHistoryWithoutTheOtherEnd tells a twin that a link has ended because
 // its other end was deleted, in the same transaction.
 func TestStateHistoryWithoutTheOtherEnd(t *testing.T) {
+	t.Parallel()
 	f := newField(t)
 	d, a := f.device("d", ""), f.asset("a", "")
 	e, b := f.device("e", ""), f.asset("b", "")

@@ -67,6 +67,8 @@ type Store struct {
 	// account that has one.
 	changes *changeFeeds
 	changed func(account registry.ID)
+	// knownChanged is told of what sources of readings know and should not any more.
+	knownChanged func(ids []registry.ID)
 	// downlink is told of devices that there is something for.
 	downlink func(account, device registry.ID)
 	// moveBuckets bounds the buckets that a turn of a link's move looks at, but for
@@ -130,6 +132,12 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 // committed in, so that it can tell other processes. It must not wait. Call it
 // before the store is used.
 func (s *Store) OnChange(told func(account registry.ID)) { s.changed = told }
+
+// OnKnownChange sets what is told of each device and asset that a change of this
+// store deleted, linked, unlinked or moved to another template, and of the account
+// where templates changed: before the change is answered, and once it is committed.
+// It must not wait. Call it before the store is used.
+func (s *Store) OnKnownChange(told func(ids []registry.ID)) { s.knownChanged = told }
 
 // Ping asks the database whether it answers, within a few seconds.
 func (s *Store) Ping(ctx context.Context) error {

@@ -67,7 +67,7 @@ func (q byRef) of(ref registry.Ref, more params) (query, params) {
 		more["id"] = string(ref.ID)
 		return q[ref.Kind][1], more
 	}
-	more["key"] = Fold(ref.Key)
+	more["key"] = foldedKey(ref)
 	return q[ref.Kind][0], more
 }
 

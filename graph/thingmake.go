@@ -295,7 +295,7 @@ func (n *newThing) check(tx *transaction, got *prepared) (madeThing, error) {
 	})
 	for _, e := range found {
 		if e.incoming {
-			tx.recordRelation("related", e.other, e.name, thing)
+			tx.record(relationChange{"related", e.pair(thing)}.entry())
 		}
 	}
 	return madeThing{thing, template.ID, node, found, wholeID}, nil

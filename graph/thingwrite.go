@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -109,11 +108,12 @@ func (s *Store) update(ctx context.Context, scope registry.Scope, ref registry.R
 type changed struct {
 	written []any
 	// moved change their template; devices among them their measures.
-	moved   []any
-	devices []registry.ID
-	names   distinct
-	// relations are made and ended last.
+	moved     []any
+	devices   []registry.ID
+	names     distinct
 	relations relationChanges
+	// things are those that the part names and that are not refused.
+	things map[registry.ID]*altered
 }
 
 // changePart checks changes, each on its own, and writes those that are right.
@@ -133,7 +133,7 @@ func (s *Store) changePart(ctx context.Context, tx *transaction, scope registry.
 	if err != nil {
 		return err
 	}
-	var all changed
+	all := changed{things: map[registry.ID]*altered{}}
 	seen := map[registry.ID]bool{}
 	for i := range things {
 		before, ok := got.target(things[i].ref)
@@ -152,7 +152,15 @@ func (s *Store) changePart(ctx context.Context, tx *transaction, scope registry.
 			return err
 		}
 	}
-	return s.writeChanges(ctx, tx, &all)
+	if err := s.writeChanges(ctx, tx, &all); err != nil {
+		return err
+	}
+	for i := range out {
+		if out[i].thing != nil {
+			out[i].thing = all.things[out[i].thing.NodeID()].thing
+		}
+	}
+	return nil
 }
 
 // changeOne decides what a thing becomes.
@@ -202,10 +210,11 @@ func (s *Store) changeOne(ctx context.Context, tx *transaction, scope registry.S
 			moved = append(moved, *d)
 		}
 	}
-	all.relations.add(relations)
 	after := patched(before.thing, p.patch, template.ID, attributes)
 	was, is := thingSnapshot(before.thing, before.template.Template), thingSnapshot(after, template.Template)
 	if len(compare(was, is))+len(moved) == 0 {
+		all.relations.add(relations)
+		all.things[object.ID] = &altered{before: before, thing: before.thing, template: template.Template}
 		return before.thing, nil
 	}
 	raise(after, tx.at)
@@ -213,6 +222,8 @@ func (s *Store) changeOne(ctx context.Context, tx *transaction, scope registry.S
 	if err != nil {
 		return nil, err
 	}
+	all.relations.add(relations)
+	all.things[object.ID] = &altered{before: before, thing: after, template: template.Template, raised: true, told: true}
 	for _, name := range attributeNames(kind, node) {
 		all.names.add(name)
 	}
@@ -245,8 +256,12 @@ func (p *patchedThing) whole(got *prepared) (*target, []registry.Violation) {
 
 // writeChanges writes what was decided.
 func (s *Store) writeChanges(ctx context.Context, tx *transaction, all *changed) error {
-	if err := s.changeRelations(ctx, tx, &all.relations); err != nil || len(all.written) == 0 {
+	did, err := s.changeRelations(ctx, tx, &all.relations)
+	if err != nil {
 		return err
+	}
+	if all.related(tx, did); len(all.written) == 0 {
+		return nil
 	}
 	if err := s.claim(ctx, tx, propertyNames, all.names.all()); err != nil {
 		return err
@@ -361,21 +376,6 @@ func patchedDetails(d registry.Details, patch registry.TwinPatch) registry.Detai
 		d.Connected = patch.Connected.Value
 	}
 	return d
-}
-
-// raise gives a thing that is changing its next version.
-func raise(thing registry.Related, at time.Time) {
-	var object *registry.Object
-	switch thing := thing.(type) {
-	case *registry.Group:
-		object = &thing.Object
-	case *registry.Device:
-		object = &thing.Object
-	case *registry.Asset:
-		object = &thing.Object
-	}
-	object.Version++
-	object.UpdatedAt = at
 }
 
 func validState(state registry.State) bool {

@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -31,11 +32,23 @@ func (s *Store) UpdateTwins(ctx context.Context, scope registry.Scope, kind regi
 }
 
 // DeleteTwins deletes devices or assets, as DeleteDevice and DeleteAsset do. If
-// it is not atomic, what does not exist stops no other. It returns the ids of
-// what was deleted, components included, as well.
+// it is not atomic, what does not exist stops no other. Those that are named by
+// their ids come first. It returns the ids of what was deleted, components
+// included, as well.
 func (s *Store) DeleteTwins(ctx context.Context, scope registry.Scope, kind registry.Kind, refs []registry.Ref, atomic bool) (*registry.Bulk, []registry.ID, error) {
 	d := doom{kind: kind, refs: refs}
-	result, err := s.bulk(ctx, scope, s.deleting(scope, "refs", &d), atomic, func(i int) string { return nameOf(refs[i]) })
+	work := s.deleting(scope, "", &d)
+	byIDs := len(refs)
+	if i := slices.IndexFunc(refs, func(ref registry.Ref) bool { return ref.ID == "" }); i >= 0 {
+		byIDs = i
+	}
+	work.at = func(i int) string {
+		if i < byIDs {
+			return placeIn("ids")(i)
+		}
+		return placeIn("references")(i - byIDs)
+	}
+	result, err := s.bulk(ctx, scope, work, atomic, func(i int) string { return nameOf(refs[i]) })
 	if err != nil {
 		return nil, nil, err
 	}

@@ -54,6 +54,8 @@ type doomed struct {
 // them.
 func (s *Store) deletePart(ctx context.Context, tx *transaction, d *doom, refs []registry.Ref, found map[string]doomed, out []outcome) ([]registry.ID, error) {
 	var ids, devices, components []registry.ID
+	var dying []doomed
+	var twins []registry.Related
 	gone := map[registry.ID]bool{}
 	remove := func(of doomed) bool {
 		id := of.twin.NodeID()
@@ -62,7 +64,7 @@ func (s *Store) deletePart(ctx context.Context, tx *transaction, d *doom, refs [
 		}
 		gone[id] = true
 		ids, devices = append(ids, id), append(devices, of.devices...)
-		tx.recordDeletion(of.twin, of.template)
+		dying, twins = append(dying, of), append(twins, of.twin)
 		return true
 	}
 	for i, ref := range refs {
@@ -91,6 +93,14 @@ func (s *Store) deletePart(ctx context.Context, tx *transaction, d *doom, refs [
 	}
 	if len(ids) == 0 {
 		return nil, nil
+	}
+	end, err := tx.endings(ctx, twins)
+	if err != nil {
+		return nil, err
+	}
+	tx.recordOthers(end)
+	for _, of := range dying {
+		tx.recordDeletion(of.twin, of.template, end.away[of.twin.NodeID()]...)
 	}
 	if len(devices) > 0 {
 		if err := s.raiseTopology(ctx, tx, devices...); err != nil {

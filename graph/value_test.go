@@ -79,6 +79,7 @@ func anyOf(measure string) *rapid.Generator[any] {
 // TestValuesComeBack stores values of every type, in order and late, under a
 // link, and reads them back in every way: as they were sent.
 func TestValuesComeBack(t *testing.T) {
+	t.Parallel()
 	f := newField(t)
 	f.measured()
 	measures := []string{"number", "flag", "text", "mode", "place", "motor"}
@@ -198,6 +199,7 @@ func (f *field) ends(twin registry.ID, measure string, want []sample) {
 
 // TestUnits stores numbers in the device's unit and reads them in others.
 func TestUnits(t *testing.T) {
+	t.Parallel()
 	f := newField(t)
 	f.measured()
 	d, hall := f.device("d", "machine"), f.asset("hall", "hall")

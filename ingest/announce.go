@@ -3,6 +3,7 @@ package ingest
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -83,6 +84,19 @@ func (c *checked) checkReported(i int, reading *registry.Reading, template *regi
 			c.fault(i, registry.ReasonMalformed, "attributes."+name, "reported", "template "+template.Name+" does not let a device set this attribute")
 		}
 	}
+}
+
+// note lets a reading that is queued say of its device what it did.
+func (c *checked) note(i int, reading *registry.Reading) {
+	c.readings[i].Template = reading.Template
+	if len(reading.Attributes) == 0 {
+		return
+	}
+	said, err := json.Marshal(reading.Attributes)
+	if err != nil {
+		c.fault(i, registry.ReasonMalformed, "attributes", "type", "are no JSON object")
+	}
+	c.readings[i].Attributes = said
 }
 
 // announce makes the devices, and sets the attributes, of the readings that are
@@ -277,10 +291,11 @@ func (r *Receiver) report(ctx context.Context, principal *registry.Principal, c 
 
 // said says whether a device is known to have reported attributes.
 func (d *Directory) said(key deviceKey, attributes registry.Attributes) bool {
+	now := d.now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	known, ok := d.devices.Peek(key)
-	if !ok || d.now().Sub(known.at) >= deviceFresh {
+	if !ok || !d.fresh(known, now) {
 		return false
 	}
 	for name, value := range attributes {

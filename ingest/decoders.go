@@ -15,6 +15,7 @@ import (
 type namedTemplate struct {
 	template *registry.Template
 	at       time.Time
+	news     uint64
 }
 
 type templateKey struct {
@@ -28,8 +29,10 @@ func (d *Directory) templateNamed(ctx context.Context, scope registry.Scope, nam
 	key, now := templateKey{scope.Account, strings.ToLower(name)}, d.now()
 	d.mu.Lock()
 	known, ok := d.named.Get(key)
+	number := d.news.last
+	fresh := ok && now.Sub(known.at) < deviceFresh && !d.news.after(known.news, scope.Account)
 	d.mu.Unlock()
-	if ok && now.Sub(known.at) < deviceFresh {
+	if fresh {
 		return known.template, nil
 	}
 	template, err := d.source.DeviceTemplate(ctx, scope, name)
@@ -44,7 +47,7 @@ func (d *Directory) templateNamed(ctx context.Context, scope registry.Scope, nam
 	if template == nil {
 		d.named.Remove(key)
 	} else {
-		d.named.Add(key, namedTemplate{template, now})
+		d.named.Add(key, namedTemplate{template, now, number})
 	}
 	return template, nil
 }

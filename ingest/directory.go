@@ -45,8 +45,9 @@ type DeviceSource interface {
 }
 
 const (
-	// deviceFresh is how long a device is taken for what it was. A worker checks
-	// again, so that a reading that slips through becomes a dead letter.
+	// deviceFresh is how long a device is taken for what it was, unless the directory
+	// is told that it changed (see news). A worker checks again, so that a reading
+	// that slips through becomes a dead letter.
 	deviceFresh = 10 * time.Second
 	// deviceStale is how long it still is while the store is down: readings are
 	// accepted without the graph.
@@ -62,6 +63,7 @@ type Directory struct {
 	now    func() time.Time
 
 	mu        sync.Mutex
+	news      news
 	devices   *simplelru.LRU[deviceKey, *knownDevice]
 	templates *simplelru.LRU[registry.ID, *registry.Template]
 	decoders  *simplelru.LRU[registry.ID, decode.Decoder]
@@ -90,6 +92,8 @@ type knownDevice struct {
 	KnownDevice
 	template *registry.Template
 	at       time.Time
+	// news is the number of the last change that was told before it was asked for.
+	news uint64
 	// reported are attributes that the device is known to have reported since.
 	reported registry.Attributes
 }
@@ -124,7 +128,7 @@ func (d *Directory) find(ctx context.Context, scope registry.Scope, readings []r
 			continue
 		}
 		known, ok := d.devices.Get(deviceKey{scope.Account, name})
-		if ok && now.Sub(known.at) < deviceFresh {
+		if ok && d.fresh(known, now) {
 			found[i] = known
 			continue
 		}
@@ -137,11 +141,12 @@ func (d *Directory) find(ctx context.Context, scope registry.Scope, readings []r
 			missing[name] = nil
 		}
 	}
+	asked := asked{now, d.news.last}
 	d.mu.Unlock()
 	if len(missing) == 0 {
 		return found, nil
 	}
-	if err := d.ask(ctx, scope, missing, now); err != nil {
+	if err := d.ask(ctx, scope, missing, asked); err != nil {
 		return nil, err
 	}
 	for i := range readings {
@@ -168,14 +173,14 @@ func (d *Directory) forget(scope registry.Scope, readings []registry.Reading) {
 }
 
 // ask fills in the missing devices from the store.
-func (d *Directory) ask(ctx context.Context, scope registry.Scope, missing map[deviceName]*knownDevice, now time.Time) error {
-	err := d.askKind(ctx, scope, missing, now, false, d.source.KnownDevices)
+func (d *Directory) ask(ctx context.Context, scope registry.Scope, missing map[deviceName]*knownDevice, at asked) error {
+	err := d.askKind(ctx, scope, missing, at, false, d.source.KnownDevices)
 	if err == nil {
-		err = d.askKind(ctx, scope, missing, now, true, d.source.KnownAssets)
+		err = d.askKind(ctx, scope, missing, at, true, d.source.KnownAssets)
 	}
 	if registry.CodeOf(err) == registry.CodeUnavailable {
 		for _, last := range missing {
-			if last == nil || now.Sub(last.at) > deviceStale {
+			if last == nil || at.now.Sub(last.at) > deviceStale {
 				return fmt.Errorf("look up devices: %w", err)
 			}
 		}
@@ -188,7 +193,7 @@ func (d *Directory) ask(ctx context.Context, scope registry.Scope, missing map[d
 }
 
 // askKind fills in the missing devices, or the missing assets.
-func (d *Directory) askKind(ctx context.Context, scope registry.Scope, missing map[deviceName]*knownDevice, now time.Time, assets bool, known func(context.Context, registry.Scope, []string) ([]*KnownDevice, error)) error {
+func (d *Directory) askKind(ctx context.Context, scope registry.Scope, missing map[deviceName]*knownDevice, at asked, assets bool, known func(context.Context, registry.Scope, []string) ([]*KnownDevice, error)) error {
 	var names []deviceName
 	var references []string
 	for name := range missing {
@@ -203,10 +208,10 @@ func (d *Directory) askKind(ctx context.Context, scope registry.Scope, missing m
 	if err != nil {
 		return err
 	}
-	return d.fill(ctx, scope, names, devices, missing, now)
+	return d.fill(ctx, scope, names, devices, missing, at)
 }
 
-func (d *Directory) fill(ctx context.Context, scope registry.Scope, names []deviceName, devices []*KnownDevice, missing map[deviceName]*knownDevice, now time.Time) error {
+func (d *Directory) fill(ctx context.Context, scope registry.Scope, names []deviceName, devices []*KnownDevice, missing map[deviceName]*knownDevice, at asked) error {
 	templates := map[registry.ID]*registry.Template{}
 	var unknown []registry.ID
 	d.mu.Lock()
@@ -249,7 +254,7 @@ func (d *Directory) fill(ctx context.Context, scope registry.Scope, names []devi
 			missing[name] = nil
 			continue
 		}
-		known := &knownDevice{KnownDevice: *device, template: templates[device.TemplateID], at: now}
+		known := &knownDevice{KnownDevice: *device, template: templates[device.TemplateID], at: at.now, news: at.news}
 		d.devices.Add(key, known)
 		missing[name] = known
 	}

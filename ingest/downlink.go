@@ -7,8 +7,10 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rs/zerolog"
 
@@ -322,18 +324,36 @@ func (r *Receiver) deviceFor(ctx context.Context, principal *registry.Principal,
 	return found[0], nil
 }
 
-// replyOf reads a device's answer to a command: {"id", "status", "result"}, or
-// says what is wrong with it.
+// replyOf reads a device's answer to a command: {"id", "status", "result", "error"},
+// or says what is wrong with it. An error that is no text is kept as JSON.
 func replyOf(payload []byte) (reply registry.CommandReply, wrong string) {
 	var answer struct {
 		ID     registry.ID `json:"id"`
 		Status string      `json:"status"`
 		Result any         `json:"result"`
+		Error  any         `json:"error"`
 	}
 	decoder := json.NewDecoder(bytes.NewReader(payload))
 	decoder.UseNumber()
 	if err := decoder.Decode(&answer); err != nil || answer.ID == "" || answer.Status != "ok" && answer.Status != "failed" {
 		return reply, `an answer is {"id": "...", "status": "ok" or "failed", "result": ...}`
 	}
-	return registry.CommandReply{ID: answer.ID, Failed: answer.Status == "failed", Result: answer.Result}, ""
+	return registry.CommandReply{ID: answer.ID, Failed: answer.Status == "failed", Result: answer.Result, Error: errorText(answer.Error)}, ""
+}
+
+// errorText is what a device says of why it failed, as a text of bounded length.
+func errorText(said any) string {
+	text, ok := said.(string)
+	if !ok && said != nil {
+		encoded, err := json.Marshal(said)
+		if err != nil {
+			return ""
+		}
+		text = string(encoded)
+	}
+	text = strings.TrimSpace(text)
+	if utf8.RuneCountInString(text) <= registry.MaxCommandError {
+		return text
+	}
+	return string([]rune(text)[:registry.MaxCommandError-1]) + "…"
 }

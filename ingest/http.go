@@ -160,7 +160,7 @@ func (h *httpHandler) receive(w http.ResponseWriter, r *http.Request) (*httpAnsw
 	submission := parseBody(kind, body)
 	submission.Partial = partial
 	answer, receipt, err := h.submit(r, principal, claimed, submission, await)
-	h.settled(r.Context(), claimed, answer)
+	h.settled(r.Context(), claimed, answer, err)
 	return answer, receipt, len(submission.Readings), err
 }
 

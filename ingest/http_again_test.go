@@ -101,28 +101,59 @@ func TestIdempotencyKey(t *testing.T) {
 func TestIdempotencyKeyOfALostAnswer(t *testing.T) {
 	q, who := openQueue(t, nil), newPrincipal()
 	h := NewHTTPHandler(newReceiver(t, q, new(devices), nil), secrets{"hk_a": who}, HTTPConfig{})
-	const body = `{"device":"sensor-1","values":{"temperature":1}}`
 	key := map[string]string{"Idempotency-Key": "k"}
-	post(t, h, "", body, key)
 	keys, field := q.answerKeys(), digest(string(who.Account), "", "k")
-	set := func(value string) {
-		t.Helper()
-		if err := q.client.HSet(t.Context(), keys[0], field, value).Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
 	now, err := q.client.Time(t.Context()).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	set("p " + strconv.FormatInt(now.UnixMilli(), 10) + " x")
-	if status, answer := post(t, h, "", body, key); status != 409 || !strings.Contains(answer, `"code":"CONFLICT"`) {
-		t.Errorf("while it is worked on: %d %s", status, answer)
+	ms := func(since time.Duration) string { return strconv.FormatInt(now.Add(since).UnixMilli(), 10) }
+	working, died, later := ms(0), ms(-time.Hour), ms(time.Hour)
+	const (
+		body = `{"device":"sensor-1","values":{"temperature":1}}`
+		bad  = `{"device":"ghost","values":{"temperature":1}}`
+	)
+	for _, step := range []struct {
+		name, remembered, body string
+		status, measurements   int
+	}{
+		{"while it is worked on", "p " + working + " part x", body, 409, 0},
+		{"after it died", "p " + died + " part x", body, 202, 1},
+		{"after it died again", "p " + died + " part x", body, 202, 1},
+		{"after it died and the clock was put back", "p " + later + " part x", body, 202, 1},
+		{"after it died and then was refused", "p " + died + " part x", bad, 400, 1},
+		{"after it was refused", "", body, 202, 1},
+		{"another request after one in doubt", "r part", `{"device":"sensor-1","values":{"temperature":2}}`, 202, 2},
+		{"after it was forgotten", "forgotten", body, 202, 3},
+		{"what is wrong is not remembered", "forgotten", bad, 400, 3},
+	} {
+		var err error
+		switch step.remembered {
+		case "":
+		case "forgotten":
+			err = q.client.Del(t.Context(), keys...).Err()
+		default:
+			err = q.client.HSet(t.Context(), keys[0], field, step.remembered).Err()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, answer := post(t, h, "", step.body, key); status != step.status {
+			t.Errorf("%s: %d %s, want %d", step.name, status, answer, step.status)
+		}
+		if n := len(queuedTimes(t, q)); n != step.measurements {
+			t.Errorf("%s: %d measurements are queued, want %d", step.name, n, step.measurements)
+		}
 	}
-	set("p " + strconv.FormatInt(now.Add(-time.Hour).UnixMilli(), 10) + " x")
-	if status, answer := post(t, h, "", body, key); status != 202 {
-		t.Errorf("after it died: %d %s", status, answer)
+	if n, err := q.client.HLen(t.Context(), keys[0]).Result(); err != nil || n != 0 {
+		t.Errorf("%d keys are remembered: %v", n, err)
 	}
+}
+
+// queuedTimes are the times of what is queued, which identify measurements of
+// one measure.
+func queuedTimes(t *testing.T, q *Queue) map[string]bool {
+	t.Helper()
 	times := map[string]bool{}
 	for p := range q.Partitions() {
 		for _, e := range drain(t, q, p) {
@@ -131,9 +162,7 @@ func TestIdempotencyKeyOfALostAnswer(t *testing.T) {
 			}
 		}
 	}
-	if len(times) != 1 {
-		t.Errorf("sent twice it became %d measurements, want 1: %v", len(times), times)
-	}
+	return times
 }
 
 func TestHTTPWaitsUntilStored(t *testing.T) {

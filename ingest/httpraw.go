@@ -64,6 +64,6 @@ func (h *httpHandler) receiveRaw(w http.ResponseWriter, r *http.Request, princip
 			answer.Stored = h.await(r.Context(), done.partitions)
 		}
 	}
-	h.settled(r.Context(), claimed, answer)
+	h.settled(r.Context(), claimed, answer, err)
 	return answer, Receipt{Accepted: done.accepted, Faults: done.faults}, max(done.readings, done.accepted), err
 }

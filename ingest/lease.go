@@ -14,6 +14,9 @@ import (
 // data right if two should believe that they own a partition is the epoch that
 // the graph checks in every transaction.
 
+// Redis measures both by its wall clock. When that is put back, what nobody renews
+// would last for as much longer; so what lasts longer than it can is cut short.
+
 // heartbeatScript notes that a worker lives and counts those that do.
 //
 //	KEYS  the workers: sorted set, worker -> when its heartbeat expires (ms)
@@ -23,8 +26,17 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%d', now))
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. string.format('%d', now + 2 * ARGV[2]), '+inf')
 redis.call('PEXPIRE', KEYS[1], 10 * ARGV[2])
 return redis.call('ZCARD', KEYS[1])
+`)
+
+// acquireScript takes a lease that nobody has, and cuts short one that lasts longer
+// than any that was just renewed.
+var acquireScript = redis.NewScript(`
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+if redis.call('PTTL', KEYS[1]) > 2 * ARGV[2] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
 `)
 
 // renewScript prolongs a lease that the worker still has.
@@ -60,7 +72,7 @@ func (q *Queue) retire(ctx context.Context, worker string) error {
 
 // acquire takes a partition that nobody has.
 func (q *Queue) acquire(ctx context.Context, partition int, worker string, ttl time.Duration) (bool, error) {
-	ok, err := q.client.SetNX(ctx, q.keys[partition].lease, worker, ttl).Result()
+	ok, err := acquireScript.Run(ctx, q.client, []string{q.keys[partition].lease}, worker, ttl.Milliseconds()).Bool()
 	if err != nil {
 		return false, registry.Unavailable("queue", err)
 	}

@@ -281,6 +281,7 @@ func (r *Receiver) check(ctx context.Context, principal *registry.Principal, sou
 			Account: principal.Account, DeviceID: device.ID, Reference: device.Reference, Asset: reading.Asset != "", Source: source,
 			MeasuredAt: wholeMillisecond(reading.MeasuredAt), MessageID: reading.MessageID, Values: values,
 		}
+		c.note(i, reading)
 		if timed && !c.bad[i] {
 			if c.split == nil {
 				c.split = map[int][]registry.AcceptedReading{}

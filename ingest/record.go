@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/holon-registry/holon/registry"
@@ -21,6 +22,7 @@ import (
 //	messageID     text                                 if flagMessage
 //	values        count as a varint; name as text, type byte, value each
 //	refusal       reason, measure, message, raw: texts if flagRefused
+//	template      text, and the attributes as text             if flagSaid
 //	payload       id, flags as a byte, and if flagContent is among them content
 //	              type, template, source, receivedAt (signed varint, epoch
 //	              milliseconds) and content: texts                 if flagPayload
@@ -43,6 +45,7 @@ const (
 	flagPayload
 	// flagAsset says that the device is an asset.
 	flagAsset
+	flagSaid
 )
 
 // The flags of a payload.
@@ -83,6 +86,9 @@ func appendRecord(b []byte, r *registry.AcceptedReading) ([]byte, error) {
 	if r.Asset {
 		flags |= flagAsset
 	}
+	if r.Template != "" || len(r.Attributes) > 0 {
+		flags |= flagSaid
+	}
 	b = append(b, flags)
 	b = appendID(b, r.Account)
 	b = appendID(b, r.DeviceID)
@@ -111,6 +117,9 @@ func appendRecord(b []byte, r *registry.AcceptedReading) ([]byte, error) {
 		b = appendText(b, r.Refused.Measure)
 		b = appendText(b, r.Refused.Message)
 		b = appendText(b, string(r.Raw))
+	}
+	if flags&flagSaid != 0 {
+		b = appendText(appendText(b, r.Template), string(r.Attributes))
 	}
 	if r.Payload != nil {
 		b = appendPayload(b, r.Payload)
@@ -204,6 +213,11 @@ func (d *decoder) record() (r registry.AcceptedReading, err error) {
 			return r, err
 		}
 	}
+	if flags&flagSaid != 0 {
+		if err = d.said(&r); err != nil {
+			return r, err
+		}
+	}
 	if flags&flagPayload != 0 {
 		r.Payload, err = d.payload()
 	}
@@ -243,6 +257,18 @@ func (d *decoder) refusal(r *registry.AcceptedReading) error {
 	r.Refused = &registry.Refusal{Reason: registry.DeadLetterReason(texts[0]), Measure: texts[1], Message: texts[2]}
 	r.Raw = []byte(texts[3])
 	return nil
+}
+
+// said reads what a reading says of its device.
+func (d *decoder) said(r *registry.AcceptedReading) (err error) {
+	if r.Template, err = d.name(); err != nil {
+		return err
+	}
+	raw, err := d.bytes()
+	if len(raw) > 0 {
+		r.Attributes = slices.Clone(raw)
+	}
+	return err
 }
 
 func (d *decoder) byte() (byte, error) {

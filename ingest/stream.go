@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/holon-registry/holon/internal/conns"
 	"github.com/holon-registry/holon/registry"
 )
 
@@ -95,13 +96,11 @@ type Streams struct {
 	// room is what the messages of all clients that wait may have, in bytes.
 	room *semaphore.Weighted
 
+	open conns.Set[*streamSession]
+
 	mu      sync.Mutex
-	open    map[*streamSession]bool
 	byName  map[string]*streamSession // those that the client can resume
-	waiting int                       // accepted, not yet open
 	unknown int                       // those of which nobody knows yet whose they are
-	closing bool
-	ended   sync.WaitGroup
 }
 
 // NewStreams makes a handler.
@@ -109,7 +108,7 @@ func NewStreams(receiver *Receiver, auth Authenticator, c StreamConfig) *Streams
 	c.fill()
 	return &Streams{room: semaphore.NewWeighted(max(c.room, c.MaxMessage)),
 		receiver: receiver, auth: auth, c: c, http: newHTTPHandler(receiver, auth, HTTPConfig{Logger: c.Logger}),
-		open: map[*streamSession]bool{}, byName: map[string]*streamSession{}}
+		byName: map[string]*streamSession{}}
 }
 
 // ServeHTTP implements http.Handler.
@@ -136,11 +135,13 @@ func (h *Streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.secret, s.owner = secret, principal
 	}
-	if !h.reserve(s) {
+	place := h.reserve(s)
+	if place == nil {
 		w.Header().Set("Retry-After", "5")
 		write(w, http.StatusServiceUnavailable, httpAnswer{Code: string(registry.CodeLimitExceeded), Message: "no more connections are taken now"})
 		return
 	}
+	defer place.Leave()
 	defer h.release(s)
 	// The library compares the origin with the host and the patterns, and answers
 	// 403 itself.
@@ -150,35 +151,27 @@ func (h *Streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.begin(conn)
-	if h.enter(s) {
+	if place.Enter(s) {
 		s.end(closeGoingAway)
 	}
 	s.serve(name)
 }
 
-// reserve counts a connection that is about to be accepted.
-func (h *Streams) reserve(s *streamSession) bool {
+// reserve takes a place for a connection that is about to be accepted, or returns
+// nil. Those of which nobody knows whose they are have a bound of their own.
+func (h *Streams) reserve(s *streamSession) *conns.Place[*streamSession] {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s.unknown = s.owner == nil
-	if h.closing || len(h.open)+h.waiting >= h.c.MaxClients || s.unknown && h.unknown >= max(h.c.MaxClients/10, 1) {
-		return false
+	unknown := s.owner == nil
+	if unknown && h.unknown >= max(h.c.MaxClients/10, 1) {
+		return nil
 	}
-	if s.unknown {
+	place := h.open.Reserve(h.c.MaxClients)
+	if place != nil && unknown {
+		s.unknown = true
 		h.unknown++
 	}
-	h.waiting++
-	h.ended.Add(1)
-	return true
-}
-
-// enter lists a connection, and tells whether Shutdown came in between.
-func (h *Streams) enter(s *streamSession) (closing bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.waiting--
-	h.open[s] = true
-	return h.closing
+	return place
 }
 
 // introduced notes that it is known whose a connection is.
@@ -205,41 +198,21 @@ func (h *Streams) take(s *streamSession, field string) *streamSession {
 	return before
 }
 
+// release forgets what was noted of a connection that has ended.
 func (h *Streams) release(s *streamSession) {
 	h.mu.Lock()
-	if !h.open[s] {
-		h.waiting--
-	}
+	defer h.mu.Unlock()
 	h.forgetUnknown(s)
-	delete(h.open, s)
 	if h.byName[s.field] == s {
 		delete(h.byName, s.field)
 	}
-	h.mu.Unlock()
-	h.ended.Done()
 }
 
 // Shutdown closes every connection with 1001 "going away", when what it had under
 // way was answered, takes no new ones, and returns when all have ended or ctx has.
 // http.Server.Shutdown does not know them, so both must be called.
 func (h *Streams) Shutdown(ctx context.Context) error {
-	h.mu.Lock()
-	h.closing = true
-	for s := range h.open {
-		s.end(closeGoingAway)
-	}
-	h.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		h.ended.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return h.open.Shutdown(ctx, func(s *streamSession) { s.end(closeGoingAway) })
 }
 
 // Wake says that there is something for a device: a command, or what it is to

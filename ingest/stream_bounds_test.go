@@ -19,11 +19,7 @@ import (
 func TestStreamHearsParts(t *testing.T) {
 	h, url := serveStreams(t, openQueue(t, nil), new(devices), secrets{"hk_a": newPrincipal()}, nil)
 	client := join(t, url, "hk_a", 0)
-	h.mu.Lock()
-	var s *streamSession
-	for s = range h.open {
-	}
-	h.mu.Unlock()
+	s := h.open.Open()[0]
 	w, err := client.conn.Writer(t.Context(), websocket.MessageText)
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"strconv"
 	"strings"
@@ -87,7 +86,7 @@ type metMessage struct {
 // load finds out how far the session has come, or begins it.
 func (m *streamMemory) load(ctx context.Context) error {
 	c := &m.queue.c
-	value, err := enterScript.Run(ctx, m.queue.client, m.queue.answerKeys(), m.field, "s "+rand.Text()[:16],
+	value, err := enterScript.Run(ctx, m.queue.client, m.queue.answerKeys(), m.field, "s "+randomPart(),
 		c.RememberFor.Milliseconds(), c.RememberMax).Text()
 	if err != nil {
 		return registry.Unavailable("queue", err)
@@ -100,7 +99,7 @@ func (m *streamMemory) read(value string) error {
 	if len(words) < 2 {
 		return fmt.Errorf("what is remembered of a session is %q", value)
 	}
-	m.part, m.prefix = words[1], m.field[:16]+words[1]
+	m.part, m.prefix = words[1], idPrefix(m.field, words[1])
 	for i := len(words) - 1; i > 1; i-- {
 		number, digest, _ := strings.Cut(words[i], ":")
 		seq, err := strconv.ParseInt(number, 10, 64)

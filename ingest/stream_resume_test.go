@@ -266,7 +266,7 @@ func TestStreamGoesAway(t *testing.T) {
 func TestStreamCutsOff(t *testing.T) {
 	q := openQueue(t, nil)
 	h, url := serveStreams(t, q, new(devices), secrets{"hk_a": newPrincipal()}, func(c *StreamConfig) { c.WriteTimeout, c.PingEvery = time.Second, time.Hour })
-	nobody := func() bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.open) == 0 }
+	nobody := func() bool { return len(h.open.Open()) == 0 }
 	client := join(t, url, "hk_a", 0)
 	bad := `{"device":"` + strings.Repeat("ghost", 100) + `","values":{"temperature":1}},`
 	bad = strings.Repeat(bad, 100)

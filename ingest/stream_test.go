@@ -202,7 +202,7 @@ func TestStreamConnects(t *testing.T) {
 	_, downURL := serveStreams(t, down, new(devices), auth, nil)
 	_, lateURL := serveStreams(t, q, new(devices), auth, func(c *StreamConfig) { c.InitTimeout = 50 * time.Millisecond })
 	alone := func() {
-		eventually(t, "nobody is connected", 30*time.Second, func() bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.open) == 0 })
+		eventually(t, "nobody is connected", 30*time.Second, func() bool { return len(h.open.Open()) == 0 })
 	}
 	for name, c := range map[string]struct {
 		url, key string

@@ -49,6 +49,11 @@ func (f AggregateFunction) Numeric() bool {
 	return f != AggregateCount && f != AggregateFirst && f != AggregateLast
 }
 
+// LooksBack says that the value before an interval counts, too.
+func (f AggregateFunction) LooksBack() bool {
+	return f == AggregateTimeWeightedMean || f == AggregateIncrease
+}
+
 // MarshalGQL writes the function as a GraphQL enum value.
 func (f AggregateFunction) MarshalGQL(w io.Writer) { marshalEnum(w, string(f)) }
 

@@ -3,6 +3,7 @@ package registry
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -69,6 +70,12 @@ func (s AlarmSeverity) MarshalGQL(w io.Writer) { marshalEnum(w, string(s)) }
 // UnmarshalGQL reads the severity from a GraphQL enum value.
 func (s *AlarmSeverity) UnmarshalGQL(v any) error { return unmarshalEnum(v, s, severities...) }
 
+func (s AlarmSeverity) check(c *checker, path string) {
+	if !slices.Contains(severities, s) {
+		c.add(path, "enum", "is one of INFO, WARNING, MINOR, MAJOR and CRITICAL")
+	}
+}
+
 // Alarm is one time that an alarm was raised, until it is cleared.
 type Alarm struct {
 	ID     ID
@@ -122,9 +129,10 @@ type AlarmStep struct {
 // text.
 type AlarmMemory struct {
 	TwinID ID
-	// Before is what was read, After what replaces it; Gone removes it.
+	// Before is what was read, After what replaces it. Gone removes it; Lost has
+	// whoever comes next, or is at work on it now, take it from the graph.
 	Before, After string
-	Gone          bool
+	Gone, Lost    bool
 	// Due is when the twin is to be looked at without a reading, in milliseconds, 0
 	// for never.
 	Due int64
@@ -187,13 +195,7 @@ func (r AlarmRule) checkTrigger(c *checker, path string) {
 	case r.Trigger != TriggerCount && r.Count != 0:
 		c.add(path+".count", "trigger", "goes with COUNT")
 	}
-	known := false
-	for _, severity := range severities {
-		known = known || severity == r.Severity
-	}
-	if !known {
-		c.add(path+".severity", "enum", "is one of INFO, WARNING, MINOR, MAJOR and CRITICAL")
-	}
+	r.Severity.check(c, path+".severity")
 	message := r.Message
 	c.take(CheckDescription(&message))
 }

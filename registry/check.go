@@ -158,3 +158,10 @@ func (c *checker) take(v *Violation) {
 		c.violations = append(c.violations, *v)
 	}
 }
+
+// takeAs takes what is wrong with something at another path.
+func (c *checker) takeAs(path string, v *Violation) {
+	if v != nil {
+		c.add(path, v.Rule, "%s", v.Message)
+	}
+}

@@ -92,8 +92,14 @@ type CommandReply struct {
 	ID ID
 	// Failed says that the device could not do it.
 	Failed bool
+	// Error is what the device says of why, empty if nothing.
+	Error  string
 	Result any
 }
+
+// MaxCommandError is how many characters are kept of what a device says of why it
+// could not do something.
+const MaxCommandError = 1000
 
 // MaxExpiry is how long a command may wait at most.
 const MaxExpiry = 90 * 24 * time.Hour

@@ -29,8 +29,35 @@ type Page[T any] struct {
 	HasPrevious bool
 }
 
-// NewPage checks the four arguments of a Relay connection.
+// SearchKey begins the keys of what searches find, which tell of an order of
+// their own: no key of another list begins so.
+const SearchKey = "\x1e"
+
+// NewPage checks the four arguments of a Relay connection that is in the order of
+// its keys.
 func NewPage(first *int, after *string, last *int, before *string) (PageRequest, error) {
+	page, err := NewSearchPage(first, after, last, before)
+	if err == nil && strings.HasPrefix(page.Key, SearchKey) {
+		err = page.OtherOrder()
+	}
+	return page, err
+}
+
+// CursorField is the argument that the cursor was given as.
+func (p PageRequest) CursorField() string {
+	if p.Backward {
+		return "before"
+	}
+	return "after"
+}
+
+// OtherOrder refuses a cursor that another order gave.
+func (p PageRequest) OtherOrder() error {
+	return InvalidField(p.CursorField(), "order", "this cursor belongs to another order: ask for the first page again")
+}
+
+// NewSearchPage is NewPage for what a search finds.
+func NewSearchPage(first *int, after *string, last *int, before *string) (PageRequest, error) {
 	page := PageRequest{Size: DefaultPage}
 	if (first != nil || after != nil) && (last != nil || before != nil) {
 		return page, InvalidField("last", "exclusive", "page forward with first and after, or backward with last and before, not both")

@@ -34,6 +34,10 @@ type AcceptedReading struct {
 	// Source is "http", "mqtt", "graphql", ...
 	Source string
 	Values map[string]any
+	// Template and Attributes, a JSON object, are what the reading says of its
+	// device: a dead letter has to say it too, to make the device later.
+	Template   string
+	Attributes []byte
 	// Timeless says that its sender gave no time: MeasuredAt was given to it.
 	Timeless bool
 	// Payload is what the reading was decoded from; all but the first reading of a
@@ -62,6 +66,10 @@ type Refusal struct {
 // The bounds of measuredAt.
 var earliestMeasurement = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// SourceRestored is the source of readings that a file of an export tells of:
+// what they meant for alarms stands in the file, so it is not decided again.
+const SourceRestored = "restored"
+
 // FutureTolerance is how far ahead of Holon's clock a device's may be.
 const FutureTolerance = 5 * time.Minute
 
@@ -72,7 +80,7 @@ func CheckTime(measuredAt, now time.Time) *Refusal {
 	case measuredAt.IsZero():
 		return nil
 	case measuredAt.Before(earliestMeasurement):
-		return &Refusal{Reason: ReasonTimeOutOfBounds, Message: "measuredAt lies before the year 2000: milliseconds are due where a number is sent, not seconds"}
+		return &Refusal{Reason: ReasonTimeOutOfBounds, Message: "measuredAt lies before the year 2000; a number counts milliseconds since 1970, not seconds"}
 	case measuredAt.After(now.Add(FutureTolerance)):
 		return &Refusal{Reason: ReasonTimeOutOfBounds, Message: "measuredAt lies more than 5 minutes in the future"}
 	}

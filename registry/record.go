@@ -31,6 +31,8 @@ const (
 	RecordDesired      RecordKind = "desired"
 	RecordPolicy       RecordKind = "policy"
 	RecordProfile      RecordKind = "profile"
+	RecordAlarm        RecordKind = "alarm"
+	RecordCommand      RecordKind = "command"
 	RecordMeasurements RecordKind = "measurements"
 )
 

@@ -116,6 +116,7 @@ type SearchIndexState string
 const (
 	IndexBuilding SearchIndexState = "BUILDING"
 	IndexOnline   SearchIndexState = "ONLINE"
+	IndexFailed   SearchIndexState = "FAILED"
 )
 
 // MarshalGQL writes the state as a GraphQL enum value.
@@ -123,7 +124,7 @@ func (s SearchIndexState) MarshalGQL(w io.Writer) { marshalEnum(w, string(s)) }
 
 // UnmarshalGQL reads the state from a GraphQL enum value.
 func (s *SearchIndexState) UnmarshalGQL(v any) error {
-	return unmarshalEnum(v, s, IndexBuilding, IndexOnline)
+	return unmarshalEnum(v, s, IndexBuilding, IndexOnline, IndexFailed)
 }
 
 // Summary is what is known of all that a search finds.

@@ -196,4 +196,8 @@ type Filter struct {
 	// Keys names the things by their paths or references; those that do not exist
 	// are left out. At most MaxPage; nil for all things.
 	Keys []string
+	// Brief things have no attributes, details, version and times: of a group there
+	// are id, path, name, depth and description, of a twin id, reference,
+	// description, state and template. They take a fraction of the time.
+	Brief bool
 }

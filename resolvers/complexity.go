@@ -162,7 +162,7 @@ func sampleCost(child int, _ string, _, _ time.Time, limit int, _ *string) int {
 	return child + limit/100
 }
 
-func groupAggregateCost(child int, _ string, from, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, _ *string, _ registry.AggregateFunction, _ bool, _ *registry.Kind, _ *string) int {
+func groupAggregateCost(child int, _ string, from, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, _ *string, _ registry.AggregateFunction, _ float64, _ bool, _ *registry.Kind, _ *string) int {
 	return 100 + aggregateCost(child, "", from, to, every, calendar, nil, "", 0, false, nil)
 }
 

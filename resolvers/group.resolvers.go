@@ -73,12 +73,12 @@ func (r *groupResolver) Related(ctx context.Context, obj *registry.Group, name *
 }
 
 // Aggregate is the resolver for the aggregate field.
-func (r *groupResolver) Aggregate(ctx context.Context, obj *registry.Group, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, fill bool, kind *registry.Kind, unit *string) (*registry.GroupAggregate, error) {
+func (r *groupResolver) Aggregate(ctx context.Context, obj *registry.Group, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool, kind *registry.Kind, unit *string) (*registry.GroupAggregate, error) {
 	scope, err := presentScope(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a := aggregation(measure, from, to, every, calendar, function, 0, fill)
+	a := aggregation(measure, from, to, every, calendar, function, percentile, fill)
 	if a.Zone, err = namedZone(timeZone); err != nil {
 		return nil, err
 	}

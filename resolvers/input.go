@@ -23,19 +23,33 @@ func refOf(kind registry.Kind, id *registry.ID, key *string, keyName string) (re
 	return registry.Ref{}, registry.InvalidField("input."+keyName, "exclusive", "give either id or %s", keyName)
 }
 
-// objectRef names an object; the schema lets exactly one field through.
-func objectRef(in *generated.ObjectRef) registry.Ref {
-	switch {
-	case in.Group != nil:
-		return registry.Ref{Kind: registry.KindGroup, Key: *in.Group}
-	case in.Device != nil:
-		return registry.Ref{Kind: registry.KindDevice, Key: *in.Device}
-	case in.Asset != nil:
-		return registry.Ref{Kind: registry.KindAsset, Key: *in.Asset}
-	case in.ID != nil:
-		return registry.Ref{ID: *in.ID}
+// objectRef names an object. The schema asks for exactly one field, which is
+// checked before in what stands in a request, but not in its variables.
+func objectRef(path string, in *generated.ObjectRef) (registry.Ref, error) {
+	var named []registry.Ref
+	if in.ID != nil {
+		named = append(named, registry.Ref{ID: *in.ID})
 	}
-	return registry.Ref{}
+	for _, by := range []struct {
+		kind registry.Kind
+		key  *string
+	}{{registry.KindGroup, in.Group}, {registry.KindDevice, in.Device}, {registry.KindAsset, in.Asset}} {
+		if by.key != nil {
+			named = append(named, registry.Ref{Kind: by.kind, Key: *by.key})
+		}
+	}
+	if len(named) != 1 {
+		return registry.Ref{}, registry.InvalidField(path, "exclusive", "name one object: give exactly one of id, group, device and asset, not %d", len(named))
+	}
+	return named[0], nil
+}
+
+// ends names the two objects of a relation.
+func ends(from, to *generated.ObjectRef) (source, target registry.Ref, err error) {
+	if source, err = objectRef("input.from", from); err == nil {
+		target, err = objectRef("input.to", to)
+	}
+	return source, target, err
 }
 
 // relationName folds the name of a relation, as names of templates are: the

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/99designs/gqlgen/graphql"
+
 	"github.com/holon-registry/holon/graph"
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/resolvers/generated"
@@ -34,6 +36,7 @@ func groupConnection(ctx context.Context, page registry.Page[*registry.Group], c
 }
 
 func (r *Resolver) groups(ctx context.Context, f registry.Filter, request registry.PageRequest) (*generated.GroupConnection, error) {
+	f.Brief = briefGroups(graphql.GetOperationContext(ctx))
 	page, err := r.Graph.ListGroups(ctx, scopeFrom(ctx), f, request)
 	if err != nil {
 		return nil, err
@@ -50,6 +53,7 @@ func (r *Resolver) children(ctx context.Context, parent *registry.Group, request
 }
 
 func (r *Resolver) devices(ctx context.Context, f registry.Filter, request registry.PageRequest) (*generated.DeviceConnection, error) {
+	f.Brief = briefTwins(graphql.GetOperationContext(ctx))
 	page, err := r.Graph.ListDevices(ctx, scopeFrom(ctx), f, request)
 	if err != nil {
 		return nil, err
@@ -65,6 +69,7 @@ func (r *Resolver) devices(ctx context.Context, f registry.Filter, request regis
 }
 
 func (r *Resolver) assets(ctx context.Context, f registry.Filter, request registry.PageRequest) (*generated.AssetConnection, error) {
+	f.Brief = briefTwins(graphql.GetOperationContext(ctx))
 	page, err := r.Graph.ListAssets(ctx, scopeFrom(ctx), f, request)
 	if err != nil {
 		return nil, err

@@ -14,11 +14,15 @@ import (
 
 // Relate is the resolver for the relate field.
 func (r *mutationResolver) Relate(ctx context.Context, input generated.RelateInput) (*generated.RelatePayload, error) {
+	source, target, err := ends(input.From, input.To)
+	if err != nil {
+		return nil, err
+	}
 	if input.Rehearse {
-		rehearsal, err := r.Graph.RehearseRelate(ctx, scopeFrom(ctx), objectRef(input.From), relationName(input.Relation), objectRef(input.To))
+		rehearsal, err := r.Graph.RehearseRelate(ctx, scopeFrom(ctx), source, relationName(input.Relation), target)
 		return &generated.RelatePayload{Rehearsal: rehearsal}, err
 	}
-	from, to, changed, err := r.Graph.RelateOnce(ctx, keeping(ctx, input.Token), objectRef(input.From), relationName(input.Relation), objectRef(input.To))
+	from, to, changed, err := r.Graph.RelateOnce(ctx, keeping(ctx, input.Token), source, relationName(input.Relation), target)
 	if err != nil {
 		return nil, err
 	}
@@ -27,11 +31,15 @@ func (r *mutationResolver) Relate(ctx context.Context, input generated.RelateInp
 
 // Unrelate is the resolver for the unrelate field.
 func (r *mutationResolver) Unrelate(ctx context.Context, input generated.UnrelateInput) (*generated.UnrelatePayload, error) {
+	source, target, err := ends(input.From, input.To)
+	if err != nil {
+		return nil, err
+	}
 	if input.Rehearse {
-		rehearsal, err := r.Graph.RehearseUnrelate(ctx, scopeFrom(ctx), objectRef(input.From), relationName(input.Relation), objectRef(input.To))
+		rehearsal, err := r.Graph.RehearseUnrelate(ctx, scopeFrom(ctx), source, relationName(input.Relation), target)
 		return &generated.UnrelatePayload{Rehearsal: rehearsal}, err
 	}
-	from, to, changed, err := r.Graph.UnrelateOnce(ctx, keeping(ctx, input.Token), objectRef(input.From), relationName(input.Relation), objectRef(input.To))
+	from, to, changed, err := r.Graph.UnrelateOnce(ctx, keeping(ctx, input.Token), source, relationName(input.Relation), target)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +48,16 @@ func (r *mutationResolver) Unrelate(ctx context.Context, input generated.Unrelat
 
 // UnrelateAll is the resolver for the unrelateAll field.
 func (r *mutationResolver) UnrelateAll(ctx context.Context, input generated.UnrelateAllInput) (*generated.UnrelateAllPayload, error) {
-	ended, err := r.Graph.UnrelateAll(ctx, scopeFrom(ctx), objectRef(input.From), relatedFilter(input.Relation, input.Direction, input.Kind, nil, nil, nil))
+	from, err := objectRef("input.from", input.From)
+	if err != nil {
+		return nil, err
+	}
+	if input.Relation != nil {
+		if violation := registry.CheckRelationName("input.relation", relationName(*input.Relation)); violation != nil {
+			return nil, registry.Invalid(*violation)
+		}
+	}
+	ended, err := r.Graph.UnrelateAll(ctx, scopeFrom(ctx), from, relatedFilter(input.Relation, input.Direction, input.Kind, nil, nil, nil))
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func addresses[T any](list []T) []*T {
 
 // find runs a search for a page, and counts what it finds if that is asked for.
 func (r *Resolver) find(ctx context.Context, s registry.Search, first *int, after *string, last *int, before *string) (registry.Page[registry.Found], registry.Summary, error) {
-	request, err := registry.NewPage(first, after, last, before)
+	request, err := registry.NewSearchPage(first, after, last, before)
 	if err != nil {
 		return registry.Page[registry.Found]{}, registry.Summary{}, err
 	}

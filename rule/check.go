@@ -23,8 +23,8 @@ type checker struct {
 // around it.
 type scope struct {
 	depth int
-	// groups says that the innermost collection is groups, whose elements can
-	// stand for their paths.
+	// groups says that the elements of the innermost collection are groups, which
+	// can stand for their paths.
 	groups bool
 }
 
@@ -158,7 +158,7 @@ func (c *checker) tally(n *ast.BuiltinNode, operator string, than ast.Node, s sc
 // elements checks the collection of a quantifier or a count.
 func (c *checker) elements(n *ast.BuiltinNode, s scope) (collection, scope, bool) {
 	if len(n.Arguments) == 0 {
-		c.fail(n, "arguments", "%s needs a collection: groups, relations.<name> or inverse.<name>", n.Name)
+		c.fail(n, "arguments", "%s needs a collection: %s", n.Name, collectionNames)
 		return collection{}, s, false
 	}
 	of, ok := c.collection(n.Arguments[0], s)
@@ -166,7 +166,7 @@ func (c *checker) elements(n *ast.BuiltinNode, s scope) (collection, scope, bool
 		return of, s, false
 	}
 	c.relations = true
-	inner := scope{depth: s.depth + 1, groups: of.groups}
+	inner := scope{depth: s.depth + 1, groups: of.ofGroups()}
 	if inner.depth > MaxNesting {
 		c.fail(n, "nesting", "any, all, none and count lie at most %d deep in one another", MaxNesting)
 		return of, s, false
@@ -181,8 +181,8 @@ func (c *checker) predicate(node ast.Node, s scope) condition {
 	return c.condition(node, s)
 }
 
-// collection checks groups, relations.name and inverse.name, of the object or of
-// the innermost element (.groups, .relations.name).
+// collection checks groups, parent and the like, relations.name and inverse.name,
+// of the object or of the innermost element (.groups, .relations.name).
 func (c *checker) collection(node ast.Node, s scope) (collection, bool) {
 	parts, depth, ok := c.names(node, s)
 	if !ok {
@@ -192,6 +192,9 @@ func (c *checker) collection(node ast.Node, s scope) (collection, bool) {
 	switch {
 	case len(parts) == 1 && parts[0] == "groups":
 		out.groups = true
+		return out, true
+	case len(parts) == 1 && Edge(parts[0]).Known():
+		out.edge = Edge(parts[0])
 		return out, true
 	case len(parts) == 2 && (parts[0] == "relations" || parts[0] == "inverse"):
 		if parts[0] == "inverse" {
@@ -204,7 +207,7 @@ func (c *checker) collection(node ast.Node, s scope) (collection, bool) {
 		}
 		return out, true
 	}
-	c.fail(node, "type", "a collection is expected here: groups, relations.<name> or inverse.<name>")
+	c.fail(node, "type", "a collection is expected here: %s", collectionNames)
 	return out, false
 }
 

@@ -270,6 +270,9 @@ func (c *compiler) elements(of collection) string {
 		case registry.KindGroup:
 			text += " AND false"
 		}
+	case of.edge != "":
+		element.kind = of.edge.Kind()
+		text = of.edge.match(owner, element.name)
 	case of.direction == registry.DirectionIn:
 		text = fmt.Sprintf("MATCH (%s)<-[:%s]-(%s:Group|Device|Asset) WHERE true", owner.name, RelationType(of.relation), element.name)
 	default:

@@ -46,6 +46,10 @@ func fieldPath(text, path string, steps int) (way []collection, f field, err err
 			}
 			parts = parts[2:]
 		default:
+			if of.edge = Edge(parts[0]); of.edge.Known() {
+				parts = parts[1:]
+				break
+			}
 			taken = MaxNesting
 		}
 		if taken >= MaxNesting {
@@ -56,7 +60,7 @@ func fieldPath(text, path string, steps int) (way []collection, f field, err err
 		}
 		way = append(way, of)
 	}
-	f, problem := fieldOf(parts, len(way), len(way) > 0 && way[len(way)-1].groups)
+	f, problem := fieldOf(parts, len(way), len(way) > 0 && way[len(way)-1].ofGroups())
 	if problem != "" {
 		return nil, f, wrong("%s", problem)
 	}

@@ -55,6 +55,9 @@ func fieldOf(parts []string, depth int, ofGroups bool) (field, string) {
 	case "relations", "inverse", "groups":
 		return field{}, parts[0] + " are objects: ask any(" + strings.Join(parts[:min(len(parts), 2)], ".") + ", ...), all, none or count"
 	}
+	if Edge(parts[0]).Known() {
+		return field{}, parts[0] + " leads to objects: ask any(" + parts[0] + ", ...), all, none or count"
+	}
 	kind, known := fieldTypes[Field(parts[0])]
 	if !known || len(parts) > 1 {
 		return field{}, "there is no field " + strings.Join(parts, ".") + ": attributes are written attributes." + parts[len(parts)-1] + suggestions(parts[0])

@@ -59,6 +59,9 @@ func (c collection) of(objects []Object) []Object {
 	if c.groups {
 		return objects[c.depth].Groups()
 	}
+	if c.edge != "" {
+		return objects[c.depth].Around(c.edge)
+	}
 	return objects[c.depth].Related(c.relation, c.direction)
 }
 

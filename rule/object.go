@@ -13,6 +13,8 @@ type Neighbours struct {
 	// Related are the objects at the other ends of relations, by "OUT name" and
 	// "IN name", with the name in lower case.
 	Related map[string][]Object
+	// Edges are the objects that edges of Holon's own lead to.
+	Edges map[Edge][]Object
 }
 
 // Thing is a group, a device or an asset as rules see it.
@@ -45,6 +47,9 @@ func (t Thing) Attributes() registry.Attributes {
 
 // Groups are the groups that it is a direct member of.
 func (t Thing) Groups() []Object { return t.Neighbours.Groups }
+
+// Around are the objects that an edge of Holon's own leads to.
+func (t Thing) Around(edge Edge) []Object { return t.Neighbours.Edges[edge] }
 
 // Related are the objects at the other ends of relations of a name.
 func (t Thing) Related(name string, direction registry.Direction) []Object {

@@ -54,7 +54,7 @@ func Parse(text string) (rule *Rule, err error) {
 		return nil, registry.InvalidField("where", "length", "has at most %d characters", MaxText)
 	}
 	if strings.TrimSpace(text) == "" {
-		return nil, registry.InvalidField("where", "syntax", "is empty: leave it out to search for everything")
+		return nil, registry.InvalidField("where", "syntax", "is empty: write a condition, or leave it out")
 	}
 	defer func() {
 		// A text that the parser stumbles over is a wrong text, not a reason to

@@ -9,8 +9,10 @@ import (
 // Reach is a collection of neighbours that has to be known to match a rule, with
 // those that are asked for from its elements.
 type Reach struct {
-	// Groups are the direct memberships; Relation and Direction are for others.
+	// Groups are the direct memberships, Edge is one of Holon's own; Relation and
+	// Direction are for others.
 	Groups    bool
+	Edge      Edge
 	Relation  string
 	Direction registry.Direction
 	From      []*Reach
@@ -48,11 +50,11 @@ func inside(owners []*Reach, of collection) []*Reach {
 // to is the reach of a collection, each once.
 func (r *Reach) to(of collection) *Reach {
 	i := slices.IndexFunc(r.From, func(known *Reach) bool {
-		return known.Groups == of.groups && known.Relation == of.relation && known.Direction == of.direction
+		return known.Groups == of.groups && known.Edge == of.edge && known.Relation == of.relation && known.Direction == of.direction
 	})
 	if i < 0 {
 		i = len(r.From)
-		r.From = append(r.From, &Reach{Groups: of.groups, Relation: of.relation, Direction: of.direction})
+		r.From = append(r.From, &Reach{Groups: of.groups, Edge: of.edge, Relation: of.relation, Direction: of.direction})
 	}
 	return r.From[i]
 }

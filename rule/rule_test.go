@@ -29,6 +29,7 @@ func sample() rule.Thing {
 		Neighbours: rule.Neighbours{
 			Groups:  []rule.Object{hall},
 			Related: map[string][]rule.Object{"OUT located_at": {hall}, "IN feeds": {feeder, feeder}},
+			Edges:   map[rule.Edge][]rule.Object{rule.EdgeComponentOf: {rule.Thing{Of: &registry.Device{Reference: "Rack"}, Neighbours: rule.Neighbours{Groups: []rule.Object{hall}}}}},
 		},
 	}
 }
@@ -50,6 +51,7 @@ func TestMatch(t *testing.T) {
 		`any(relations.located_at, .attributes.floor >= 3 and .name == 'Hall 10')`: true, `any(relations.LOCATED_AT, .depth == 1)`: false,
 		`count(inverse.feeds) == 2`: true, `count(inverse.feeds, .state == 'retired') > 2`: false, `3 > count(inverse.feeds)`: true, `none(inverse.feeds, .state == 'active')`: true,
 		`all(relations.missing, false)`: true, `any(relations.missing, true)`: false, `any(relations.located_at, .depth > 1 and version == 4)`: true,
+		`any(componentOf, .reference == 'RACK' and any(.groups, .depth == 2))`: true, `count(components) == 0`: true, `none(parent, true)`: true, `any(relations.componentof, true)`: false,
 		`true`: true, `not true or false`: false, `component`: false, `connected == nil`: true, `attributes.size == -7`: false, `attributes.size > -1.5`: true,
 	} {
 		r, err := rule.Parse(text)
@@ -104,6 +106,11 @@ func TestParseErrors(t *testing.T) {
 		`groups == 'a'`:                        "are objects",
 		`any(groups)`:                          "at least 2 arguments",
 		`any(state, true)`:                     "a collection is expected",
+		`any(component_of, true)`:              "1:5: a collection is expected here: groups, parent, children, componentOf,",
+		`any(parent.parent, true)`:             "a collection is expected",
+		`parent == 'a'`:                        "ask any(parent, ...)",
+		`parent.path == 'a'`:                   "ask any(parent, ...)",
+		`any(components, # == 'a')`:            "name a field of it",
 		`any(relations.Über, true)`:            "a relation's name is",
 		`any(relations.located_at, # == 'a')`:  "name a field of it",
 		`any(groups, #index == 1)`:             "there is no #index",
@@ -146,6 +153,10 @@ func TestCompile(t *testing.T) {
 		`attributes.a contains 'x'`:                              "(NOT 'a' IN coalesce(n.encoded, []) AND n.`a` CONTAINS $w0)",
 		`attributes.a == attributes.b`:                           "((NOT 'a' IN coalesce(n.encoded, []) AND NOT 'b' IN coalesce(n.encoded, []) AND n.`a` = n.`b`) OR (n.`a` IS NULL AND n.`b` IS NULL))",
 		`all(relations.located_at, .depth > 1)`:                  "NOT EXISTS { MATCH (n)-[:LOCATED_AT]->(e1:Group|Device|Asset) WHERE true AND NOT coalesce(e1.depth > $w0, false) }",
+		`any(componentOf, .name == 'x' or .version == 1)`:        "EXISTS { MATCH (n)-[:COMPONENT_OF]->(e1:Device) WHERE true AND (false OR e1.version = $w1) }",
+		`any(parent, # == '/a')`:                                 "EXISTS { MATCH (n)-[:CHILD_OF]->(e1:Group) WHERE true AND false AND e1.keyFold = $w0 }",
+		`any(inverse.parent, any(.children, .depth == 1))`:       "EXISTS { MATCH (n)<-[:PARENT]-(e1:Group|Device|Asset) WHERE true AND EXISTS { MATCH (e1)<-[:CHILD_OF]-(e2:Group) WHERE true AND e2.depth = $w0 } }",
+		`any(relations.part_of, true)`:                           "EXISTS { MATCH (n)-[:part_of]->(e1:Group|Device|Asset) WHERE true }",
 		`count(inverse.feeds) > 1`:                               "COUNT { MATCH (n)<-[:FEEDS]-(e1:Group|Device|Asset) WHERE true RETURN DISTINCT e1 } > $w0",
 		`attributes.a == 'x' and attributes.b == 'x'`:            "n.`a` = $w0 AND n.`b` = $w0",
 		`attributes.a matches '^ab.' and not (name matches 'x')`: "n.id IN $wm0 AND NOT coalesce(n.id IN $wm1, false)",
@@ -177,6 +188,8 @@ func TestStarts(t *testing.T) {
 		`any(inverse.r, .reference == 'x')`:        {rule.StartRelation},
 		`any(relations.r, .attributes.a == 'x')`:   {rule.StartNone},
 		`all(relations.r, .path == '/x')`:          {rule.StartNone},
+		`any(components, .reference == 'x')`:       {rule.StartRelation},
+		`any(components, .path == '/x')`:           {rule.StartNone},
 		`reference matches 'x'`:                    {rule.StartIDs},
 	} {
 		r, err := rule.Parse(text)

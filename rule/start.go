@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/holon-registry/holon/registry"
@@ -120,6 +121,12 @@ func (c *compiler) relationStart(q quantifier) Start {
 		default:
 			continue
 		}
+		if of := q.of.edge; of != "" {
+			if !slices.Contains(kinds, of.Kind()) {
+				continue
+			}
+			kinds = []registry.Kind{of.Kind()}
+		}
 		return Start{Kind: StartRelation, Match: c.fromKeys(q.of, kinds, cypherOperators[x.operator]+" "+c.param(x.right.value))}
 	}
 	return Start{}
@@ -131,6 +138,8 @@ func (c *compiler) fromKeys(of collection, kinds []registry.Kind, condition stri
 	switch {
 	case of.groups:
 		step = "MATCH (other)<-[m:!WAS_RELATED]-(n:LABEL) WHERE m.inherits IS NULL"
+	case of.edge != "":
+		step = of.edge.back()
 	case of.direction == registry.DirectionIn:
 		step = fmt.Sprintf("MATCH (other)-[:%s]->(n:LABEL) WHERE true", RelationType(of.relation))
 	default:

@@ -109,12 +109,17 @@ func (f field) String() string {
 // collection is a set of neighbours.
 type collection struct {
 	depth int // whose
-	// groups are the direct memberships; relation and direction are for others.
+	// groups are the direct memberships, edge is one of Holon's own; relation and
+	// direction are for others.
 	groups    bool
+	edge      Edge
 	relation  string
 	direction registry.Direction
 	position  int
 }
+
+// ofGroups says that the elements are groups, which can stand for their paths.
+func (c collection) ofGroups() bool { return c.groups || c.edge.Kind() == registry.KindGroup }
 
 // Field names a built-in field.
 type Field string
@@ -159,6 +164,8 @@ type Object interface {
 	// Groups are the groups that a device or an asset is a direct member of, each
 	// once.
 	Groups() []Object
+	// Around are the objects that an edge of Holon's own leads to.
+	Around(edge Edge) []Object
 	// Related are the objects at the other ends of relations of a name.
 	Related(name string, direction registry.Direction) []Object
 }

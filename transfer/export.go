@@ -17,12 +17,14 @@ import (
 var sections = []registry.RecordKind{
 	registry.RecordMeasureType, registry.RecordTemplate, registry.RecordGroup, registry.RecordAsset, registry.RecordDevice,
 	registry.RecordRelation, registry.RecordPart, registry.RecordLink, registry.RecordDesired, registry.RecordPolicy, registry.RecordProfile,
+	registry.RecordAlarm, registry.RecordCommand,
 }
 
 // read are the kinds of records that are read from the source; the others come
 // with them.
 var read = []registry.RecordKind{
 	registry.RecordMeasureType, registry.RecordTemplate, registry.RecordGroup, registry.RecordAsset, registry.RecordDevice, registry.RecordPolicy, registry.RecordProfile,
+	registry.RecordAlarm, registry.RecordCommand,
 }
 
 const (
@@ -305,6 +307,10 @@ func orderOf(record registry.Record) string {
 		return r.Order
 	case *registry.ProfileRecord:
 		return r.Order
+	case *registry.AlarmRecord:
+		return r.Order
+	case *registry.CommandRecord:
+		return r.Order
 	}
 	return ""
 }
@@ -339,6 +345,18 @@ func plain(record registry.Record) registry.Record {
 	case *registry.PolicyRecord:
 		out := *r
 		out.Stamp, out.Revision = registry.Stamp{}, registry.Revision{}
+		return &out
+	case *registry.AlarmRecord:
+		out := *r
+		if out.ID, out.Version = "", 0; out.AcknowledgedBy != nil {
+			if out.AcknowledgedBy = nil; r.AcknowledgedBy.Name != "" {
+				out.AcknowledgedBy = &registry.ActorRecord{Name: r.AcknowledgedBy.Name}
+			}
+		}
+		return &out
+	case *registry.CommandRecord:
+		out := *r
+		out.ID, out.Version = "", 0
 		return &out
 	}
 	return record

@@ -156,6 +156,10 @@ func decode(line []byte) (registry.Record, error) {
 		return decodeInto(line, new(registry.PolicyRecord), true)
 	case registry.RecordProfile:
 		return decodeInto(line, new(registry.ProfileRecord), true)
+	case registry.RecordAlarm:
+		return decodeInto(line, new(registry.AlarmRecord), true)
+	case registry.RecordCommand:
+		return decodeInto(line, new(registry.CommandRecord), true)
 	case registry.RecordMeasurements:
 		return decodeInto(line, new(registry.MeasurementsRecord), true)
 	}

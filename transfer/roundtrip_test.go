@@ -2,7 +2,6 @@ package transfer_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -94,7 +93,8 @@ func TestInterruptedImportGoesOn(t *testing.T) {
 	w := newWorld(t)
 	w.fill()
 	first := w.export(true)
-	for _, lines := range []int{3, 9, 15, 20} {
+	all := strings.Count(first, "\n")
+	for _, lines := range []int{9, 20, all - 9, all - 4} {
 		other := w.another()
 		ctx, cancel := context.WithCancel(t.Context())
 		m := &transfer.Importer{Target: &stopping{other.NewRestorer(other.scope, graph.RestoreOptions{}), lines, cancel}}
@@ -156,15 +156,24 @@ func TestRefusedLines(t *testing.T) {
 		`{"record":"desired","device":"none","values":{"t":1}}`,
 		`{"record":"desired","device":"ok","asset":"ok","values":{"t":1}}`,
 		`{"record":"desired","device":"ok","values":{"undeclared":1}}`,
+		`{"record":"alarm","device":"none","rule":"hot","severity":"MINOR","since":"2026-01-01T00:00:00Z"}`,
+		`{"record":"alarm","device":"ok","rule":"hot","severity":"BAD","since":"2026-01-01T00:00:00Z"}`,
+		`{"record":"alarm","device":"ok","asset":"ok","rule":"hot","severity":"MINOR","since":"2026-01-01T00:00:00Z"}`,
+		`{"record":"alarm","device":"ok","rule":"hot","severity":"MINOR"}`,
+		`{"record":"command","device":"none","name":"beep","state":"SENT","createdAt":"2026-01-01T00:00:00Z","expiresAt":"2026-01-01T01:00:00Z"}`,
+		`{"record":"command","device":"ok","name":"beep","state":"LOST","createdAt":"2026-01-01T00:00:00Z","expiresAt":"2026-01-01T01:00:00Z"}`,
+		`{"record":"command","device":"ok","name":"beep","state":"SENT","createdAt":"2026-01-01T00:00:00Z"}`,
+		`{"record":"command","device":"ok","name":"beep","state":"ACKNOWLEDGED","createdAt":"2026-01-01T00:00:00Z","expiresAt":"2026-01-01T01:00:00Z"}`,
 	)
 	outcomes, sum := w.importing(text, graph.RestoreOptions{})
-	if sum.Made != 3 || sum.Refused != 16 {
+	if sum.Made != 3 || sum.Refused != 24 {
 		t.Errorf("sum = %+v", sum)
 	}
 	want := map[int]string{
 		4: `there is no group "/x"`, 5: "attributes.bad name", 6: "line:", 8: "n", 9: `"/nowhere" does not exist`, 10: "neither template", 11: `"missing"`,
 		12: "attribs", 13: "reference", 14: `"gone" does not exist`, 15: `"none" does not exist`, 16: "appliesTo[0]", 17: `"nonsense"`,
 		18: `"none" does not exist`, 19: "device or an asset", 20: "undeclared",
+		21: `"none" does not exist`, 22: "severity", 23: "device or an asset", 24: "since", 25: `"none" does not exist`, 26: `"LOST"`, 27: "expiresAt", 28: "endedAt",
 	}
 	for _, o := range outcomes {
 		part, bad := want[o.Line]
@@ -247,89 +256,6 @@ func TestIDsThatAreTaken(t *testing.T) {
 	}
 }
 
-func TestExportDuringChanges(t *testing.T) {
-	w := newWorld(t)
-	w.fill()
-	source := &busy{Store: w.Store, w: w}
-	var b strings.Builder
-	e := &transfer.Exporter{Source: source, Scope: w.scope, Plain: true, Dir: t.TempDir()}
-	if _, err := e.Export(t.Context(), &b); err != nil {
-		t.Fatal(err)
-	}
-	if source.n < 10 {
-		t.Fatalf("only %d changes were made meanwhile", source.n)
-	}
-	// What the account is now is what the file says: the last change was made
-	// before its writers were held.
-	same(t, "an export among changes", b.String(), w.export(true))
-	other := w.another()
-	outcomes, _ := other.importing(b.String(), graph.RestoreOptions{})
-	if bad := refusals(outcomes); len(bad) > 0 {
-		t.Errorf("refused: %q", bad)
-	}
-}
-
-// busy changes the account whenever it is read.
-type busy struct {
-	*graph.Store
-	w    world
-	n    int
-	held bool
-}
-
-func (b *busy) change(ctx context.Context) error {
-	if b.held {
-		return nil
-	}
-	b.n++
-	scope, n := b.w.scope, b.n
-	_, err := b.CreateGroup(ctx, scope, registry.NewGroup{Parent: "/Köln", Name: fmt.Sprintf("new %d", n)})
-	at := registry.NewRelation{Name: "at", To: []registry.Ref{ref(registry.KindGroup, fmt.Sprintf("/Köln/new %d", n))}}
-	_, err2 := b.CreateDevice(ctx, scope, registry.NewTwin{Reference: fmt.Sprintf("%c new %d", 'a'+n%26, n), Relations: []registry.NewRelation{at}})
-	if n%2 == 1 {
-		_, _, err := b.SetDesired(ctx, scope, registry.NewDesired{Ref: ref(registry.KindDevice, "open\\one"), Values: map[string]any{"x": float64(n)}})
-		err2 = errors.Join(err2, err)
-	}
-	_, err3 := b.UpdateDevice(ctx, scope, ref(registry.KindDevice, "open\\one"), registry.TwinPatch{Attributes: registry.Attributes{"n": n}})
-	errs := []error{err, err2, err3}
-	switch n {
-	case 2:
-		_, err := b.DeleteDevice(ctx, scope, ref(registry.KindDevice, "Probe-ä"))
-		errs = append(errs, err)
-	case 4:
-		name := "moved room"
-		_, err := b.MoveGroup(ctx, scope, ref(registry.KindGroup, "/Köln/Room 1"), registry.GroupMove{Name: &name})
-		errs = append(errs, err)
-	case 6:
-		_, err := b.DeletePolicy(ctx, scope, registry.Ref{Key: "p2"})
-		_, err2 := b.DeleteGroup(ctx, scope, ref(registry.KindGroup, "/other"), registry.GroupDeletion{})
-		errs = append(errs, err, err2)
-	}
-	return errors.Join(errs...)
-}
-
-func (b *busy) Records(ctx context.Context, scope registry.Scope, kind registry.RecordKind, after string) ([]registry.Record, string, error) {
-	if err := b.change(ctx); err != nil {
-		return nil, "", err
-	}
-	return b.Store.Records(ctx, scope, kind, after)
-}
-
-func (b *busy) RecordsByID(ctx context.Context, scope registry.Scope, ids []registry.ID) ([]registry.Record, error) {
-	if err := b.change(ctx); err != nil {
-		return nil, err
-	}
-	return b.Store.RecordsByID(ctx, scope, ids)
-}
-
-func (b *busy) HoldWriters(ctx context.Context, scope registry.Scope, work func(ctx context.Context) error) error {
-	return b.Store.HoldWriters(ctx, scope, func(ctx context.Context) error {
-		b.held = true
-		defer func() { b.held = false }()
-		return work(ctx)
-	})
-}
-
 func TestKeptIDsVersionsAndTimes(t *testing.T) {
 	w := newWorld(t)
 	w.fill()
@@ -338,7 +264,7 @@ func TestKeptIDsVersionsAndTimes(t *testing.T) {
 	fresh := map[string]string{}
 	first := uuids.ReplaceAllStringFunc(w.export(false), func(id string) string {
 		if fresh[id] == "" {
-			fresh[id] = uuid.NewString()
+			fresh[id] = id[:18] + uuid.NewString()[18:] // at the same place in time
 		}
 		return fresh[id]
 	})

@@ -100,6 +100,8 @@ var carried = map[reflect.Type]map[string]string{
 	reflect.TypeFor[registry.Policy]():      {"Object": "Stamp", "GroupIDs": "AppliesTo"},
 	reflect.TypeFor[registry.Profile]():     {"Object": "Stamp", "TemplateName": "Template"},
 	reflect.TypeFor[registry.Link]():        {"DeviceID": "Device", "AssetID": "Asset"},
+	reflect.TypeFor[registry.Alarm]():       {"TwinID": "Device", "Reference": "Device", "AcknowledgedByID": "AcknowledgedBy", "AcknowledgedByName": "AcknowledgedBy"},
+	reflect.TypeFor[registry.Command]():     {"DeviceID": "Device", "Reference": "Device"},
 	reflect.TypeFor[registry.Object]():      {},
 }
 
@@ -113,6 +115,8 @@ var records = map[reflect.Type]reflect.Type{
 	reflect.TypeFor[registry.Policy]():      reflect.TypeFor[registry.PolicyRecord](),
 	reflect.TypeFor[registry.Profile]():     reflect.TypeFor[registry.ProfileRecord](),
 	reflect.TypeFor[registry.Link]():        reflect.TypeFor[registry.LinkRecord](),
+	reflect.TypeFor[registry.Alarm]():       reflect.TypeFor[registry.AlarmRecord](),
+	reflect.TypeFor[registry.Command]():     reflect.TypeFor[registry.CommandRecord](),
 	reflect.TypeFor[registry.Object](): reflect.TypeFor[struct {
 		registry.Stamp
 		registry.Revision
@@ -156,7 +160,7 @@ func TestExampleIsImported(t *testing.T) {
 		}
 		kinds[kind] = true
 	}
-	if len(kinds) != 14 {
+	if len(kinds) != 16 {
 		t.Errorf("the example shows %v", slices.Sorted(maps.Keys(kinds)))
 	}
 }

@@ -229,6 +229,7 @@ func (w world) fill() {
 	link.Device = ref(registry.KindDevice, "probe 2")
 	must2(w.LinkDevice(ctx, scope, link))
 	must2(w.LinkDevice(ctx, scope, registry.NewLink{Device: ref(registry.KindDevice, "open\\one"), Asset: ref(registry.KindAsset, "store 2"), Measures: []registry.MeasureMapping{{Device: "x", Asset: "y"}, {Device: "z", Asset: "w"}}}))
+	w.fillMotion()
 }
 
 func intOf(n int) *int { return &n }

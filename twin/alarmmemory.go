@@ -2,6 +2,7 @@ package twin
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -18,8 +19,8 @@ import (
 // keepMemoryScript replaces memories that are still those that were read.
 //
 //	KEYS  the sorted set of a hash tag, then the memories
-//	ARGV  for each memory: member, text before, text after, "" to remove it, when
-//	      it is due (ms), 0 for never
+//	ARGV  for each memory: member, text before, "?" for any, text after, "" to
+//	      remove it, when it is due (ms), 0 for never
 var keepMemoryScript = redis.NewScript(`
 local kept = {}
 for i = 2, #KEYS do
@@ -29,7 +30,7 @@ for i = 2, #KEYS do
     redis.call('UNLINK', KEYS[i])
     redis.call('ZREM', KEYS[1], ARGV[at + 1])
     kept[#kept + 1] = 1
-  elseif (redis.call('GET', KEYS[i]) or '') == before then
+  elseif before == '?' or (redis.call('GET', KEYS[i]) or '') == before then
     redis.call('SET', KEYS[i], after)
     if due > 0 then
       redis.call('ZADD', KEYS[1], ARGV[at + 4], ARGV[at + 1])
@@ -92,12 +93,15 @@ func (s *Store) KeepAlarmMemories(ctx context.Context, scope registry.Scope, mem
 			open[tag] = len(runs)
 		}
 		r := open[tag] - 1
-		after := m.After
-		if m.Gone {
+		before, after := m.Before, m.After
+		switch {
+		case m.Gone:
 			after = ""
+		case m.Lost: // a text that is no memory, and another one each time
+			before, after = "?", "lost "+rand.Text()
 		}
 		runs[r].keys = append(runs[r].keys, s.memoryKey(scope.Account, m.TwinID))
-		runs[r].args = append(runs[r].args, member(scope.Account, m.TwinID), m.Before, after, m.Due)
+		runs[r].args = append(runs[r].args, member(scope.Account, m.TwinID), before, after, m.Due)
 		of[r] = append(of[r], i)
 	}
 	if err := s.runScripts(ctx, "alarm", runs); err != nil {

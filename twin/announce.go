@@ -2,6 +2,8 @@ package twin
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/holon-registry/holon/registry"
@@ -44,6 +46,39 @@ func (s *Store) Downlinks(ctx context.Context, wake func(device registry.ID)) {
 // context ends.
 func (s *Store) Announced(ctx context.Context, wake func(account registry.ID)) {
 	s.listen(ctx, s.announceChannel(), wake)
+}
+
+func (s *Store) knownChannel() string { return s.c.Prefix + ":known" }
+
+// knownAtOnce is how many ids go into one message.
+const knownAtOnce = 500
+
+// AnnounceKnown tells all processes that sources of readings should read these
+// objects again. It does not wait.
+func (s *Store) AnnounceKnown(ids []registry.ID) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		for part := range slices.Chunk(ids, knownAtOnce) {
+			var message strings.Builder
+			for _, id := range part {
+				message.WriteString(string(id) + " ")
+			}
+			_ = s.client.Publish(ctx, s.knownChannel(), message.String()).Err() // they read everything again soon
+		}
+	}()
+}
+
+// KnownChanged calls told with the objects that AnnounceKnown is given, until the
+// context ends.
+func (s *Store) KnownChanged(ctx context.Context, told func(ids []registry.ID)) {
+	s.listen(ctx, s.knownChannel(), func(message registry.ID) {
+		var ids []registry.ID
+		for id := range strings.FieldsSeq(string(message)) {
+			ids = append(ids, registry.ID(id))
+		}
+		told(ids)
+	})
 }
 
 // listen calls wake for each id that comes through a channel.

@@ -24,7 +24,9 @@ import (
 //	ARGV  now (ms); for each device: member of the deadlines, when it was seen
 //	      first and last, after which time it is silent, 0 for never (ms)
 //
-// A batch that runs again tells the same again: whatever connected in it.
+// A batch that runs again tells the same again: whatever connected in it. Where
+// no time of silence is given, sessions alone tell; a device that never had one
+// (lease) is not known to be connected or not.
 var seenScript = redis.NewScript(`
 local due, now = KEYS[1], tonumber(ARGV[1])
 local turned = {}
@@ -48,7 +50,7 @@ for i = 2, #KEYS do
     elseif not on then
       redis.call('HSET', key, 'on', '0', 'since', string.format('%d', deadline))
     end
-  elseif on and lease == 0 then
+  elseif on and not was[4] then
     redis.call('HDEL', key, 'on', 'since')
     redis.call('ZREM', due, member)
   end
@@ -57,30 +59,49 @@ return turned
 `)
 
 // sessionScript opens a session of a device, or says that it is still open, or
-// closes it. It returns 1 if that changes whether the device is connected. Only
-// the newest session counts.
+// closes it. It returns 1 if that changes whether the device is connected: as
+// long as any session of it is open. Beyond the most that are known at a time,
+// the one that ends first is forgotten until it is prolonged.
 //
 //	KEYS  the deadlines of a hash tag, the hash of the device
 //	ARGV  member, session, now (ms), how long it counts without being prolonged
-//	      (ms), one of open, keep and close
+//	      (ms), one of open, keep and close, how many sessions are known at most
 var sessionScript = redis.NewScript(`
 local due, key = KEYS[1], KEYS[2]
-local member, session, now, lasts, what = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-local was = redis.call('HMGET', key, 'session', 'on', 'seen')
-if what == 'close' then
-  if was[1] ~= session then return 0 end
-  redis.call('HDEL', key, 'session', 'lease')
-  redis.call('HSET', key, 'on', '0', 'since', ARGV[3], 'seen', ARGV[3])
-  redis.call('ZREM', due, member)
-  return 1
+local member, session, now, lasts, what, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
+local was = redis.call('HMGET', key, 'sessions', 'on', 'seen')
+local open, known = {}, false
+for id, till in string.gmatch(was[1] or '', '(%S+) (%d+)') do
+  if id == session then
+    known = true
+  elseif tonumber(till) > now then
+    open[#open + 1] = {id, tonumber(till)}
+  end
 end
-if what == 'keep' and was[1] and was[1] ~= session then return 0 end
-local lease = string.format('%d', now + lasts)
-redis.call('HSET', key, 'session', session, 'lease', lease)
-local seen = tonumber(was[3]) or 0
-if what == 'open' and now > seen then redis.call('HSET', key, 'seen', ARGV[3]) end
+if what == 'close' and not known then return 0 end
+if what ~= 'keep' then
+  redis.call('HSET', key, 'seen', string.format('%d', math.max(tonumber(was[3]) or 0, now)))
+end
+if what ~= 'close' then
+  table.sort(open, function(x, y) return x[2] > y[2] end)
+  while #open >= most do table.remove(open) end
+  open[#open + 1] = {session, now + lasts}
+end
+if #open == 0 then
+  redis.call('HDEL', key, 'sessions')
+  redis.call('HSET', key, 'on', '0', 'since', ARGV[3], 'lease', '0')
+  redis.call('ZREM', due, member)
+  return was[2] == '1' and 1 or 0
+end
+local texts, lease = {}, 0
+for i, one in ipairs(open) do
+  texts[i] = one[1] .. ' ' .. string.format('%d', one[2])
+  lease = math.max(lease, one[2])
+end
+redis.call('HSET', key, 'sessions', table.concat(texts, ' '), 'lease', string.format('%d', lease))
+if what == 'close' then return 0 end
 local score = tonumber(redis.call('ZSCORE', due, member) or 0)
-redis.call('ZADD', due, string.format('%d', math.max(score, now + lasts)), member)
+redis.call('ZADD', due, string.format('%d', math.max(score, lease)), member)
 if was[2] == '1' then return 0 end
 redis.call('HSET', key, 'on', '1', 'since', ARGV[3])
 return 1
@@ -101,7 +122,7 @@ for i = 3, #KEYS do
     redis.call('ZREM', due, member)
     if redis.call('HGET', KEYS[i], 'on') == '1' then
       redis.call('HSET', KEYS[i], 'on', '0', 'since', string.format('%d', score))
-      redis.call('HDEL', KEYS[i], 'session', 'lease')
+      redis.call('HDEL', KEYS[i], 'sessions')
       redis.call('ZADD', leaving, ARGV[1], member)
       left[#left + 1] = i - 3
     end
@@ -176,6 +197,9 @@ func connected(updates []registry.TwinUpdate, runs []*scriptRun, of [][]int) ([]
 // SessionFor is how long a session counts as open unless it is prolonged.
 const SessionFor = 90 * time.Second
 
+// maxSessions is how many open sessions of a device are known at a time.
+const maxSessions = 32
+
 // OpenSession says that a device has connected.
 func (s *Store) OpenSession(ctx context.Context, session registry.DeviceSession) error {
 	return s.sessions(ctx, []registry.DeviceSession{session}, "open")
@@ -186,8 +210,8 @@ func (s *Store) KeepSessions(ctx context.Context, sessions []registry.DeviceSess
 	return s.sessions(ctx, sessions, "keep")
 }
 
-// CloseSession says that a device has disconnected, unless it has connected
-// anew.
+// CloseSession says that a session has ended: the device is disconnected unless
+// another is open.
 func (s *Store) CloseSession(ctx context.Context, session registry.DeviceSession) error {
 	return s.sessions(ctx, []registry.DeviceSession{session}, "close")
 }
@@ -197,7 +221,7 @@ func (s *Store) sessions(ctx context.Context, sessions []registry.DeviceSession,
 	for i, session := range sessions {
 		runs[i] = &scriptRun{
 			script: sessionScript, keys: []string{s.dueKey(tagOf(session.Device)), s.presenceKey(session.Account, session.Device)},
-			args: []any{member(session.Account, session.Device), session.ID, s.now().UnixMilli(), SessionFor.Milliseconds(), what},
+			args: []any{member(session.Account, session.Device), session.ID, s.now().UnixMilli(), SessionFor.Milliseconds(), what, maxSessions},
 		}
 	}
 	if err := s.runScripts(ctx, "session", runs); err != nil {

@@ -1,10 +1,13 @@
 package twin
 
 import (
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
 	"github.com/holon-registry/holon/registry"
@@ -127,7 +130,7 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// TestSessions takes a device as connected while its newest session is open.
+// TestSessions takes a device as connected while one of its sessions is open.
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	clock := new(hand)
@@ -176,4 +179,100 @@ func TestSessions(t *testing.T) {
 	if connected() {
 		t.Error("a session that ends does not disconnect the device")
 	}
+	do(s.OpenSession(t.Context(), session("c")))
+	do(s.OpenSession(t.Context(), session("d")))
+	do(s.CloseSession(t.Context(), session("d")))
+	do(s.CloseSession(t.Context(), session("d")))
+	if !connected() {
+		t.Error("a session that comes and goes disconnects a device whose other one is open")
+	}
+	clock.Add(SessionFor.Milliseconds() - 1)
+	do(s.KeepSessions(t.Context(), []registry.DeviceSession{session("c")}))
+	do(s.OpenSession(t.Context(), session("e")))
+	clock.Add(SessionFor.Milliseconds() - 1)
+	do(s.KeepSessions(t.Context(), []registry.DeviceSession{session("e")}))
+	clock.Add(2) // the gateway of c was killed
+	do(watcher.turn(t.Context()))
+	if !connected() {
+		t.Error("a session that is open does not count beside one that nobody prolongs")
+	}
+	do(s.CloseSession(t.Context(), session("e")))
+	if connected() {
+		t.Error("a session that nobody prolongs counts when another ends")
+	}
+	// More than are known at a time.
+	for i := range 2 * maxSessions {
+		do(s.OpenSession(t.Context(), session(fmt.Sprint("many-", i))))
+		clock.Add(1)
+	}
+	if n := len(strings.Fields(s.client.HGet(t.Context(), s.presenceKey(scope.Account, id), "sessions").Val())); n != 2*maxSessions {
+		t.Errorf("%d words of sessions", n)
+	}
+	for i := range 2*maxSessions - 1 {
+		do(s.CloseSession(t.Context(), session(fmt.Sprint("many-", i))))
+	}
+	if !connected() {
+		t.Error("the newest of many sessions does not count")
+	}
+	do(s.CloseSession(t.Context(), session(fmt.Sprint("many-", 2*maxSessions-1))))
+	if connected() {
+		t.Error("the end of the last of many sessions does not disconnect the device")
+	}
+}
+
+// TestReadingAfterSession stores a reading when the session that it came by has
+// ended, or while one is open: without a time of silence, sessions alone tell.
+func TestReadingAfterSession(t *testing.T) {
+	t.Parallel()
+	clock := new(hand)
+	clock.Store(7_000_000)
+	s, scope := open(t, func(c *Config) { c.Clock = clock.now })
+	live := NewLive(s, newGraph(), zerolog.Nop())
+	watcher := NewWatcher(s, newGraph(), nil, zerolog.Nop())
+	ids := newIDs(2)
+	session := registry.DeviceSession{Account: scope.Account, Device: ids[0], ID: "a"}
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	send := func(id registry.ID, silence time.Duration) {
+		t.Helper()
+		ms := clock.Load()
+		do(s.Apply(t.Context(), []registry.TwinUpdate{{Account: scope.Account, TwinID: id, Values: []registry.LiveValue{value("t", ms, 1.5)}, SeenFirst: at(ms), Seen: at(ms), Silence: silence}}))
+	}
+	expect := func(id registry.ID, connected *bool, since int64) {
+		t.Helper()
+		p := present(t, live, scope, id)
+		if diff := gocmp.Diff(connected, p.Connected); diff != "" {
+			t.Errorf("connected (-want +got):\n%s", diff)
+		}
+		if known := p.Since != nil; known != (since > 0) || known && !p.Since.Equal(at(since)) {
+			t.Errorf("since = %v, want %d", p.Since, since)
+		}
+	}
+	send(ids[0], 0)
+	expect(ids[0], nil, 0)
+	do(s.OpenSession(t.Context(), session))
+	clock.Add(1000)
+	send(ids[0], 0)
+	expect(ids[0], new(true), 7_000_000)
+	clock.Add(1000)
+	do(s.CloseSession(t.Context(), session))
+	expect(ids[0], new(false), 7_002_000)
+	clock.Add(1000)
+	send(ids[0], 0)
+	expect(ids[0], new(false), 7_002_000)
+	// A gateway that was killed.
+	do(s.OpenSession(t.Context(), session))
+	clock.Add(SessionFor.Milliseconds())
+	do(watcher.turn(t.Context()))
+	send(ids[0], 0)
+	expect(ids[0], new(false), 7_003_000+SessionFor.Milliseconds())
+	// A template that does not say any more when its devices are silent.
+	send(ids[1], time.Minute)
+	expect(ids[1], new(true), clock.Load())
+	send(ids[1], 0)
+	expect(ids[1], nil, 0)
 }

@@ -245,10 +245,14 @@ func (w *Watcher) tell(ctx context.Context, members []string) error {
 	return w.left(ctx, devices)
 }
 
-// holdScript takes or prolongs a lease.
+// holdScript takes or prolongs a lease. One of another holder that lasts longer than
+// any that was just prolonged is cut short: the clock of Redis was put back.
 var holdScript = redis.NewScript(`
 local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+if holder and holder ~= ARGV[1] then
+  if redis.call('PTTL', KEYS[1]) > 2 * ARGV[2] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+  return 0
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `)

@@ -156,9 +156,9 @@ func (s *Store) scripts(ctx context.Context, operation string, n int, script *re
 // runScripts runs scripts in one round trip, and once more those that Redis did
 // not know.
 func (s *Store) runScripts(ctx context.Context, operation string, runs []*scriptRun) error {
-	run := func(todo []*scriptRun, whole bool) ([]*scriptRun, error) {
+	run := func(some []*scriptRun, whole bool) ([]*scriptRun, error) {
 		pipe := s.client.Pipeline()
-		for _, r := range todo {
+		for _, r := range some {
 			if whole {
 				r.result = r.script.Eval(ctx, pipe, r.keys, r.args...)
 			} else {
@@ -168,7 +168,7 @@ func (s *Store) runScripts(ctx context.Context, operation string, runs []*script
 		var unknown []*scriptRun
 		err := s.call(ctx, operation, func() error {
 			_, _ = pipe.Exec(ctx) // each command has its own error
-			for _, r := range todo {
+			for _, r := range some {
 				err := r.result.Err()
 				if err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
 					unknown = append(unknown, r)

@@ -15,6 +15,7 @@ import (
 	"github.com/holon-registry/holon/access"
 	"github.com/holon-registry/holon/graph"
 	"github.com/holon-registry/holon/ingest"
+	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/twin"
 )
 
@@ -28,6 +29,8 @@ type stores struct {
 	keys    *access.Authenticator
 	// receiver is what every source of readings hands them to.
 	receiver *ingest.Receiver
+	// directory is what the receiver knows of devices and assets.
+	directory *ingest.Directory
 }
 
 // openStores connects to everything. What was opened is closed again if the
@@ -62,8 +65,12 @@ func openStores(ctx context.Context, log zerolog.Logger, g graphSettings, r redi
 		return nil, err
 	}
 	s.keys = access.NewAuthenticator(s.graph, time.Now)
-	directory := ingest.NewDirectory(directorySource{s.graph}, time.Now)
-	s.receiver, err = ingest.NewReceiver(s.queue, directory, time.Now, s.metrics)
+	s.directory = ingest.NewDirectory(directorySource{s.graph}, time.Now)
+	s.graph.OnKnownChange(func(ids []registry.ID) {
+		s.directory.Changed(ids)
+		s.twin.AnnounceKnown(ids)
+	})
+	s.receiver, err = ingest.NewReceiver(s.queue, s.directory, time.Now, s.metrics)
 	return s, err
 }
 

@@ -127,6 +127,7 @@ func TestCommands(t *testing.T) {
 
 	first := sendCommand(t, c, `device: "valve-1", name: "move", parameters: {to: 40}`)
 	second := sendCommand(t, c, `device: "valve-1", name: "move", parameters: {to: 50.5}`)
+	broken := sendCommand(t, c, `device: "valve-1", name: "move", parameters: {to: 55}`)
 	taken := sendCommand(t, c, `device: "valve-1", name: "move", parameters: {to: 60}`)
 	late := sendCommand(t, c, `device: "valve-2", name: "reboot"`)
 	ask[any](t, c, `mutation($id: ID!) { cancelCommand(input: {id: $id}) { command { state } } }`, map[string]any{"id": taken})
@@ -143,7 +144,7 @@ func TestCommands(t *testing.T) {
 	for _, want := range []struct {
 		id string
 		to float64
-	}{{first, 40}, {second, 50.5}} {
+	}{{first, 40}, {second, 50.5}, {broken, 55}} {
 		if m := d.message("commands/valve-1"); m.ID != want.id || m.Name != "move" || m.Parameters["to"] != want.to {
 			t.Errorf("got the command %+v, want %s", m, want.id)
 		}
@@ -161,6 +162,12 @@ func TestCommands(t *testing.T) {
 	}
 	if got := awaitCommand(t, c, second, "FAILED"); got.Error == nil {
 		t.Errorf("failed: %+v", got)
+	}
+	if code := d.reply("valve-1", `{"id": "`+broken+`", "status": "failed", "error": "the spindle is broken"}`); code != 0 {
+		t.Errorf("the answer got %#x", code)
+	}
+	if got := awaitCommand(t, c, broken, "FAILED"); got.Error == nil || *got.Error != "the spindle is broken" {
+		t.Errorf("failed by itself: %+v", got)
 	}
 	for payload, what := range map[string]string{`{"id": "` + late + `", "status": "ok"}`: "somebody else's command", `{"status": 1}`: "nonsense"} {
 		if code := d.reply("valve-1", payload); code != 0x99 {

@@ -111,7 +111,7 @@ func TestConformLate(t *testing.T) {
 	err := (&conformCmd{
 		// The first request of this seed is cut off after it was passed on, the second
 		// meets no fault.
-		Expect: expectedFile(t, lines...), URL: holon.url, Key: client.key, Listen: "127.0.0.1:0", Within: 5 * time.Minute, Quiet: 300 * time.Millisecond, Seed: 1, out: &out,
+		Expect: expectedFile(t, lines...), URL: holon.url, Key: client.key, Listen: "127.0.0.1:0", Within: 5 * time.Minute, Quiet: 3 * time.Second, Seed: 1, out: &out,
 		ready: func(url string) {
 			go func() {
 				defer close(sent)
@@ -170,7 +170,7 @@ func TestConform(t *testing.T) {
 			sent, over := make(chan struct{}), make(chan struct{})
 			var out bytes.Buffer
 			command := conformCmd{
-				Expect: expectedFile(t, lines...), URL: holon.url, Key: client.key, Listen: "127.0.0.1:0", Within: 5 * time.Minute, Quiet: time.Second, Seed: 7, Slow: 50 * time.Millisecond, out: &out,
+				Expect: expectedFile(t, lines...), URL: holon.url, Key: client.key, Listen: "127.0.0.1:0", Within: 5 * time.Minute, Quiet: 2 * time.Second, Seed: 7, Slow: 50 * time.Millisecond, out: &out,
 				ready: func(url string) {
 					c.sender.url, c.sender.key = url, client.key
 					// What is no request with readings passes as it is.

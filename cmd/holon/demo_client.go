@@ -52,7 +52,7 @@ func (c apiClient) query(ctx context.Context, text string, variables map[string]
 }
 
 func (c apiClient) post(ctx context.Context, at, contentType string, body []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+at, bytes.NewReader(body))
 	if err != nil {

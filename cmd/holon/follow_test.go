@@ -227,7 +227,7 @@ func TestFollowAfterRestart(t *testing.T) {
 // after a restart.
 func anotherServer(t *testing.T) string {
 	t.Helper()
-	g := graphSettings{URI: os.Getenv("NEO4J_URI"), Username: os.Getenv("NEO4J_USERNAME"), Password: os.Getenv("NEO4J_PASSWORD"), Timeout: 15 * time.Second}
+	g := graphSettings{URI: os.Getenv("NEO4J_URI"), Username: os.Getenv("NEO4J_USERNAME"), Password: os.Getenv("NEO4J_PASSWORD"), Timeout: time.Minute}
 	s, err := openStores(t.Context(), zerolog.Nop(), g, redisSettings{URL: os.Getenv("REDIS_URL"), MaxReadings: 1_000_000})
 	if err != nil {
 		t.Fatal(err)

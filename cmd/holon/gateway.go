@@ -66,6 +66,10 @@ func (c *gatewayCmd) Run(ctx context.Context, log zerolog.Logger) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveFTP(ctx, files) })
+	group.Go(func() error {
+		s.twin.KnownChanged(ctx, s.directory.Changed)
+		return nil
+	})
 	group.Go(func() error { return s.runGateway(ctx, listener, c.brokerSettings, c.eventSettings) })
 	group.Go(func() error { return s.serveMetrics(ctx, metrics) })
 	return group.Wait()

@@ -54,7 +54,7 @@ func start(ctx context.Context) (ended func() error, err error) {
 	log := zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, NoColor: true}).Level(zerolog.ErrorLevel)
 	g := graphSettings{
 		URI: os.Getenv("NEO4J_URI"), Username: os.Getenv("NEO4J_USERNAME"), Password: os.Getenv("NEO4J_PASSWORD"),
-		Timeout: 15 * time.Second,
+		Timeout: time.Minute, // the first run of a statement plans it, on a busy machine for long
 	}
 	r := redisSettings{URL: os.Getenv("REDIS_URL"), MaxReadings: 1_000_000}
 	if err := (&migrateCmd{graphSettings: g, Partitions: defaultPartitions}).Run(ctx, log); err != nil {

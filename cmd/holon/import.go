@@ -22,14 +22,15 @@ import (
 type importCmd struct {
 	accountSettings
 	redisSettings
-	Files   []string `arg:"" help:"What to import; - is the standard input. With --from cdf and --from dtdl several files, or directories of .json files." type:"path"`
-	From    string   `help:"Whose files they are: holon, cdf (AWS CDF Asset Library) or dtdl (DTDL interfaces)." enum:"holon,cdf,dtdl" default:"holon"`
-	DryRun  bool     `help:"Change nothing, and say for each record what would be done."`
-	KeepIDs bool     `name:"keep-ids" help:"Give objects the ids, versions and times of their records."`
-	Report  string   `help:"Write what became of each record to this file, as JSON lines." placeholder:"FILE" type:"path"`
-	State   string   `help:"Where to keep how far the import has come; beside the file if empty, nowhere with - as the file." placeholder:"FILE" type:"path"`
-	Quiet   bool     `short:"q" help:"Show no progress."`
-	Draft   bool     `help:"With --from dtdl: leave the templates drafts."`
+	Files      []string `arg:"" help:"What to import; - is the standard input. With --from cdf and --from dtdl several files, or directories of .json files." type:"path"`
+	From       string   `help:"Whose files they are: holon, cdf (AWS CDF Asset Library) or dtdl (DTDL interfaces)." enum:"holon,cdf,dtdl" default:"holon"`
+	DryRun     bool     `help:"Change nothing, and say for each record what would be done."`
+	KeepIDs    bool     `name:"keep-ids" help:"Give objects the ids, versions and times of their records."`
+	SendQueued bool     `help:"Commands that waited to be sent wait on, and are sent. Only if nothing else sends them, nor has since the file was written."`
+	Report     string   `help:"Write what became of each record to this file, as JSON lines." placeholder:"FILE" type:"path"`
+	State      string   `help:"Where to keep how far the import has come; beside the file if empty, nowhere with - as the file." placeholder:"FILE" type:"path"`
+	Quiet      bool     `short:"q" help:"Show no progress."`
+	Draft      bool     `help:"With --from dtdl: leave the templates drafts."`
 }
 
 // refusedError says that some records were refused: the import went through, and
@@ -44,7 +45,9 @@ func (e refusedError) ExitCode() int { return 2 }
 
 // Run makes an account's objects of files.
 func (c *importCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
-	store, scope, target, err := c.account(ctx, log)
+	memories := &importMemories{settings: c.redisSettings, log: log}
+	defer memories.close()
+	store, scope, target, err := c.account(ctx, log, memories)
 	if err != nil {
 		return err
 	}
@@ -91,7 +94,7 @@ func (c *importCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
 
 // account opens the store and finds the account, which is made if there is none
 // of the name; a dry run does as if it had been.
-func (c *importCmd) account(ctx context.Context, log zerolog.Logger) (_ *graph.Store, scope registry.Scope, target *graph.Restorer, err error) {
+func (c *importCmd) account(ctx context.Context, log zerolog.Logger, memories *importMemories) (_ *graph.Store, scope registry.Scope, target *graph.Restorer, err error) {
 	store, err := c.graphSettings.open(ctx, log, prometheus.NewRegistry())
 	if err != nil {
 		return nil, scope, nil, err
@@ -108,7 +111,7 @@ func (c *importCmd) account(ctx context.Context, log zerolog.Logger) (_ *graph.S
 	if err := check(ctx); err != nil {
 		return nil, scope, nil, err
 	}
-	options := graph.RestoreOptions{KeepIDs: c.KeepIDs, Rehearse: c.DryRun}
+	options := graph.RestoreOptions{KeepIDs: c.KeepIDs, Rehearse: c.DryRun, SendQueued: c.SendQueued, Forget: memories.forget}
 	var account *registry.Account
 	if c.DryRun {
 		account, err = store.AccountByName(ctx, c.Account)
@@ -157,6 +160,9 @@ func (c *importCmd) file(ctx context.Context, m *transfer.Importer, scope regist
 		return transfer.Sum{}, err
 	}
 	state := transfer.State{Account: scope.Account, File: print, Options: fmt.Sprintf("keep-ids=%t", c.KeepIDs)}
+	if c.SendQueued {
+		state.Options += " send-queued"
+	}
 	path := c.State
 	if path == "" {
 		path = c.Files[0] + ".import-state"

@@ -17,7 +17,7 @@ import (
 
 // testStores are where the stores of the tests are.
 func testStores(account string) (accountSettings, redisSettings) {
-	g := graphSettings{URI: os.Getenv("NEO4J_URI"), Username: os.Getenv("NEO4J_USERNAME"), Password: os.Getenv("NEO4J_PASSWORD"), Timeout: 30 * time.Second}
+	g := graphSettings{URI: os.Getenv("NEO4J_URI"), Username: os.Getenv("NEO4J_USERNAME"), Password: os.Getenv("NEO4J_PASSWORD"), Timeout: time.Minute}
 	return accountSettings{graphSettings: g, Account: account}, redisSettings{URL: os.Getenv("REDIS_URL"), MaxReadings: 1_000_000}
 }
 

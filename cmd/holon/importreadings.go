@@ -31,7 +31,7 @@ func (r *importRecorder) Record(ctx context.Context, readings []registry.Reading
 		}
 	}
 	by := registry.Principal{Scope: r.scope}
-	_, err := r.receiver.Receive(ctx, &by, "import", readings)
+	_, err := r.receiver.Receive(ctx, &by, registry.SourceRestored, readings)
 	return err
 }
 

@@ -41,9 +41,9 @@ func (p *progress) at(done int64, text string) {
 	case p.bar != nil:
 		p.bar.Describe(fmt.Sprintf("%-40s", p.what+" "+text))
 		if p.all > 0 {
-			_ = p.bar.Set64(done)
+			_ = p.bar.Set64(done) // what cannot be shown is no reason to stop
 		} else {
-			_ = p.bar.Add(1)
+			_ = p.bar.Add(1) // neither is this
 		}
 	case time.Now().After(p.next):
 		p.next = time.Now().Add(5 * time.Second)
@@ -56,6 +56,6 @@ func (p *progress) at(done int64, text string) {
 
 func (p *progress) end() {
 	if p.bar != nil {
-		_ = p.bar.Finish()
+		_ = p.bar.Finish() // nor this: the work is done
 	}
 }

@@ -161,6 +161,10 @@ func (s *stores) serveAPI(ctx context.Context, l net.Listener, settings serverSe
 		group.Go(func() error { return s.graph.KeepHistory(ctx, time.Duration(settings.HistoryDays)*24*time.Hour) })
 	}
 	group.Go(func() error {
+		s.twin.KnownChanged(ctx, s.directory.Changed)
+		return nil
+	})
+	group.Go(func() error {
 		s.twin.Announced(ctx, s.graph.Wake)
 		return nil
 	})

@@ -273,7 +273,7 @@ func (h *home) completeLocked(part, name string, size int64, by *registry.Princi
 		return err
 	}
 	if there { // one that was to be renamed
-		_ = h.quota.take(-before - fileCost)
+		_ = h.quota.take(-before - fileCost) // giving back never fails
 	}
 	delete(h.uploading, name)
 	h.sizes[name] = size

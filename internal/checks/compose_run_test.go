@@ -46,7 +46,7 @@ func TestComposeServicesRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stores, err := devstack.Start(t.Context(), devstack.Options{Dir: filepath.Join(dir, "stores"), Neo4jPassword: composePassword})
+	stores, err := devstack.Start(t.Context(), devstack.Options{Dir: filepath.Join(dir, "stores"), Neo4jPassword: composePassword, Life: devstack.Brief})
 	if err != nil {
 		t.Fatal(err)
 	}

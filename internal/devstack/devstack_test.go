@@ -21,7 +21,7 @@ import (
 
 // testOptions keep the stores small: other tests may run at the same time.
 func testOptions(t *testing.T, dir string) Options {
-	return Options{Dir: dir, HeapMB: 256, PageCacheMB: 64, Log: t.Output()}
+	return Options{Dir: dir, HeapMB: 256, PageCacheMB: 64, Life: Brief, Log: t.Output()}
 }
 
 func mustStart(t *testing.T, o Options) *Stack {

@@ -108,7 +108,7 @@ func (n *neo4jServer) configure() error {
 // settings is neo4j.conf. No transaction timeout is set: whoever opens a
 // transaction gives it one, on every Neo4j and not only on this.
 func (n *neo4jServer) settings() string {
-	return fmt.Sprintf(`# Written at every start; changes made here are lost.
+	text := fmt.Sprintf(`# Written at every start; changes made here are lost.
 server.default_listen_address=127.0.0.1
 server.default_advertised_address=127.0.0.1
 server.bolt.listen_address=%[1]s
@@ -129,15 +129,21 @@ server.logs.debug.enabled=false
 # Bolt otherwise waits 10 s for silence when it is stopped.
 internal.dbms.bolt.netty_server_shutdown_quiet_period=0
 `, address(n.port), !n.o.NoAuth, n.o.HeapMB, n.o.PageCacheMB)
+	if n.o.Life != Lasting {
+		text += `# Plans stay as they are, however much comes in.
+dbms.cypher.min_replan_interval=24h
+dbms.cypher.statistics_divergence_threshold=1.0
+`
+	}
+	return text
 }
 
 // arguments are those of the JVM. The opened packages are what Neo4j's page
 // cache and network code reach into; the rest is what its own scripts set.
 func (n *neo4jServer) arguments() []string {
-	return []string{
+	return append(n.effort(),
 		fmt.Sprintf("-Xms%dm", n.o.HeapMB),
 		fmt.Sprintf("-Xmx%dm", n.o.HeapMB),
-		"-XX:+UseG1GC",
 		"-XX:-OmitStackTraceInFastThrow",
 		"-XX:+DisableExplicitGC",
 		"-Djdk.nio.maxCachedBufferSize=1024",
@@ -149,10 +155,23 @@ func (n *neo4jServer) arguments() []string {
 		"--add-opens=java.base/java.util.concurrent=ALL-UNNAMED",
 		"-classpath", n.jars,
 		"org.neo4j.server.CommunityEntryPoint",
-		"--home-dir=" + n.home,
-		"--config-dir=" + filepath.Join(n.home, "conf"),
+		"--home-dir="+n.home,
+		"--config-dir="+filepath.Join(n.home, "conf"),
 		"--console-mode", // its log to standard output, which is neo4j.log
+	)
+}
+
+// effort is how much the JVM does beside the work. The optimizing compiler and
+// the concurrent collector take more than half of the processor time of the
+// first minutes, and return it only afterwards.
+func (n *neo4jServer) effort() []string {
+	switch n.o.Life {
+	case Brief:
+		return []string{"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}
+	case Passing:
+		return []string{"-XX:+UseSerialGC"}
 	}
+	return []string{"-XX:+UseG1GC"}
 }
 
 func (n *neo4jServer) command() *exec.Cmd {

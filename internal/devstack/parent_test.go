@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	switch dir := os.Getenv(helperStores); {
 	case dir != "":
 		var s *Stack
-		if s, err = Start(context.Background(), Options{Dir: dir, NoAuth: true, HeapMB: 256, PageCacheMB: 64}); err == nil {
+		if s, err = Start(context.Background(), Options{Dir: dir, NoAuth: true, HeapMB: 256, PageCacheMB: 64, Life: Brief}); err == nil {
 			pids = []any{s.Neo4j.Pid(), s.Redis.Pid()}
 		}
 	case os.Getenv(helperWatched) != "":

@@ -69,7 +69,7 @@ func open() (*graph.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	store, err := graph.Open(ctx, config)
 	if err != nil {
@@ -84,7 +84,8 @@ func open() (*graph.Store, error) {
 func configFromEnvironment() (graph.Config, error) {
 	config := graph.Config{
 		URI: os.Getenv("NEO4J_URI"), Username: os.Getenv("NEO4J_USERNAME"), Password: os.Getenv("NEO4J_PASSWORD"),
-		Logger: zerolog.Nop(),
+		// The first run of a statement plans it, which takes long on a busy machine.
+		QueryTimeout: time.Minute, Logger: zerolog.Nop(),
 	}
 	if config.URI == "" {
 		return config, fmt.Errorf(hint, "NEO4J_URI")

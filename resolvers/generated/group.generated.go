@@ -26,7 +26,7 @@ type GroupResolver interface {
 
 	Relations(ctx context.Context, obj *registry.Group, name *string, direction *registry.Direction, kind *registry.Kind, template *string) ([]*registry.Relation, error)
 	Related(ctx context.Context, obj *registry.Group, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) (*RelatedConnection, error)
-	Aggregate(ctx context.Context, obj *registry.Group, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, fill bool, kind *registry.Kind, unit *string) (*registry.GroupAggregate, error)
+	Aggregate(ctx context.Context, obj *registry.Group, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool, kind *registry.Kind, unit *string) (*registry.GroupAggregate, error)
 	Policies(ctx context.Context, obj *registry.Group, typeArg *string) ([]*registry.Policy, error)
 	PolicyReferences(ctx context.Context, obj *registry.Group, typeArg *string) ([]string, error)
 	PolicyExplanation(ctx context.Context, obj *registry.Group, policy string) (*registry.PolicyExplanation, error)
@@ -97,30 +97,38 @@ func (ec *executionContext) field_Group_aggregate_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["function"] = arg6
-	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "fill",
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "percentile",
+		func(ctx context.Context, v any) (float64, error) {
+			return ec.unmarshalNFloat2float64(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["percentile"] = arg7
+	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "fill",
 		func(ctx context.Context, v any) (bool, error) {
 			return ec.unmarshalNBoolean2bool(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["fill"] = arg7
-	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "kind",
+	args["fill"] = arg8
+	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "kind",
 		func(ctx context.Context, v any) (*registry.Kind, error) {
 			return ec.unmarshalOKind2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐKind(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["kind"] = arg8
-	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "unit",
+	args["kind"] = arg9
+	arg10, err := graphql.ProcessArgField(ctx, rawArgs, "unit",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["unit"] = arg9
+	args["unit"] = arg10
 	return args, nil
 }
 
@@ -1004,7 +1012,7 @@ func (ec *executionContext) _Group_aggregate(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Group().Aggregate(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["every"].(*time.Duration), fc.Args["calendar"].(*registry.CalendarUnit), fc.Args["timeZone"].(*string), fc.Args["function"].(registry.AggregateFunction), fc.Args["fill"].(bool), fc.Args["kind"].(*registry.Kind), fc.Args["unit"].(*string))
+			return ec.Resolvers.Group().Aggregate(ctx, obj, fc.Args["measure"].(string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["every"].(*time.Duration), fc.Args["calendar"].(*registry.CalendarUnit), fc.Args["timeZone"].(*string), fc.Args["function"].(registry.AggregateFunction), fc.Args["percentile"].(float64), fc.Args["fill"].(bool), fc.Args["kind"].(*registry.Kind), fc.Args["unit"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *registry.GroupAggregate) graphql.Marshaler {

@@ -456,7 +456,7 @@ type ComplexityRoot struct {
 	}
 
 	Group struct {
-		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, fill bool, kind *registry.Kind, unit *string) int
+		Aggregate         func(childComplexity int, measure string, from time.Time, to time.Time, every *time.Duration, calendar *registry.CalendarUnit, timeZone *string, function registry.AggregateFunction, percentile float64, fill bool, kind *registry.Kind, unit *string) int
 		Ancestors         func(childComplexity int) int
 		AttributesNamed   func(childComplexity int, names []string) int
 		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
@@ -2867,7 +2867,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Group.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["fill"].(bool), args["kind"].(*registry.Kind), args["unit"].(*string)), true
+		return e.ComplexityRoot.Group.Aggregate(childComplexity, args["measure"].(string), args["from"].(time.Time), args["to"].(time.Time), args["every"].(*time.Duration), args["calendar"].(*registry.CalendarUnit), args["timeZone"].(*string), args["function"].(registry.AggregateFunction), args["percentile"].(float64), args["fill"].(bool), args["kind"].(*registry.Kind), args["unit"].(*string)), true
 	case "Group.ancestors":
 		if e.ComplexityRoot.Group.Ancestors == nil {
 			break
@@ -6808,7 +6808,7 @@ type Asset implements Node & Twin {
     """The moment; it cannot lie in the future."""
     time: DateTime!
   ): TwinState
-  """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
+  """Grows by one with every update that changes something, be it relations alone; ` + "`" + `relate` + "`" + ` and ` + "`" + `unrelate` + "`" + ` leave it. ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
   """When the asset was made."""
   createdAt: DateTime!
@@ -7061,7 +7061,7 @@ type Change {
   kind: ObjectKind!
   """The id of the object."""
   objectId: ID!
-  """The key of the object: the path of a group, the reference of a device, an asset or a policy, the name of others."""
+  """The key of the object: the path of a group, the reference of a device, an asset or a policy, kind, template and name of a profile such as ` + "`" + `device/sensor/standard` + "`" + `, the name of others."""
   key: String!
   """The object as it is now; null if it is gone."""
   object: Node
@@ -7275,7 +7275,7 @@ type Command implements Node {
   createdAt: DateTime!
   """When it is given up."""
   expiresAt: DateTime!
-  """When it was given to a connection of the device. It is never given to another one."""
+  """When it was given to a connection of the device. It is never given to another one. Null if it was not, and if an import took it for given."""
   sentAt: DateTime
   """When the device's end of the connection confirmed it, or the device answered."""
   deliveredAt: DateTime
@@ -7283,7 +7283,7 @@ type Command implements Node {
   endedAt: DateTime
   """What the device answered."""
   result: JSON
-  """Why it failed."""
+  """Why it failed: what the device said of it, at most 1,000 characters of that, or what the template has against its result."""
   error: String
 }
 
@@ -7291,7 +7291,7 @@ type Command implements Node {
 enum CommandState {
   """It waits for the device."""
   QUEUED
-  """It was given to a connection of the device, once. Without ` + "`" + `deliveredAt` + "`" + ` it is not known whether it arrived."""
+  """It was given to a connection of the device, once. Without ` + "`" + `deliveredAt` + "`" + ` it is not known whether it arrived, without ` + "`" + `sentAt` + "`" + ` (after an import) not whether it was given."""
   SENT
   """The device did it."""
   ACKNOWLEDGED
@@ -7797,7 +7797,7 @@ type Device implements Node & Twin {
     """The moment; it cannot lie in the future."""
     time: DateTime!
   ): TwinState
-  """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
+  """Grows by one with every update that changes something, be it relations alone; ` + "`" + `relate` + "`" + ` and ` + "`" + `unrelate` + "`" + ` leave it. ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
   """When the device was made."""
   createdAt: DateTime!
@@ -8119,10 +8119,11 @@ type Group implements Node {
   ): RelatedConnection!
   """
   A measure of all devices and assets in the sub-tree, reduced to one value an interval. Each measurement counts once, however
-  many ways lead to its twin.
+  many ways lead to its twin. An INCREASE is the sum of the members' increases; in a TIME_WEIGHTED_MEAN each member counts for
+  as long as its value is known, in the intervals in which it measured something; everything else is over all measurements together.
   """
   aggregate(
-    """The measure; only its numbers count."""
+    """The measure."""
     measure: String!
     """From when on, included."""
     from: DateTime!
@@ -8134,8 +8135,10 @@ type Group implements Node {
     calendar: CalendarUnit
     """Where midnight is that days begin at: a name such as ` + "`" + `Europe/Berlin` + "`" + `; UTC if absent."""
     timeZone: String
-    """What to reduce to: COUNT, MIN, MAX, SUM or MEAN."""
+    """What to reduce to."""
     function: AggregateFunction!
+    """The percentile that ` + "`" + `PERCENTILE` + "`" + ` asks for, from 0 to 100."""
+    percentile: Float! = 50
     """Give intervals without a measurement too: without a value, so that a gap is no zero."""
     fill: Boolean! = false
     """Only of devices, or only of assets."""
@@ -8158,7 +8161,7 @@ type Group implements Node {
     """The policy's reference."""
     policy: String!
   ): PolicyExplanation
-  """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
+  """Grows by one with every update that changes something, be it relations alone; ` + "`" + `relate` + "`" + ` and ` + "`" + `unrelate` + "`" + ` leave it. ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
   """When the group was made."""
   createdAt: DateTime!
@@ -9780,7 +9783,7 @@ type SearchConnection {
   totalCount: Int!
   """How many objects have each value of a field, the most frequent first. Ask for several by aliases: they are counted together."""
   facets(
-    """A built-in field or an attribute, of the objects, or of those that up to three relations lead to: ` + "`" + `state` + "`" + `, ` + "`" + `attributes.colour` + "`" + `, ` + "`" + `relations.located_at.path` + "`" + `, ` + "`" + `groups.name` + "`" + `."""
+    """A built-in field or an attribute, of the objects, or of those that up to three relations or edges of the hierarchy lead to: ` + "`" + `state` + "`" + `, ` + "`" + `attributes.colour` + "`" + `, ` + "`" + `relations.located_at.path` + "`" + `, ` + "`" + `groups.name` + "`" + `, ` + "`" + `parent.path` + "`" + `."""
     field: String!
     """Counts numbers by these ranges, in their order, rather than by value."""
     ranges: [FloatRangeInput!]
@@ -9901,6 +9904,8 @@ enum SearchIndexState {
   BUILDING
   """Searches use it."""
   ONLINE
+  """It could not be made, because an object has a value of more than 8,000 bytes there: shorten it; every ten minutes it is tried again."""
+  FAILED
 }
 `, BuiltIn: false},
 	{Name: "../../schema/statehistory.graphqls", Input: `"""What a device or an asset was at a moment."""
@@ -10765,7 +10770,7 @@ interface Twin implements Node {
     """The moment; it cannot lie in the future."""
     time: DateTime!
   ): TwinState
-  """Grows by one with every change; ` + "`" + `ifVersion` + "`" + ` can demand it."""
+  """Grows by one with every update that changes something, be it relations alone; ` + "`" + `relate` + "`" + ` and ` + "`" + `unrelate` + "`" + ` leave it. ` + "`" + `ifVersion` + "`" + ` can demand it."""
   version: Int!
   """When the twin was made."""
   createdAt: DateTime!

@@ -247,10 +247,17 @@ func (s *socket) run(ctx context.Context, op *operation, opCtx *graphql.Operatio
 		s.send(op, message{Type: "complete"})
 		return
 	}
+	if stream := streamOf(ctx); stream != nil {
+		defer stream.work.Wait() // what it uses may be closed after Shutdown
+		defer op.cancel()
+	}
 	for {
 		response := responses(ctx)
 		switch {
 		case response == nil:
+			if ctx.Err() != nil { // the client gave it up, or the socket ends: that was no completion
+				return
+			}
 			if err := streamOf(ctx).failure(); err != nil {
 				s.fail(op, s.presenter.present(ctx, err))
 				return

@@ -10,6 +10,8 @@ import (
 type stream struct {
 	mu  sync.Mutex
 	err error
+	// work is the goroutine of the subscription.
+	work sync.WaitGroup
 }
 
 type streamKey struct{}
@@ -54,8 +56,14 @@ func Stream[T any](ctx context.Context, produce func(ctx context.Context, send f
 			return false
 		}
 	}
+	produced := func() {}
+	if s := streamOf(ctx); s != nil {
+		s.work.Add(1)
+		produced = s.work.Done
+	}
 	go func() {
-		defer close(events) // last, so that the error is known before the end is
+		defer produced()
+		defer close(events) // after the others, so that the error is known before the end is
 		defer func() {
 			if v := recover(); v != nil {
 				end(recovered(v))

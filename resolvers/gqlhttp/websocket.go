@@ -5,12 +5,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/coder/websocket"
 
+	"github.com/holon-registry/holon/internal/conns"
 	"github.com/holon-registry/holon/registry"
 )
 
@@ -25,18 +25,13 @@ const messageBeforeInit = 16 << 10
 type sockets struct {
 	config    Config
 	presenter presenter
-
-	mu      sync.Mutex
-	open    map[*socket]struct{}
-	waiting int // accepted, not yet open
-	closing bool
-	ended   sync.WaitGroup
+	open      conns.Set[*socket]
 }
 
 var _ graphql.Transport = (*sockets)(nil)
 
 func newSockets(config Config, presenter presenter) *sockets {
-	return &sockets{config: config, presenter: presenter, open: map[*socket]struct{}{}}
+	return &sockets{config: config, presenter: presenter}
 }
 
 // Supports takes requests that ask for a WebSocket.
@@ -61,11 +56,13 @@ func (t *sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 		refuse(w, http.StatusBadRequest, invalid("the WebSocket subprotocol is %s", subprotocol))
 		return
 	}
-	if !t.reserve() {
+	place := t.open.Reserve(t.config.Limits.Sockets)
+	if place == nil {
 		w.Header().Set("Retry-After", "5")
 		refuse(w, http.StatusServiceUnavailable, registry.LimitExceeded("no more sockets are taken now"))
 		return
 	}
+	defer place.Leave()
 	w.Header().Del("Content-Type")
 	// the library compares the origin with the host and the patterns, and answers 403 itself
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
@@ -74,7 +71,6 @@ func (t *sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 	})
 	if err != nil {
 		t.config.Logger.Debug().Err(err).Msg("websocket refused")
-		t.release(nil)
 		return
 	}
 	conn.SetReadLimit(messageBeforeInit)
@@ -82,8 +78,7 @@ func (t *sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 		config: t.config, presenter: t.presenter, exec: exec, conn: conn, header: r.Header,
 		active: map[string]*operation{},
 	}
-	closing := t.enter(s)
-	defer t.release(s)
+	closing := place.Enter(s)
 	// the server's base context, if it has one, ends sockets as Shutdown does
 	stop := context.AfterFunc(r.Context(), s.goAway)
 	defer stop()
@@ -93,57 +88,9 @@ func (t *sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 	s.serve(r.Context())
 }
 
-// reserve counts a socket that is about to be accepted.
-func (t *sockets) reserve() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closing || len(t.open)+t.waiting >= t.config.Limits.Sockets {
-		return false
-	}
-	t.waiting++
-	t.ended.Add(1)
-	return true
-}
-
-// enter lists a socket, and tells whether Shutdown came in between.
-func (t *sockets) enter(s *socket) (closing bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.waiting--
-	t.open[s] = struct{}{}
-	return t.closing
-}
-
-// release forgets a socket, or one that was reserved and not accepted.
-func (t *sockets) release(s *socket) {
-	t.mu.Lock()
-	if s == nil {
-		t.waiting--
-	}
-	delete(t.open, s)
-	t.mu.Unlock()
-	t.ended.Done()
-}
-
 // shutdown closes all sockets and waits for them, as long as ctx allows.
 func (t *sockets) shutdown(ctx context.Context) error {
-	t.mu.Lock()
-	t.closing = true
-	for s := range t.open {
-		go s.goAway()
-	}
-	t.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		t.ended.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return t.open.Shutdown(ctx, (*socket).goAway)
 }
 
 // ping keeps a socket known to be alive. The library's ping frames are answered

@@ -25,3 +25,19 @@ func TestDurationsAreReadAsTheyAreWritten(t *testing.T) {
 		}
 	}
 }
+
+// Moments are written in UTC with three digits after the point, cut off and not
+// rounded, as any other program reads them.
+func TestMomentsAreWrittenWithMilliseconds(t *testing.T) {
+	berlin := time.FixedZone("", 2*60*60)
+	for _, at := range []time.Time{
+		time.Date(2026, 3, 29, 1, 0, 0, 0, time.UTC), time.Date(2026, 3, 29, 1, 0, 0, 7_999_999, berlin), time.Date(1969, 12, 31, 23, 59, 59, 999_999_999, time.UTC),
+		time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 120_000_000, time.UTC),
+	} {
+		var text strings.Builder
+		scalar.MarshalDateTime(at).MarshalGQL(&text)
+		if want := at.UTC().Format(`"2006-01-02T15:04:05.000Z07:00"`); text.String() != want {
+			t.Errorf("%v is written %s, want %s", at, &text, want)
+		}
+	}
+}

@@ -60,6 +60,7 @@ func run(o devstack.Options, command []string) (status int, err error) {
 		return notStarted, errors.New("only one of NEO4J_URI and REDIS_URL is set: set both to use your own stores, or neither")
 	}
 	if o.Dir == "" {
+		o.Life = devstack.Passing
 		if o.Dir, err = os.MkdirTemp("", "holon-stores-"); err != nil {
 			return notStarted, err
 		}
