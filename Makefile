@@ -35,7 +35,7 @@ e2e: bin/holon ## Run the tests that need a browser, npm clients or a Mosquitto
 
 .PHONY: chaos
 chaos: bin/holon ## Kill and pause the real processes while readings arrive, and close the ledger
-	@HOLON_CHAOS_MINUTES=$(HOLON_CHAOS_MINUTES) $(GO) test -count=1 -timeout $$(($(HOLON_CHAOS_MINUTES) + 20))m -v ./internal/chaos/
+	@HOLON_CHAOS_MINUTES=$(HOLON_CHAOS_MINUTES) $(GO) test -count=1 -timeout $$(($(HOLON_CHAOS_MINUTES) + 30))m -v ./internal/chaos/
 
 .PHONY: bench
 bench: bin/holon ## Measure the pipeline and the API beside the raw stores

@@ -12,16 +12,23 @@ import (
 )
 
 const (
-	// A series reaches its measurements through its buckets, and the account is
-	// found by its name, since this is not Holon's own code.
+	// The account is found by its name, since this is not Holon's own code. Most is
+	// asked of each twin by itself: all at once may be more than the database has
+	// memory for.
+	allTwins = `
+		MATCH (a:Account {name: $account})
+		MATCH (t:Device|Asset {account: a.id})
+		RETURN DISTINCT t.reference AS twin`
+
+	// A series reaches its measurements through its buckets.
 	storedMeasurements = `
 		MATCH (a:Account {name: $account})
-		MATCH (t:Device|Asset {account: a.id})-[:HAS_SERIES]->(s:Series)-[:HAS_BUCKET]->(:Bucket)-[:HAS_MEASUREMENT]->(m:Measurement)
+		MATCH (t:Device|Asset {account: a.id, reference: $reference})-[:HAS_SERIES]->(s:Series)-[:HAS_BUCKET]->(:Bucket)-[:HAS_MEASUREMENT]->(m:Measurement)
 		RETURN t.reference AS twin, s.measure AS measure, collect(m.at) AS at, collect(m.value) AS value`
 
 	wrongBuckets = `
 		MATCH (a:Account {name: $account})
-		MATCH (d:Device {account: a.id})-[:HAS_SERIES]->(s:Series)-[:HAS_BUCKET]->(b:Bucket)
+		MATCH (d:Device {account: a.id, reference: $reference})-[:HAS_SERIES]->(s:Series)-[:HAS_BUCKET]->(b:Bucket)
 		OPTIONAL MATCH (b)-[:HAS_MEASUREMENT]->(m:Measurement)
 		WITH d, s, b, count(m) AS n, min(m.at) AS first, collect(m.value) AS values
 		WITH d, s, b, n, first, CASE s.type WHEN 'NUMBER' THEN values ELSE [] END AS numbers
@@ -34,7 +41,7 @@ const (
 
 	wrongSeries = `
 		MATCH (a:Account {name: $account})
-		MATCH (d:Device {account: a.id})-[:HAS_SERIES]->(s:Series)-[:HAS_BUCKET]->(:Bucket)-[:HAS_MEASUREMENT]->(m:Measurement)
+		MATCH (d:Device {account: a.id, reference: $reference})-[:HAS_SERIES]->(s:Series)-[:HAS_BUCKET]->(:Bucket)-[:HAS_MEASUREMENT]->(m:Measurement)
 		WITH d, s, max(m.at) AS newest
 		WHERE s.lastAt <> newest
 		RETURN d.reference + ' ' + s.measure + ': the series ends at ' + s.lastAt + ', its measurements at ' + newest AS wrong`
@@ -49,12 +56,22 @@ const (
 		RETURN sum(p.stored) AS stored, sum(p.repeats) AS repeats, sum(p.deadLetters) AS deadLetters, sum(p.measurements) AS measurements`
 )
 
-// ask runs a query on the graph directly.
-func (s *system) ask(query string) []*neo4j.Record {
+// askEach runs a query for each twin of the account.
+func (s *system) askEach(query string) (all []*neo4j.Record) {
+	s.t.Helper()
+	for _, r := range s.ask(allTwins, "") {
+		all = append(all, s.ask(query, column[string](s.t, r, "twin"))...)
+	}
+	return all
+}
+
+// ask runs a query on the graph directly. The reference is that of the twin that
+// it is about, if it is about one.
+func (s *system) ask(query, reference string) []*neo4j.Record {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
-	result, err := neo4j.ExecuteQuery(ctx, stage.graph, query, map[string]any{"account": s.account},
+	result, err := neo4j.ExecuteQuery(ctx, stage.graph, query, map[string]any{"account": s.account, "reference": reference},
 		neo4j.EagerResultTransformer, neo4j.ExecuteQueryWithReadersRouting())
 	if err != nil {
 		s.t.Fatalf("neo4j: %v", err)
@@ -76,7 +93,7 @@ func column[T any](t *testing.T, r *neo4j.Record, name string) T {
 func (s *system) measurements() map[string]map[string]found {
 	s.t.Helper()
 	all := map[string]map[string]found{}
-	for _, r := range s.ask(storedMeasurements) {
+	for _, r := range s.askEach(storedMeasurements) {
 		twin, measure := column[string](s.t, r, "twin"), column[string](s.t, r, "measure")
 		f := found{value: column[[]any](s.t, r, "value")}
 		for _, at := range column[[]any](s.t, r, "at") {
@@ -103,7 +120,7 @@ func (c counters) minus(o counters) counters {
 func (s *system) counters() counters {
 	s.t.Helper()
 	accepted := int64(s.awaitEmpty().accepted)
-	records := s.ask(partitionCounters)
+	records := s.ask(partitionCounters, "")
 	if len(records) != 1 {
 		s.t.Fatalf("%d rows of counters", len(records))
 	}
@@ -135,10 +152,9 @@ func (s *system) audit(l *ledger) verdict {
 	v := l.compare(devices)
 	s.compareAssets(&v, graph)
 	s.compareLive(&v, graph)
-	for _, query := range []string{wrongBuckets, wrongSeries, strayMeasurements} {
-		for _, r := range s.ask(query) {
-			v.say("%s", column[string](s.t, r, "wrong"))
-		}
+	wrong := append(s.askEach(wrongBuckets), s.askEach(wrongSeries)...)
+	for _, r := range append(wrong, s.ask(strayMeasurements, "")...) {
+		v.say("%s", column[string](s.t, r, "wrong"))
 	}
 	c := s.compareCounters(&v, int64(nodes))
 	for _, w := range v.wrong {

@@ -6,5 +6,7 @@
 //
 // `go test` does the faults that matter most, in about a minute. With
 // HOLON_CHAOS_MINUTES=n, as `make chaos` sets it, all faults are done one by
-// one, and then random ones for n minutes.
+// one, the clock of Redis jumps (which needs the Debian package faketime), from
+// five minutes on there is a flood of five minutes, and what remains of the n
+// minutes, a quarter at least, is for random faults.
 package chaos

@@ -124,16 +124,28 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// left is for how long random faults are done: what of the minutes that were asked
+// for remains beside all other tests, but a quarter of them at least.
+func left(t *testing.T) time.Duration {
+	t.Helper()
+	length := long(t)
+	rest := length - time.Since(stage.began)
+	if length >= floodLength {
+		rest -= floodLength + floodWithin
+	}
+	return max(rest, length/4)
+}
+
 // TestRandomFaults does faults in random order with two workers, and audits
 // about every half minute.
 func TestRandomFaults(t *testing.T) {
-	length := long(t)
-	if length == 0 {
+	if long(t) == 0 {
 		t.Log("HOLON_CHAOS_MINUTES is not set: the faults of TestFaults are all that is done")
 		return
 	}
+	length := left(t)
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	t.Logf("for %s, seed %d", length.Round(time.Second), seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	s, l := startSystem(t, options{workers: 2}), newLedger()
 	for end := time.Now().Add(length); time.Now().Before(end) && !t.Failed(); {

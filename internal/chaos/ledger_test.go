@@ -47,10 +47,21 @@ func newLedger() *ledger {
 func (l *ledger) write(device string) reading {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at := max(time.Now().UnixMilli(), l.last[device]+1)
+	return l.add(device, max(time.Now().UnixMilli(), l.last[device]+1))
+}
+
+// writeAt makes a reading by a clock that may be wrong: no other of the device has
+// that time.
+func (l *ledger) writeAt(device string, at time.Time) reading {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.add(device, at.UnixMilli())
+}
+
+func (l *ledger) add(device string, at int64) reading {
 	l.next++
 	r := reading{device: device, at: at, number: l.next}
-	l.last[device] = at
+	l.last[device] = max(l.last[device], at)
 	if l.readings[device] == nil {
 		l.readings[device] = map[int64]reading{}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,23 +17,29 @@ import (
 
 	"github.com/eclipse/paho.golang/autopaho"
 	"github.com/eclipse/paho.golang/paho"
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 )
 
-// The usual load: about 200 readings a second over HTTP and 100 over MQTT,
-// two measures each. A machine that runs other tests as well must keep up.
+// The usual load: about 160 readings a second over HTTP, 100 over MQTT and 80
+// over WebSockets, two measures each. A machine that runs other tests as well
+// must keep up.
 const (
 	httpSenders   = 2
-	httpBatch     = 5
+	httpBatch     = 4
 	mqttSenders   = 5
+	streamers     = 2
+	streamBatch   = 2
+	streamWindow  = 20 // messages
+	streamCut     = 60 // messages, about
 	senderPause   = 50 * time.Millisecond
 	retryPause    = 100 * time.Millisecond
 	attemptLimit  = 6 * time.Second
 	settlingLimit = time.Minute
 )
 
-// load sends readings over HTTP and MQTT, and each again, unchanged, until it
-// is acknowledged.
+// load sends readings over HTTP, MQTT and WebSockets, and each again, unchanged,
+// until it is acknowledged.
 type load struct {
 	s      *system
 	ledger *ledger
@@ -41,6 +48,7 @@ type load struct {
 	quit   chan struct{}
 	cancel context.CancelFunc
 
+	streams     []*streamer
 	turn        atomic.Int64 // of those that serve
 	again, full atomic.Int64 // attempts that failed, and those of them that were refused as too much
 	mu          sync.Mutex
@@ -53,6 +61,16 @@ func startLoad(s *system, l *ledger) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &load{s: s, ledger: l, quit: make(chan struct{}), cancel: cancel}
 	s.t.Cleanup(cancel)
+	for i := range streamers {
+		turn := i
+		w := d.newStreamer(uuid.NewString(), streamBatch, streamWindow, senderPause, func(batch int) []reading {
+			turn++
+			return d.make(i, turn, batch)
+		})
+		w.cutAfter = streamCut
+		d.streams = append(d.streams, w)
+		d.group.Go(func() error { return w.run(ctx) })
+	}
 	for i := range httpSenders {
 		d.group.Go(func() error { return d.keepSending(ctx, i, httpBatch, d.overHTTP) })
 	}
@@ -84,6 +102,14 @@ func (d *load) settle() {
 	for _, w := range d.wrong {
 		t.Error(w)
 	}
+	sent, resent := 0, 0
+	for _, w := range d.streams {
+		sent, resent = sent+w.sent, resent+w.resent
+	}
+	t.Logf("WebSockets: %d messages, %d of them sent again after a disconnect", sent, resent)
+	if len(d.streams) > 0 && sent == 0 {
+		t.Error("nothing was sent over WebSockets")
+	}
 }
 
 func (d *load) complain(format string, args ...any) {
@@ -102,10 +128,7 @@ func (d *load) keepSending(ctx context.Context, sender, batch int, send func(con
 			return nil
 		case <-time.After(senderPause):
 		}
-		some := make([]reading, batch)
-		for i := range some {
-			some[i] = d.ledger.write(d.s.devices[(turn*batch+i*(sender+1))%len(d.s.devices)])
-		}
+		some := d.make(sender, turn, batch)
 		for {
 			wait, err := attempt(ctx, some, send)
 			if err == nil {
@@ -122,6 +145,15 @@ func (d *load) keepSending(ctx context.Context, sender, batch int, send func(con
 	}
 }
 
+// make makes the readings of a sender's turn, of devices that change.
+func (d *load) make(sender, turn, batch int) []reading {
+	some := make([]reading, batch)
+	for i := range some {
+		some[i] = d.ledger.write(d.s.devices[(turn*batch+i*(sender+1))%len(d.s.devices)])
+	}
+	return some
+}
+
 func attempt(ctx context.Context, some []reading, send func(context.Context, []reading) (time.Duration, error)) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptLimit)
 	defer cancel()
@@ -130,15 +162,32 @@ func attempt(ctx context.Context, some []reading, send func(context.Context, []r
 
 // overHTTP posts readings, one a line. It returns how long to wait if it fails.
 func (d *load) overHTTP(ctx context.Context, some []reading) (time.Duration, error) {
+	text, err := linesOf(some)
+	if err != nil {
+		return 0, err
+	}
+	return d.post(ctx, text, len(some))
+}
+
+// linesOf are readings, one a line.
+func linesOf(some []reading) ([]byte, error) {
 	var lines bytes.Buffer
 	encoder := json.NewEncoder(&lines)
 	for _, r := range some {
 		if err := encoder.Encode(r.body(true)); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
+	return lines.Bytes(), nil
+}
+
+// errRefused is an answer that says that the queue is full.
+var errRefused = errors.New("refused as too much")
+
+// post posts n readings as lines.
+func (d *load) post(ctx context.Context, text []byte, n int) (time.Duration, error) {
 	url := d.s.urls[int(d.turn.Add(1))%len(d.s.urls)]
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/readings", &lines)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/readings", bytes.NewReader(text))
 	if err != nil {
 		return 0, err
 	}
@@ -157,8 +206,8 @@ func (d *load) overHTTP(ctx context.Context, some []reading) (time.Duration, err
 	switch response.StatusCode {
 	case http.StatusAccepted:
 		var said struct{ Accepted int }
-		if err := json.Unmarshal(body, &said); err != nil || said.Accepted != len(some) {
-			d.complain("HTTP: %d readings were sent, and the answer is %s", len(some), body)
+		if err := json.Unmarshal(body, &said); err != nil || said.Accepted != n {
+			d.complain("HTTP: %d readings were sent, and the answer is %s", n, body)
 		}
 		return 0, nil
 	case http.StatusTooManyRequests:
@@ -167,7 +216,7 @@ func (d *load) overHTTP(ctx context.Context, some []reading) (time.Duration, err
 		if err != nil || seconds < 1 {
 			d.complain("HTTP: 429 with Retry-After %q: it must say seconds", response.Header.Get("Retry-After"))
 		}
-		return time.Duration(seconds) * time.Second, answer
+		return time.Duration(seconds) * time.Second, fmt.Errorf("%w: %w", errRefused, answer)
 	case http.StatusServiceUnavailable:
 		return 0, answer
 	}
@@ -202,15 +251,17 @@ func (d *load) overMQTT(ctx context.Context, connection *autopaho.ConnectionMana
 	if err != nil {
 		return 0, err
 	}
-	answer, err := connection.Publish(ctx, &paho.Publish{
-		QoS: 1, Topic: "holon/" + d.s.account + "/readings/" + r.device, Payload: payload,
-	})
+	return d.publish(ctx, connection, &paho.Publish{QoS: 1, Topic: "holon/" + d.s.account + "/readings/" + r.device, Payload: payload})
+}
+
+func (d *load) publish(ctx context.Context, connection *autopaho.ConnectionManager, message *paho.Publish) (time.Duration, error) {
+	answer, err := connection.Publish(ctx, message)
 	if answer == nil || answer.ReasonCode < 0x80 {
 		return 0, err
 	}
 	if answer.ReasonCode == quotaExceeded {
 		d.full.Add(1)
-		return time.Second, fmt.Errorf("PUBACK 0x%x", answer.ReasonCode)
+		return time.Second, fmt.Errorf("%w: PUBACK 0x%x", errRefused, answer.ReasonCode)
 	}
 	d.complain("MQTT: PUBACK 0x%x: only success and 0x97 may come", answer.ReasonCode)
 	return time.Second, fmt.Errorf("PUBACK 0x%x", answer.ReasonCode)

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -21,6 +22,7 @@ var stage struct {
 	graph  neo4j.DriverWithContext
 	holon  string // path of the program
 	dir    string
+	began  time.Time
 }
 
 func TestMain(m *testing.M) {
@@ -33,6 +35,9 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (status int, err error) {
+	stage.began = time.Now()
+	// Senders keep their connections: a flood is of readings, not of handshakes.
+	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = burstSenders
 	if stage.dir, err = os.MkdirTemp("", "holon-chaos-*"); err != nil {
 		return 0, err
 	}
@@ -42,7 +47,11 @@ func run(m *testing.M) (status int, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	stage.stores, err = devstack.Start(ctx, devstack.Options{Dir: filepath.Join(stage.dir, "stores"), Log: os.Stderr})
+	options := devstack.Options{Dir: filepath.Join(stage.dir, "stores"), Life: devstack.Passing, Log: os.Stderr}
+	if os.Getenv("HOLON_CHAOS_MINUTES") == "" {
+		options.Life = devstack.Brief
+	}
+	stage.stores, err = devstack.Start(ctx, options)
 	if err != nil {
 		return 0, err
 	}

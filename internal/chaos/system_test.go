@@ -142,14 +142,40 @@ func (s *system) makeFleet() {
 	}
 }
 
-// query runs a GraphQL operation, which must succeed.
+type graphAnswer struct {
+	Data   json.RawMessage
+	Errors []struct {
+		Message    string
+		Extensions struct{ Code string }
+	}
+}
+
+// query runs a GraphQL operation, which must succeed: again while the graph is
+// UNAVAILABLE, as a database is that has just begun and takes too long.
 func (s *system) query(text string, variables map[string]any, into any) {
+	s.t.Helper()
+	answer := s.graphql(text, variables)
+	for deadline := time.Now().Add(time.Minute); len(answer.Errors) > 0; answer = s.graphql(text, variables) {
+		if answer.Errors[0].Extensions.Code != "UNAVAILABLE" || time.Now().After(deadline) {
+			s.t.Fatalf("graphql: %+v\n%s", answer.Errors, text)
+		}
+		time.Sleep(retryPause)
+	}
+	if into == nil {
+		return
+	}
+	if err := json.Unmarshal(answer.Data, into); err != nil {
+		s.t.Fatalf("graphql: %v", err)
+	}
+}
+
+func (s *system) graphql(text string, variables map[string]any) (answer graphAnswer) {
 	s.t.Helper()
 	body, err := json.Marshal(map[string]any{"query": text, "variables": variables})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 50*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/graphql", bytes.NewReader(body))
 	if err != nil {
@@ -162,22 +188,10 @@ func (s *system) query(text string, variables map[string]any, into any) {
 		s.t.Fatalf("graphql: %v", err)
 	}
 	defer response.Body.Close()
-	var answer struct {
-		Data   json.RawMessage
-		Errors json.RawMessage
-	}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
 		s.t.Fatalf("graphql: %s: %v", response.Status, err)
 	}
-	if len(answer.Errors) > 0 {
-		s.t.Fatalf("graphql: %s\n%s", answer.Errors, text)
-	}
-	if into == nil {
-		return
-	}
-	if err := json.Unmarshal(answer.Data, into); err != nil {
-		s.t.Fatalf("graphql: %v", err)
-	}
+	return answer
 }
 
 // queue is what serve's metrics say about the queue.
