@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/pprof"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -15,13 +16,14 @@ import (
 	"golang.org/x/term"
 
 	"github.com/holon-registry/holon/ingest"
+	"github.com/holon-registry/holon/ingest/ftp"
 	"github.com/holon-registry/holon/internal/bench"
 	"github.com/holon-registry/holon/internal/devstack"
 	"github.com/holon-registry/holon/registry"
 )
 
 type benchCmd struct {
-	Only         []string      `help:"Measure only these: raw, append, queue, http, mqtt, visible, reads, structure, long, past." enum:"raw,append,queue,http,mqtt,visible,reads,structure,long,past" default:"raw,append,queue,http,mqtt,visible,reads,structure,long,past"`
+	Only         []string      `help:"Measure only these: raw, append, queue, http, websocket, ftp, mqtt, visible, reads, structure, long, past, retention. By default all but retention, which takes some minutes by itself." enum:"raw,append,queue,http,websocket,ftp,mqtt,visible,reads,structure,long,past,retention" default:"raw,append,queue,http,websocket,ftp,mqtt,visible,reads,structure,long,past"`
 	Rounds       int           `help:"How often all is measured, after a round that does not count." default:"3"`
 	Readings     int           `help:"How many readings are written each time, of two values each." default:"40000"`
 	Batch        int           `help:"How many readings a transaction of the raw form has." default:"1000"`
@@ -33,6 +35,8 @@ type benchCmd struct {
 	Policies     int           `help:"How many policies there are." default:"200"`
 	Changes      int           `help:"How many changes the journal has when the past is asked about." default:"50000"`
 	Measurements int           `help:"How many measurements the long series has." default:"200000"`
+	Kept         int           `help:"How many measurements are no longer kept, each time that retention is measured; twice a round." default:"200000"`
+	Made         int           `help:"How many devices structure makes in each round, by Holon and twice by plain Cypher; 10000 at least in the one that does not count." default:"4000"`
 	Seed         uint64        `help:"Decides about values, groups and policies." default:"1"`
 	Heap         int           `help:"Neo4j's heap in MB, if it is started for this." default:"2048"`
 	PageCache    int           `help:"Neo4j's page cache in MB, if it is started for this." default:"512"`
@@ -76,10 +80,16 @@ func (c *benchCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	files, remove, err := c.files(s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
 	serving, stop := context.WithCancel(ctx)
 	group, serving := errgroup.WithContext(serving)
 	group.Go(func() error { return s.serveAPI(serving, api, serverSettings{Introspection: true}) })
 	group.Go(func() error { return listener.Run(serving) })
+	group.Go(func() error { return serveFTP(serving, files) })
 	defer func() { stop(); err = errors.Join(err, group.Wait()) }() // before the stores are closed
 
 	if c.CPUProfile != "" {
@@ -97,15 +107,40 @@ func (c *benchCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
 		NewWorker: func() (*ingest.Worker, error) {
 			return ingest.NewWorker(s.queue, workerGraph{s.graph}, s.twin, ingest.WorkerConfig{Logger: s.log})
 		},
-		Address: api.Addr().String(), MQTTAddress: listener.Address(), Secret: secret, Scope: registry.Scope{Account: account.ID, AccountName: account.Name},
+		Address: api.Addr().String(), MQTTAddress: listener.Address(), FTPAddress: address(files), Secret: secret, Scope: registry.Scope{Account: account.ID, AccountName: account.Name},
 		Parts: c.Only, Seed: c.Seed, Groups: c.Groups, Devices: c.Devices, Policies: c.Policies, ReadingDevices: min(1000, c.Devices),
-		Changes: c.Changes, Measurements: c.Measurements, Readings: c.Readings, Batch: c.Batch, Connections: c.Connections, Rate: c.Rate, Rounds: c.Rounds, Time: c.Time,
+		Changes: c.Changes, Measurements: c.Measurements, Kept: c.Kept, Made: c.Made, Readings: c.Readings, Batch: c.Batch, Connections: c.Connections, Rate: c.Rate, Rounds: c.Rounds, Time: c.Time,
 		Processes: processes, Step: stepper(),
 	})
 	if err != nil {
 		return err
 	}
 	return c.print(report)
+}
+
+// files opens an FTP server with a directory of its own, if files are measured.
+func (c *benchCmd) files(s *stores) (*ftp.Server, func() error, error) {
+	if !slices.Contains(c.Only, bench.FTP) {
+		return nil, func() error { return nil }, nil
+	}
+	dir, err := os.MkdirTemp("", "holon-bench-ftp-")
+	if err != nil {
+		return nil, nil, err
+	}
+	end := func() error { return os.RemoveAll(dir) }
+	server, err := s.listenFTP(ftpSettings{FTPListen: "127.0.0.1:0", FTPDirectory: dir, FTPMaxFile: 256, FTPMaxWaiting: 16 << 10, FTPKeepDays: 1})
+	if err != nil {
+		return nil, nil, errors.Join(err, end())
+	}
+	return server, end, nil
+}
+
+// address is where a server listens, empty if there is none.
+func address(server *ftp.Server) string {
+	if server == nil {
+		return ""
+	}
+	return server.Address()
 }
 
 // stores are those of the environment, or new ones in a temporary directory.

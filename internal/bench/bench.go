@@ -26,16 +26,23 @@ const (
 	HTTP = "http"
 	// MQTT is the pipeline from messages on.
 	MQTT = "mqtt"
+	// WebSocket is the pipeline from messages of streams on.
+	WebSocket = "websocket"
+	// FTP is the pipeline from files on.
+	FTP = "ftp"
 	// Visible is the time until GraphQL shows what was sent.
 	Visible = "visible"
 	// Reads are GraphQL requests beside plain Cypher.
 	Reads = "reads"
-	// Structure is what becomes of the hierarchy: policies, searches, moves.
+	// Structure is what becomes of the hierarchy: policies, searches, moves, and
+	// devices that are made.
 	Structure = "structure"
 	// Past is what was, after very many changes.
 	Past = "past"
 	// Long is one series with very many measurements.
 	Long = "long"
+	// Retention is what is no longer kept, beside what comes in.
+	Retention = "retention"
 )
 
 // Config says what is measured, and on what.
@@ -51,7 +58,9 @@ type Config struct {
 	Address, Secret string
 	// MQTTAddress is where they listen for MQTT.
 	MQTTAddress string
-	Scope       registry.Scope
+	// FTPAddress is where they listen for FTP, if that is measured.
+	FTPAddress string
+	Scope      registry.Scope
 
 	Parts []string
 	// Seed decides about values, groups and policies.
@@ -65,6 +74,10 @@ type Config struct {
 	Changes int
 	// Measurements are how many the long series has.
 	Measurements int
+	// Kept is how many measurements are to go, each time that retention is measured.
+	Kept int
+	// Made is how many devices are made in each round.
+	Made int
 	// Batch is how many readings a transaction of the raw form has.
 	Batch int
 	// Connections is how many the readings come by.
@@ -89,9 +102,13 @@ type runner struct {
 	filled []Filled
 	cells  []*cell
 	seen   []*visible
-	moves  []sample
 	reads  []*readCell
 	done   int
+	// copies are those of the groups that plain Cypher writes to.
+	copies    []*groupsCopy
+	making    making
+	moving    moving
+	retention *retention
 	// entries counts what partitions were given.
 	entries int
 }
@@ -104,9 +121,13 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 	if c.Rounds < 1 || c.Readings < 1 || c.Batch < 1 || c.Connections < 1 || c.Rate < 1 || c.Devices < 100 || c.Groups < 100 || c.ReadingDevices < c.Connections {
 		return nil, errors.New("a benchmark takes a round, a reading, a connection, a measurement a second, 100 devices and 100 groups at least")
 	}
+	if slices.Contains(c.Parts, Retention) && c.Kept < keptDevices*keptBurst*len(measures) || slices.Contains(c.Parts, Structure) && c.Made < 1 {
+		return nil, fmt.Errorf("retention takes %d measurements at least, structure a device", keptDevices*keptBurst*len(measures))
+	}
 	// Sessions and connections share the readings evenly.
 	each := sessions * c.Connections
 	c.Readings = (c.Readings + each - 1) / each * each
+	c.Made = (c.Made + sessions*chunk - 1) / (sessions * chunk) * sessions * chunk
 	r := &runner{Config: c}
 	if r.Step == nil {
 		r.Step = func(int, int, string) {}
@@ -131,33 +152,51 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 		return nil, err
 	}
 	for round := range c.Rounds + 1 {
-		for _, one := range r.cells {
-			r.step(round, one.title())
-			if err := one.measure(ctx, round > 0); err != nil {
-				return nil, fmt.Errorf("%s: %w", one.title(), err)
-			}
-		}
-		for _, one := range r.seen {
-			r.step(round, one.title())
-			if err := r.measureVisible(ctx, one, round > 0); err != nil {
-				return nil, fmt.Errorf("%s: %w", one.title(), err)
-			}
-		}
-		for _, one := range r.reads {
-			r.step(round, one.title())
-			if err := one.measure(ctx, r.Time, round > 0); err != nil {
-				return nil, fmt.Errorf("%s: %w", one.title(), err)
-			}
-		}
-		if r.wants(Structure) {
-			r.step(round, moveTitle)
-			if err := r.measureMoves(ctx, round > 0); err != nil {
-				return nil, fmt.Errorf("%s: %w", moveTitle, err)
-			}
+		if err := r.round(ctx, round); err != nil {
+			return nil, err
 		}
 	}
 	r.Step(r.steps(), r.steps(), "done")
 	return r.report(began), nil
+}
+
+// round measures everything once, in turns.
+func (r *runner) round(ctx context.Context, round int) error {
+	counts := round > 0
+	measure := func(title string, do func() error) error {
+		r.step(round, title)
+		if err := do(); err != nil {
+			return fmt.Errorf("%s: %w", title, err)
+		}
+		return nil
+	}
+	for _, one := range r.cells {
+		if err := measure(one.title(), func() error { return one.measure(ctx, counts) }); err != nil {
+			return err
+		}
+	}
+	if r.wants(Retention) {
+		if err := measure(retentionTitle, func() error { return r.retention.measure(ctx, counts) }); err != nil {
+			return err
+		}
+	}
+	for _, one := range r.seen {
+		if err := measure(one.title(), func() error { return r.measureVisible(ctx, one, counts) }); err != nil {
+			return err
+		}
+	}
+	for _, one := range r.reads {
+		if err := measure(one.title(), func() error { return one.measure(ctx, r.Time, counts) }); err != nil {
+			return err
+		}
+	}
+	if !r.wants(Structure) {
+		return nil
+	}
+	if err := measure(moveTitle, func() error { return r.measureMoves(ctx, counts) }); err != nil {
+		return err
+	}
+	return measure(makeTitle, func() error { return r.measureMaking(ctx, round) })
 }
 
 // AccountPrefix begins the name of every account of a benchmark.
@@ -179,6 +218,9 @@ func (r *runner) alone(ctx context.Context) error {
 func (r *runner) steps() int {
 	each := len(r.cells) + len(r.seen) + len(r.reads)
 	if r.wants(Structure) {
+		each += 2
+	}
+	if r.wants(Retention) {
 		each++
 	}
 	return 1 + (r.Rounds+1)*each
@@ -212,6 +254,12 @@ func (r *runner) prepare(ctx context.Context) error {
 		if r.wants(HTTP) {
 			r.addHTTP(burst)
 		}
+		if r.wants(WebSocket) {
+			r.addWebSocket(burst)
+		}
+		if r.wants(FTP) {
+			r.addFTP(burst)
+		}
 	}
 	if r.wants(MQTT) {
 		r.addMQTT()
@@ -240,7 +288,12 @@ func (r *runner) prepare(ctx context.Context) error {
 		}
 	}
 	if r.wants(Past) {
-		return r.addPast(ctx)
+		if err := r.addPast(ctx); err != nil {
+			return err
+		}
+	}
+	if r.wants(Retention) {
+		return r.addRetention(ctx)
 	}
 	return nil
 }

@@ -18,6 +18,9 @@ const longMeasure = "temperature"
 
 // The same in GraphQL and in Cypher that knows the series and where to look.
 const (
+	liveQuery = `query($key: String!) {
+	device(reference: $key) { live(measures: ["temperature"]) { measuredAt value } }
+}`
 	latestQuery = `query($key: String!) {
 	device(reference: $key) { measurements(measure: "temperature", last: 1) { nodes { at value } } }
 }`
@@ -45,11 +48,11 @@ func (r *runner) addLong(ctx context.Context) error {
 	}
 	begin := end.Add(-time.Duration(r.Measurements) * readingEvery)
 	key := r.long().reference
-	latest, last := &question{name: "the latest measurement"}, &question{name: "the last 100 measurements"}
+	live, latest, last := &question{name: "the newest value, live"}, &question{name: "the latest measurement"}, &question{name: "the last 100 measurements"}
 	for _, q := range []struct {
 		*question
 		query string
-	}{{latest, latestQuery}, {last, lastQuery}} {
+	}{{live, liveQuery}, {latest, latestQuery}, {last, lastQuery}} {
 		r.asking(q.question, q.query, map[string]any{"key": key}, map[string]any{})
 	}
 	samples, means := &question{name: "a day of samples"}, &question{name: "thirty days of hourly means"}
@@ -66,7 +69,9 @@ func (r *runner) addLong(ctx context.Context) error {
 			r.asking(q.question, q.query, map[string]any{"key": key, "from": from, "to": from.Add(q.length)}, map[string]any{})
 		}
 	}
-	return r.addReads(ctx, func(context.Context) ([]*question, error) { return []*question{latest, last, samples, means}, nil }, 1)
+	return r.addReads(ctx, func(context.Context) ([]*question, error) {
+		return []*question{live, latest, last, samples, means}, nil
+	}, 1)
 }
 
 // long is the device with the long series: the last one, which sends nothing
@@ -110,7 +115,7 @@ func (r *runner) sealAll(ctx context.Context) (err error) {
 		return err
 	}
 	before, err := r.due(ctx)
-	if err != nil {
+	if err != nil || before == 0 {
 		return err
 	}
 	sealing, stop := context.WithCancel(ctx)

@@ -97,33 +97,58 @@ func (r *runner) addQueue(burst int) {
 func (r *runner) addHTTP(burst int) {
 	sources := r.sources(r.Connections, burst)
 	r.cells = append(r.cells, &cell{part: HTTP, burst: burst, run: func(ctx context.Context) (sample, error) {
-		requests := make([][][]byte, len(sources))
-		connections := make([]*connection, len(sources))
-		for i, s := range sources {
-			var err error
-			if connections[i], err = dial(ctx, r.Address); err != nil {
-				return sample{}, err
-			}
-			defer connections[i].close()
-			for left := r.Readings / r.Connections; left > 0; left -= perRequest {
-				requests[i] = append(requests[i], post(r.Address, "/v1/readings", r.Secret, payload(s.take(min(left, perRequest)))))
-			}
+		p, err := r.posting(ctx, sources)
+		if err != nil {
+			return sample{}, err
 		}
+		defer p.close()
 		return r.kept(ctx, func() (sample, error) {
-			return r.working(ctx, func(ctx context.Context) (sample, error) {
-				return r.race(ctx, len(sources), func(_ context.Context, i int, lap func(time.Time)) error {
-					for _, request := range requests[i] {
-						began := time.Now()
-						if err := accepted(connections[i].do(request)); err != nil {
-							return err
-						}
-						lap(began)
-					}
-					return nil
-				})
-			})
+			return r.working(ctx, func(ctx context.Context) (sample, error) { return r.sendPosts(ctx, p) })
 		})
 	}})
+}
+
+// posts are requests with readings, by connection.
+type posts struct {
+	connections []*connection
+	requests    [][][]byte
+}
+
+func (p *posts) close() {
+	for _, c := range p.connections {
+		_ = c.close() // everything was answered
+	}
+}
+
+// posting connects, and writes the requests.
+func (r *runner) posting(ctx context.Context, sources []*source) (*posts, error) {
+	p := &posts{requests: make([][][]byte, len(sources))}
+	for i, s := range sources {
+		c, err := dial(ctx, r.Address)
+		if err != nil {
+			p.close()
+			return nil, err
+		}
+		p.connections = append(p.connections, c)
+		for left := r.Readings / r.Connections; left > 0; left -= perRequest {
+			p.requests[i] = append(p.requests[i], post(r.Address, "/v1/readings", r.Secret, payload(s.take(min(left, perRequest)))))
+		}
+	}
+	return p, nil
+}
+
+// sendPosts sends all requests, one after the other by each connection.
+func (r *runner) sendPosts(ctx context.Context, p *posts) (sample, error) {
+	return r.race(ctx, len(p.connections), func(_ context.Context, i int, lap func(time.Time)) error {
+		for _, request := range p.requests[i] {
+			began := time.Now()
+			if err := accepted(p.connections[i].do(request)); err != nil {
+				return err
+			}
+			lap(began)
+		}
+		return nil
+	})
 }
 
 // working runs a worker and send, and measures the time until the queue is

@@ -38,8 +38,8 @@ func (r *Report) Print(w io.Writer) error {
 			return err
 		}
 	}
-	if r.Moves != nil {
-		fmt.Fprintf(w, "\nMoving a sub-tree of %s groups: p50 %.0f ms, p99 %.0f ms.\n", thousands(float64(r.MovedGroups)), r.Moves.P50, r.Moves.P99)
+	if err := r.printParts(w); err != nil {
+		return err
 	}
 	var memory []string
 	for _, name := range slices.Sorted(maps.Keys(r.PeakMemory)) {

@@ -19,9 +19,15 @@ type Report struct {
 	// Visible is the time from sending a reading until GraphQL shows it.
 	Visible []SeenAfter `json:"visible,omitempty"`
 	Reads   []Read      `json:"reads"`
-	// Moves are those of a sub-tree of MovedGroups groups.
+	// Moves are those of a sub-tree of MovedGroups groups, RawMoves what plain
+	// Cypher takes to write the same.
 	Moves       *Latency `json:"movesMs,omitempty"`
+	RawMoves    *Latency `json:"rawMovesMs,omitempty"`
+	MovesOfRaw  *Spread  `json:"movesOfRaw,omitempty"`
 	MovedGroups int      `json:"movedGroups,omitempty"`
+	// Made is how fast devices are made in bulk.
+	Made      []Made `json:"made,omitempty"`
+	Retention []Kept `json:"retention,omitempty"`
 	// PeakMemory is the most that each process had in memory, in bytes; those
 	// that cannot be looked at are missing.
 	PeakMemory map[string]int64 `json:"peakMemory"`
@@ -43,6 +49,31 @@ type Filled struct {
 	PerSecond float64 `json:"perSecond"`
 }
 
+// Made is one way of making devices.
+type Made struct {
+	Name    string `json:"name"`
+	Devices Spread `json:"devicesPerSecond"`
+	// Latency is that of chunks of a thousand.
+	Latency *Latency `json:"latencyMs"`
+	// Ours is the part of this way's speed that Holon has in the same round.
+	Ours *Spread `json:"ours,omitempty"`
+	// Processor is the time that each process used, in microseconds a device.
+	Processor map[string]float64 `json:"processorMicroseconds"`
+}
+
+// Kept is retention, or writing, alone or beside the other.
+type Kept struct {
+	Name string `json:"name"`
+	// Gone are measurements that are no longer kept, Written those that come in.
+	Gone        *Spread `json:"gonePerSecond,omitempty"`
+	GoneOfAlone *Spread `json:"goneOfAlone,omitempty"`
+	Written     *Spread `json:"writtenPerSecond,omitempty"`
+	OfAlone     *Spread `json:"writtenOfAlone,omitempty"`
+	// Processor is the time that each process used, in microseconds a measurement
+	// that went or was written.
+	Processor map[string]float64 `json:"processorMicroseconds"`
+}
+
 // Sizes say how much there was of what.
 type Sizes struct {
 	Seed           uint64 `json:"seed"`
@@ -59,6 +90,10 @@ type Sizes struct {
 	// Changes and Measurements are those of the parts past and long.
 	Changes      int `json:"changes,omitempty"`
 	Measurements int `json:"measurements,omitempty"`
+	// Made and Kept are how many devices are made in a round, and how many
+	// measurements go each time.
+	Made int `json:"made,omitempty"`
+	Kept int `json:"kept,omitempty"`
 }
 
 // Write is one way of writing.
@@ -124,8 +159,13 @@ func (r *runner) report(began time.Time) *Report {
 	if r.wants(Long) {
 		out.Sizes.Measurements = r.Measurements
 	}
-	if out.Moves = latencyOf(requestsOf(r.moves)); out.Moves != nil {
-		out.MovedGroups = r.share(len(hierarchies) - 1)
+	if r.wants(Structure) {
+		out.Sizes.Made = r.Made
+		r.reportStructure(out)
+	}
+	if r.wants(Retention) {
+		out.Sizes.Kept = r.Kept
+		out.Retention = r.retention.report()
 	}
 	for _, c := range r.cells {
 		out.Writes = append(out.Writes, r.written(c))

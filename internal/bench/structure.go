@@ -4,12 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/holon-registry/holon/registry"
 )
-
-const moveTitle = "moving a sub-tree"
 
 // inherited gives the policies of the device d, most specific first.
 const inherited = `COLLECT {
@@ -54,6 +51,14 @@ const (
 
 // addStructure adds what is asked of policies and sub-trees.
 func (r *runner) addStructure(ctx context.Context) error {
+	r.making.raw = map[int][]sample{}
+	for range makingSessions {
+		to, err := r.copyOfGroups(ctx)
+		if err != nil {
+			return fmt.Errorf("copy the groups: %w", err)
+		}
+		r.copies = append(r.copies, to)
+	}
 	if err := r.addReads(ctx, r.storeQuestions); err != nil {
 		return err
 	}
@@ -146,32 +151,4 @@ func (r *runner) policyQuestions(ctx context.Context) ([]*question, error) {
 		questions = append(questions, page)
 	}
 	return questions, nil
-}
-
-// moves is how often the sub-tree is moved in a round.
-const moves = 4
-
-// measureMoves moves the last hierarchy to another parent and back again.
-func (r *runner) measureMoves(ctx context.Context, counts bool) error {
-	here, away := r.fleet.groups[len(hierarchies)-1][0], r.fleet.groups[0][0]
-	s := sample{}
-	for i := range moves {
-		from, to := here, away
-		if i%2 == 1 {
-			from, to = away+here, "/"
-		}
-		began := time.Now()
-		moved, err := r.Graph.MoveGroup(ctx, r.Scope, registry.Ref{Kind: registry.KindGroup, Key: from}, registry.GroupMove{Parent: &to})
-		if err != nil {
-			return err
-		}
-		s.requests = append(s.requests, time.Since(began))
-		if want := r.share(len(hierarchies) - 1); moved.Moved != want {
-			return fmt.Errorf("%d groups were moved, not %d", moved.Moved, want)
-		}
-	}
-	if counts {
-		r.moves = append(r.moves, s)
-	}
-	return nil
 }

@@ -42,9 +42,9 @@ func (r *runner) measureVisible(ctx context.Context, v *visible, counts bool) er
 	beside, every := r.beside(v.rate)
 	var s sample
 	err = r.withWorker(ctx, func(ctx context.Context) error {
-		group, ctx := errgroup.WithContext(ctx)
+		group, sending := errgroup.WithContext(ctx)
 		for _, requests := range beside {
-			group.Go(func() error { return r.sendEvery(ctx, requests, every) })
+			group.Go(func() error { return r.sendEvery(sending, requests, every) })
 		}
 		group.Go(func() error {
 			for began := time.Now(); len(s.requests) < probes || v.rate > 0 && time.Since(began) < loadTime; {

@@ -1,0 +1,224 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/holon-registry/holon/registry"
+)
+
+// The forms of retention.
+const (
+	ingestAlone = "writing alone"
+	keepAlone   = "retention alone"
+	keepBeside  = "both at once"
+)
+
+// retention measures how fast what is no longer kept goes, alone and beside
+// readings that come over HTTP, and how fast these are then.
+type retention struct {
+	runner   *runner
+	sources  []*source
+	supplies []*supply
+	next     int
+	// alone are the readings without retention, gone is retention without
+	// readings; at once are both, in as long as both were under way.
+	alone, gone, wroteBeside, goneBeside []flow
+	processor                            map[string][]sample
+}
+
+// flow is how many measurements were written, or went, in a time.
+type flow struct {
+	measurements int
+	took         time.Duration
+}
+
+func (f flow) perSecond() float64 { return float64(f.measurements) / f.took.Seconds() }
+
+func flows(all []flow) []float64 {
+	out := make([]float64, len(all))
+	for i, f := range all {
+		out[i] = f.perSecond()
+	}
+	return out
+}
+
+const retentionTitle = "retention"
+
+// addRetention makes and seals all that is to go in the rounds.
+func (r *runner) addRetention(ctx context.Context) error {
+	r.retention = &retention{runner: r, sources: r.sources(r.Connections, 1), processor: map[string][]sample{}}
+	n := 2 * (r.Rounds + 1)
+	began := time.Now()
+	for i := range n {
+		r.Step(r.done, r.steps(), fmt.Sprintf("filling what is to go: %d of %d", i, n))
+		s, err := r.makeSupply(ctx, i)
+		if err != nil {
+			return fmt.Errorf("make what is to go: %w", err)
+		}
+		r.retention.supplies = append(r.retention.supplies, s)
+	}
+	r.noteFilled("measurements that are to go", n*r.Kept, began)
+	if err := r.sealAll(ctx); err != nil {
+		return err
+	}
+	for _, s := range r.retention.supplies {
+		if err := r.look(ctx, s); err != nil {
+			return fmt.Errorf("look at what is to go: %w", err)
+		}
+	}
+	return nil
+}
+
+// measure measures the three forms once.
+func (t *retention) measure(ctx context.Context, counts bool) error {
+	alone, err := t.write(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", ingestAlone, err)
+	}
+	gone, err := t.keep(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", keepAlone, err)
+	}
+	wrote, went, both, err := t.both(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", keepBeside, err)
+	}
+	if counts {
+		n := t.runner.Readings * len(measures)
+		t.alone, t.gone = append(t.alone, flow{n, alone.took}), append(t.gone, flow{t.due(), gone.took})
+		t.wroteBeside, t.goneBeside = append(t.wroteBeside, wrote), append(t.goneBeside, went)
+		for name, s := range map[string]sample{ingestAlone: alone, keepAlone: gone, keepBeside: both} {
+			t.processor[name] = append(t.processor[name], s)
+		}
+	}
+	return nil
+}
+
+func (t *retention) due() int { return t.supplies[0].due }
+
+// write is the pipeline from requests on, as the part http measures it.
+func (t *retention) write(ctx context.Context) (sample, error) {
+	p, err := t.runner.posting(ctx, t.sources)
+	if err != nil {
+		return sample{}, err
+	}
+	defer p.close()
+	return t.runner.kept(ctx, func() (sample, error) {
+		return t.runner.working(ctx, func(ctx context.Context) (sample, error) { return t.runner.sendPosts(ctx, p) })
+	})
+}
+
+// take gives what is to go next its turn.
+func (t *retention) take(ctx context.Context) (*supply, error) {
+	s := t.supplies[t.next]
+	t.next++
+	_, err := t.runner.rows(ctx, supplyTurn, map[string]any{"template": string(s.template)})
+	return s, err
+}
+
+// keep is what the background job does in its turn.
+func (t *retention) keep(ctx context.Context) (sample, error) {
+	s, err := t.take(ctx)
+	if err != nil {
+		return sample{}, err
+	}
+	before, began := t.runner.used(nil), time.Now()
+	if err := t.runner.Graph.SweepMeasurements(ctx); err != nil {
+		return sample{}, err
+	}
+	out := sample{took: time.Since(began), processor: t.runner.used(before)}
+	return out, t.runner.expectGone(ctx, s)
+}
+
+// both does both, and counts until one of them is done: what then is left of the
+// other has the machine to itself.
+func (t *retention) both(ctx context.Context) (wrote, went flow, out sample, err error) {
+	r := t.runner
+	s, err := t.take(ctx)
+	if err != nil {
+		return wrote, went, out, err
+	}
+	p, err := r.posting(ctx, t.sources)
+	if err != nil {
+		return wrote, went, out, err
+	}
+	defer p.close()
+	_, err = r.kept(ctx, func() (sample, error) {
+		return sample{}, r.withWorker(ctx, func(ctx context.Context) error {
+			ledger, err := r.Graph.Ledger(ctx)
+			if err != nil {
+				return err
+			}
+			group, ctx := errgroup.WithContext(ctx)
+			first := make(chan struct{}, 2)
+			before, began := r.used(nil), time.Now()
+			group.Go(func() error {
+				defer func() { first <- struct{}{} }()
+				return r.Graph.SweepMeasurements(ctx)
+			})
+			group.Go(func() error {
+				defer func() { first <- struct{}{} }()
+				if _, err := r.sendPosts(ctx, p); err != nil {
+					return err
+				}
+				return r.emptied(ctx)
+			})
+			<-first
+			// What is counted now comes before the time is taken: no rate is too high.
+			left, leftErr := r.left(ctx, s)
+			now, ledgerErr := r.Graph.Ledger(ctx)
+			out = sample{took: time.Since(began), processor: r.used(before)}
+			wrote = flow{now.Measurements - ledger.Measurements, out.took}
+			went = flow{s.due + s.fresh - left, out.took}
+			return errors.Join(group.Wait(), ledgerErr, leftErr)
+		})
+	})
+	if err != nil {
+		return wrote, went, out, err
+	}
+	return wrote, went, out, r.expectGone(ctx, s)
+}
+
+// alike says whether two points are the same but for the order in which their
+// values were added up.
+func alike(a, b registry.AggregatePoint) bool {
+	x, isX := a.Value.(float64)
+	y, isY := b.Value.(float64)
+	if isX && isY && math.Abs(x-y) <= 1e-9*math.Abs(x) {
+		a.Value = b.Value
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+// expectGone makes sure that exactly what is no longer kept went, and that its
+// roll-ups answer as they did.
+func (r *runner) expectGone(ctx context.Context, s *supply) error {
+	now, err := r.held(ctx, s)
+	if err != nil {
+		return err
+	}
+	want := held{fresh: int64(s.fresh), counted: s.filled.counted, summed: now.summed, inSlots: int64(s.due), left: int64(s.fresh)}
+	if now != want || math.Abs(now.summed-s.filled.summed) > 1e-9*math.Abs(s.filled.summed) {
+		return fmt.Errorf("the graph has %+v, not %+v with the sum %g", now, want, s.filled.summed)
+	}
+	means, err := r.means(ctx, s)
+	if err != nil {
+		return err
+	}
+	if len(means) == 0 || len(means) != len(s.means) {
+		return fmt.Errorf("%d hourly means of a device are %d now", len(s.means), len(means))
+	}
+	for i, now := range means {
+		if before := s.means[i]; !alike(*before, *now) {
+			return fmt.Errorf("the mean of the hour from %s was %+v and is %+v", now.From, *before, *now)
+		}
+	}
+	return nil
+}
