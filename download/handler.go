@@ -24,6 +24,8 @@ type Measurements interface {
 	TwinOf(ctx context.Context, scope registry.Scope, ref registry.Ref) (id registry.ID, reference string, err error)
 	// SeriesOf returns the series of twins: one slot an id, in order.
 	SeriesOf(ctx context.Context, scope registry.Scope, twins []registry.ID) ([][]*registry.Series, error)
+	// TemplatesOf returns the templates of twins: one slot an id, in order.
+	TemplatesOf(ctx context.Context, scope registry.Scope, twins []registry.ID) ([]*registry.Template, error)
 	// Samples returns up to limit measurements, oldest first, and where to go on.
 	Samples(ctx context.Context, scope registry.Scope, twin registry.ID, measure string, from, to time.Time, limit int, unit string) (*registry.Samples, error)
 }
@@ -106,11 +108,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) (begun bool, err
 	if err != nil {
 		return false, err
 	}
-	all, err := h.measurements.SeriesOf(r.Context(), principal.Scope, []registry.ID{id})
-	if err != nil {
-		return false, err
-	}
-	series, err := q.choose(all[0])
+	series, err := h.series(r.Context(), principal.Scope, id, &q)
 	if err != nil {
 		return false, err
 	}
@@ -137,6 +135,25 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) (begun bool, err
 		}
 	}
 	return true, out.end()
+}
+
+// series are those of a twin that are asked for.
+func (h *handler) series(ctx context.Context, scope registry.Scope, twin registry.ID, q *query) ([]*registry.Series, error) {
+	stored, err := h.measurements.SeriesOf(ctx, scope, []registry.ID{twin})
+	if err != nil {
+		return nil, err
+	}
+	if len(q.measures) == 0 {
+		return stored[0], nil
+	}
+	templates, err := h.measurements.TemplatesOf(ctx, scope, []registry.ID{twin})
+	if err != nil {
+		return nil, err
+	}
+	if templates[0] == nil {
+		return nil, registry.NotFound(strings.ToLower(string(q.twin.Kind)), q.twin.Key) // deleted this very moment
+	}
+	return q.choose(stored[0], templates[0])
 }
 
 // refuse answers with an error.

@@ -52,18 +52,21 @@ func parse(r *http.Request) (query, error) {
 	return q, err
 }
 
-// choose returns the series that are asked for.
-func (q *query) choose(all []*registry.Series) ([]*registry.Series, error) {
-	if len(q.measures) == 0 {
-		return all, nil
-	}
+// choose returns the series that are asked for. What could be measured and never
+// was is left out; NOT_FOUND for what could not, INVALID for what is computed.
+func (q *query) choose(stored []*registry.Series, t *registry.Template) ([]*registry.Series, error) {
 	var out []*registry.Series
 	for _, name := range q.measures {
-		i := slices.IndexFunc(all, func(s *registry.Series) bool { return s.Measure == name })
-		if i < 0 {
-			return nil, registry.NotFound("measure", name)
+		i := slices.IndexFunc(stored, func(s *registry.Series) bool { return s.Measure == name })
+		declared := t.Declared(name)
+		switch {
+		case i >= 0:
+			out = append(out, stored[i])
+		case declared == nil:
+			return nil, registry.UnknownMeasure(name, t, stored)
+		case declared.Computed != "":
+			return nil, registry.InvalidField("measure", "computed", "measure %s is computed: ask `samples` of the GraphQL API for it", name)
 		}
-		out = append(out, all[i])
 	}
 	return out, nil
 }

@@ -134,7 +134,7 @@ func (s *Store) Aggregate(ctx context.Context, scope registry.Scope, twin regist
 	a.From, a.To = wholeMillis(a.From), wholeMillis(a.To)
 	edges, err := a.Edges()
 	if err != nil || len(edges) == 0 {
-		return nil, err
+		return []*registry.AggregatePoint{}, err
 	}
 	found, err := s.readAggregate(ctx, scope, twin, &a, edges)
 	if err != nil {

@@ -267,7 +267,7 @@ func (s *Store) AggregateComputed(ctx context.Context, scope registry.Scope, c C
 	a.From, a.To = wholeMillis(a.From), wholeMillis(a.To)
 	edges, err := a.Edges()
 	if err != nil || len(edges) == 0 {
-		return nil, err
+		return []*registry.AggregatePoint{}, err
 	}
 	inputs := s.computing(scope, &c)
 	values, err := inputs.forward(ctx, a.From.UnixMilli(), a.To.UnixMilli(), math.MaxInt)

@@ -1,7 +1,11 @@
 package registry
 
 import (
+	"cmp"
+	"fmt"
 	"math"
+	"slices"
+	"strings"
 )
 
 // MeasureDeclaration is a measure that a device or an asset has values of.
@@ -103,4 +107,21 @@ func (m MeasureDeclaration) UnitCode() *string {
 		return nil
 	}
 	return &m.Unit
+}
+
+// UnknownMeasure is the answer for a measure that a twin does not have; it lists
+// those that the twin's template declares and those that are stored.
+func UnknownMeasure(measure string, t *Template, stored []*Series) *Error {
+	var names []string
+	for i := range t.Measures {
+		names = append(names, t.Measures[i].Name)
+	}
+	for _, s := range stored {
+		names = append(names, s.Measure)
+	}
+	slices.Sort(names)
+	err := NotFound("measure", measure)
+	err.Field = "measure"
+	err.Message += fmt.Sprintf(": there are %s", cmp.Or(strings.Join(slices.Compact(names), ", "), "none"))
+	return err
 }

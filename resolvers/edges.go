@@ -228,19 +228,15 @@ func (r *Resolver) measurements(ctx context.Context, twin registry.Twin, measure
 	if err != nil {
 		return nil, err
 	}
-	in, err := unitOf(ctx, twin, measure, unit)
-	if err != nil {
-		return nil, err
-	}
-	computed, err := computedMeasure(ctx, twin, measure)
+	asked, err := r.asked(ctx, twin, measure, unit)
 	if err != nil {
 		return nil, err
 	}
 	var page registry.Page[registry.Measurement]
-	if computed != nil {
-		page, err = r.Graph.ComputedMeasurements(ctx, scope, *computed, from, to, request, in)
+	if asked.computed != nil {
+		page, err = r.Graph.ComputedMeasurements(ctx, scope, *asked.computed, from, to, request, asked.unit)
 	} else {
-		page, err = r.Graph.Measurements(ctx, scope, twin.NodeID(), measure, from, to, request, in)
+		page, err = r.Graph.Measurements(ctx, scope, twin.NodeID(), measure, from, to, request, asked.unit)
 	}
 	if err != nil {
 		return nil, err
@@ -262,18 +258,14 @@ func (r *Resolver) samples(ctx context.Context, twin registry.Twin, measure stri
 	if err != nil {
 		return nil, err
 	}
-	in, err := unitOf(ctx, twin, measure, unit)
+	asked, err := r.asked(ctx, twin, measure, unit)
 	if err != nil {
 		return nil, err
 	}
-	computed, err := computedMeasure(ctx, twin, measure)
-	if err != nil {
-		return nil, err
+	if asked.computed != nil {
+		return r.Graph.ComputedSamples(ctx, scope, *asked.computed, from, to, limit, asked.unit)
 	}
-	if computed != nil {
-		return r.Graph.ComputedSamples(ctx, scope, *computed, from, to, limit, in)
-	}
-	return r.Graph.Samples(ctx, scope, twin.NodeID(), measure, from, to, limit, in)
+	return r.Graph.Samples(ctx, scope, twin.NodeID(), measure, from, to, limit, asked.unit)
 }
 
 // aggregate reduces measurements.
@@ -285,15 +277,13 @@ func (r *Resolver) aggregate(ctx context.Context, twin registry.Twin, a registry
 	if a.Zone, err = namedZone(zone); err != nil {
 		return nil, err
 	}
-	if a.Unit, err = unitOf(ctx, twin, a.Measure, unit); err != nil {
-		return nil, err
-	}
-	computed, err := computedMeasure(ctx, twin, a.Measure)
+	asked, err := r.asked(ctx, twin, a.Measure, unit)
 	if err != nil {
 		return nil, err
 	}
-	if computed != nil {
-		return r.Graph.AggregateComputed(ctx, scope, *computed, a)
+	a.Unit = asked.unit
+	if asked.computed != nil {
+		return r.Graph.AggregateComputed(ctx, scope, *asked.computed, a)
 	}
 	return r.Graph.Aggregate(ctx, scope, twin.NodeID(), a)
 }

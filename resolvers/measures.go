@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/holon-registry/holon/graph"
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/rule"
 	"github.com/holon-registry/holon/unit"
@@ -26,24 +25,6 @@ func askedUnit(asked *string) (string, error) {
 		return "", registry.InvalidField("unit", "unit", "%s", err.Error())
 	}
 	return u.Code(), nil
-}
-
-// unitOf is the unit to read a measure in, empty for the declared one. It is
-// INVALID to ask for one that the declared one cannot be turned into.
-func unitOf(ctx context.Context, twin registry.Twin, measure string, asked *string) (string, error) {
-	code, err := askedUnit(asked)
-	if err != nil || code == "" {
-		return "", err
-	}
-	t, err := twinTemplate(ctx, twin)
-	if err != nil || t == nil {
-		return "", err
-	}
-	declared := t.Declared(measure)
-	if declared == nil {
-		return code, nil // the store knows what it has
-	}
-	return code, convertible(declared, code)
 }
 
 func convertible(declared *registry.MeasureDeclaration, code string) error {
@@ -133,18 +114,6 @@ func convertLive(v *registry.LiveValue, code string, must bool) error {
 		return registry.InvalidField("unit", "unit", "measure %s has no unit", v.Measure)
 	}
 	return nil
-}
-
-// computedMeasure is a measure of a twin that is computed, nil if it is not.
-func computedMeasure(ctx context.Context, twin registry.Twin, measure string) (*graph.Computed, error) {
-	t, err := twinTemplate(ctx, twin)
-	if err != nil || t == nil {
-		return nil, err
-	}
-	if declared := t.Declared(measure); declared == nil || declared.Computed == "" {
-		return nil, nil
-	}
-	return &graph.Computed{Twin: twin.NodeID(), Template: t, Measure: measure, Attributes: attributesOf(twin)}, nil
 }
 
 // series are the series of a twin, with those of computed measures, which the

@@ -93,3 +93,25 @@ func TestDownload(t *testing.T) {
 		}
 	}
 }
+
+// TestDownloadOfMeasures tells what a device never measured from what it cannot
+// measure.
+func TestDownloadOfMeasures(t *testing.T) {
+	c, _ := newAccount(t)
+	ask[any](t, c, `mutation {
+		createTemplate(input: {kind: DEVICE, name: "tank", publish: true, measures: [{name: "level", type: "number"}, {name: "double", type: "number", computed: "measures.level * 2"}]}) { template { id } }
+		createDevice(input: {reference: "t1", template: "tank"}) { device { id } }
+	}`, nil)
+	for measure, want := range map[string]struct {
+		status int
+		says   string
+	}{
+		"level":  {http.StatusOK, "device,measure,at,value,unit\n"},
+		"depth":  {http.StatusNotFound, "there are double, level"},
+		"double": {http.StatusBadRequest, "is computed"},
+	} {
+		if status, body := downloaded(t, c, url.Values{"device": {"t1"}, "measure": {measure}}); status != want.status || !strings.Contains(body, want.says) {
+			t.Errorf("%s: %d %s, want %d %s", measure, status, body, want.status, want.says)
+		}
+	}
+}

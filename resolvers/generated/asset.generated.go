@@ -1246,10 +1246,10 @@ func (ec *executionContext) _Asset_measurements(ctx context.Context, field graph
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *MeasurementConnection) graphql.Marshaler {
-			return ec.marshalNMeasurementConnection2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasurementConnection(ctx, selections, v)
+			return ec.marshalOMeasurementConnection2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasurementConnection(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Asset_measurements(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -1290,10 +1290,10 @@ func (ec *executionContext) _Asset_samples(ctx context.Context, field graphql.Co
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *registry.Samples) graphql.Marshaler {
-			return ec.marshalNSamples2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSamples(ctx, selections, v)
+			return ec.marshalOSamples2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSamples(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Asset_samples(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -1334,10 +1334,10 @@ func (ec *executionContext) _Asset_aggregate(ctx context.Context, field graphql.
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*registry.AggregatePoint) graphql.Marshaler {
-			return ec.marshalNAggregatePoint2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐAggregatePointᚄ(ctx, selections, v)
+			return ec.marshalOAggregatePoint2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐAggregatePointᚄ(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_Asset_aggregate(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -2770,7 +2770,7 @@ func (ec *executionContext) _Asset(ctx context.Context, sel ast.SelectionSet, ob
 					}
 				}()
 				res = ec._Asset_measurements(ctx, field, obj)
-				if res == graphql.Null {
+				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -2808,7 +2808,7 @@ func (ec *executionContext) _Asset(ctx context.Context, sel ast.SelectionSet, ob
 					}
 				}()
 				res = ec._Asset_samples(ctx, field, obj)
-				if res == graphql.Null {
+				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -2846,7 +2846,7 @@ func (ec *executionContext) _Asset(ctx context.Context, sel ast.SelectionSet, ob
 					}
 				}()
 				res = ec._Asset_aggregate(ctx, field, obj)
-				if res == graphql.Null {
+				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res

@@ -6726,7 +6726,7 @@ type Asset implements Node & Twin {
   series: [Series!]!
   """Single measurements of a measure, oldest first; ` + "`" + `last` + "`" + ` without ` + "`" + `before` + "`" + ` gives the newest."""
   measurements(
-    """The measure."""
+    """The measure, or a part of one that is a number: ` + "`" + `pump.speed` + "`" + `. NOT_FOUND if it is neither declared nor stored; the field is null then."""
     measure: String!
     """Only what was measured at or after this moment."""
     from: DateTime
@@ -6742,10 +6742,10 @@ type Asset implements Node & Twin {
     before: String
     """Convert to this unit, a UCUM code; the one that the template declares if absent."""
     unit: String
-  ): MeasurementConnection!
+  ): MeasurementConnection
   """Many measurements at once, as two lists: the fast way to read a series."""
   samples(
-    """The measure."""
+    """The measure, or a part of one that is a number: ` + "`" + `pump.speed` + "`" + `. NOT_FOUND if it is neither declared nor stored; the field is null then."""
     measure: String!
     """From when on, included."""
     from: DateTime!
@@ -6755,10 +6755,10 @@ type Asset implements Node & Twin {
     limit: Int! = 10000
     """Convert to this unit, a UCUM code; the one that the template declares if absent."""
     unit: String
-  ): Samples!
+  ): Samples
   """A measure reduced to one value an interval. Intervals without a measurement are left out, unless ` + "`" + `fill` + "`" + ` asks for them."""
   aggregate(
-    """The measure."""
+    """The measure, or a part of one that is a number: ` + "`" + `pump.speed` + "`" + `. NOT_FOUND if it is neither declared nor stored; the field is null then."""
     measure: String!
     """From when on, included."""
     from: DateTime!
@@ -6781,7 +6781,7 @@ type Asset implements Node & Twin {
     fill: Boolean! = false
     """Convert to this unit, a UCUM code; the one that the template declares if absent."""
     unit: String
-  ): [AggregatePoint!]!
+  ): [AggregatePoint!]
   """
   All that the asset was, one time line, oldest first: an entry for each moment at which it measured something, for each change of its
   attributes, its state or its template, and for each link that began or ended, with everything as it then was. It is derived from the
@@ -7715,7 +7715,7 @@ type Device implements Node & Twin {
   series: [Series!]!
   """Single measurements of a measure, oldest first; ` + "`" + `last` + "`" + ` without ` + "`" + `before` + "`" + ` gives the newest."""
   measurements(
-    """The measure."""
+    """The measure, or a part of one that is a number: ` + "`" + `pump.speed` + "`" + `. NOT_FOUND if it is neither declared nor stored; the field is null then."""
     measure: String!
     """Only what was measured at or after this moment."""
     from: DateTime
@@ -7731,10 +7731,10 @@ type Device implements Node & Twin {
     before: String
     """Convert to this unit, a UCUM code; the one that the template declares if absent."""
     unit: String
-  ): MeasurementConnection!
+  ): MeasurementConnection
   """Many measurements at once, as two lists: the fast way to read a series."""
   samples(
-    """The measure."""
+    """The measure, or a part of one that is a number: ` + "`" + `pump.speed` + "`" + `. NOT_FOUND if it is neither declared nor stored; the field is null then."""
     measure: String!
     """From when on, included."""
     from: DateTime!
@@ -7744,10 +7744,10 @@ type Device implements Node & Twin {
     limit: Int! = 10000
     """Convert to this unit, a UCUM code; the one that the template declares if absent."""
     unit: String
-  ): Samples!
+  ): Samples
   """A measure reduced to one value an interval. Intervals without a measurement are left out, unless ` + "`" + `fill` + "`" + ` asks for them."""
   aggregate(
-    """The measure."""
+    """The measure, or a part of one that is a number: ` + "`" + `pump.speed` + "`" + `. NOT_FOUND if it is neither declared nor stored; the field is null then."""
     measure: String!
     """From when on, included."""
     from: DateTime!
@@ -7770,7 +7770,7 @@ type Device implements Node & Twin {
     fill: Boolean! = false
     """Convert to this unit, a UCUM code; the one that the template declares if absent."""
     unit: String
-  ): [AggregatePoint!]!
+  ): [AggregatePoint!]
   """
   All that the device was, one time line, oldest first: an entry for each moment at which it measured something, for each change of its
   attributes, its state or its template, and for each link that began or ended, with everything as it then was. It is derived from the
@@ -10688,7 +10688,7 @@ interface Twin implements Node {
   series: [Series!]!
   """Single measurements of a measure, oldest first; ` + "`" + `last` + "`" + ` without ` + "`" + `before` + "`" + ` gives the newest."""
   measurements(
-    """The measure."""
+    """The measure, or a part of one that is a number: ` + "`" + `pump.speed` + "`" + `. NOT_FOUND if it is neither declared nor stored; the field is null then."""
     measure: String!
     """Only what was measured at or after this moment."""
     from: DateTime
@@ -10704,10 +10704,10 @@ interface Twin implements Node {
     before: String
     """Convert to this unit, a UCUM code; the one that the template declares if absent."""
     unit: String
-  ): MeasurementConnection!
+  ): MeasurementConnection
   """Many measurements at once, as two lists: the fast way to read a series."""
   samples(
-    """The measure."""
+    """The measure, or a part of one that is a number: ` + "`" + `pump.speed` + "`" + `. NOT_FOUND if it is neither declared nor stored; the field is null then."""
     measure: String!
     """From when on, included."""
     from: DateTime!
@@ -10717,10 +10717,10 @@ interface Twin implements Node {
     limit: Int! = 10000
     """Convert to this unit, a UCUM code; the one that the template declares if absent."""
     unit: String
-  ): Samples!
+  ): Samples
   """A measure reduced to one value an interval. Intervals without a measurement are left out, unless ` + "`" + `fill` + "`" + ` asks for them."""
   aggregate(
-    """The measure."""
+    """The measure, or a part of one that is a number: ` + "`" + `pump.speed` + "`" + `. NOT_FOUND if it is neither declared nor stored; the field is null then."""
     measure: String!
     """From when on, included."""
     from: DateTime!
@@ -10743,7 +10743,7 @@ interface Twin implements Node {
     fill: Boolean! = false
     """Convert to this unit, a UCUM code; the one that the template declares if absent."""
     unit: String
-  ): [AggregatePoint!]!
+  ): [AggregatePoint!]
   """
   All that the twin was, one time line, oldest first: an entry for each moment at which it measured something, for each change of its
   attributes, its state or its template, and for each link that began or ended, with everything as it then was. It is derived from the

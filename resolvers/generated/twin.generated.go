@@ -1507,16 +1507,6 @@ func (ec *executionContext) marshalNMeasurement2ᚖgithubᚗcomᚋholonᚑregist
 	return ec._Measurement(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNMeasurementConnection2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasurementConnection(ctx context.Context, sel ast.SelectionSet, v *MeasurementConnection) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._MeasurementConnection(ctx, sel, v)
-}
-
 func (ec *executionContext) marshalNMeasurementEdge2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasurementEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*MeasurementEdge) graphql.Marshaler {
 	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -1541,16 +1531,6 @@ func (ec *executionContext) marshalNMeasurementEdge2ᚖgithubᚗcomᚋholonᚑre
 		return graphql.Null
 	}
 	return ec._MeasurementEdge(ctx, sel, v)
-}
-
-func (ec *executionContext) marshalNSamples2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSamples(ctx context.Context, sel ast.SelectionSet, v *registry.Samples) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._Samples(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNSeries2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSeriesᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Series) graphql.Marshaler {
@@ -1701,6 +1681,25 @@ func (ec *executionContext) marshalNTwinEdge2ᚖgithubᚗcomᚋholonᚑregistry�
 	return ec._TwinEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOAggregatePoint2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐAggregatePointᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.AggregatePoint) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAggregatePoint2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐAggregatePoint(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOCalendarUnit2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐCalendarUnit(ctx context.Context, v any) (*registry.CalendarUnit, error) {
 	if v == nil {
 		return nil, nil
@@ -1722,6 +1721,20 @@ func (ec *executionContext) marshalOMeasurement2ᚖgithubᚗcomᚋholonᚑregist
 		return graphql.Null
 	}
 	return ec._Measurement(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOMeasurementConnection2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐMeasurementConnection(ctx context.Context, sel ast.SelectionSet, v *MeasurementConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._MeasurementConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSamples2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐSamples(ctx context.Context, sel ast.SelectionSet, v *registry.Samples) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Samples(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOState2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐState(ctx context.Context, v any) (*registry.State, error) {
