@@ -3,6 +3,7 @@ package unit
 import (
 	"fmt"
 	"maps"
+	"math"
 	"math/big"
 )
 
@@ -82,28 +83,44 @@ func whole(scale, add *big.Rat) (Conversion, bool) {
 // IsSame says whether the conversion changes nothing.
 func (c Conversion) IsSame() bool { return c == Same }
 
-// Apply converts a number.
-func (c Conversion) Apply(number float64) float64 {
+// Apply converts a number. Of the result, as many digits are kept as the
+// arithmetic is good for: 20.1 Cel are 293.25 K, and not 293.25000000000006.
+func (c Conversion) Apply(number float64) float64 { return c.of(number, c.add) }
+
+// Sum converts the sum of so many numbers.
+func (c Conversion) Sum(sum float64, count int64) float64 { return c.of(sum, c.add*float64(count)) }
+
+// Area converts the integral of numbers over a time.
+func (c Conversion) Area(area, over float64) float64 { return c.of(area, c.add*over) }
+
+// Difference converts a difference between two numbers.
+func (c Conversion) Difference(difference float64) float64 { return c.of(difference, 0) }
+
+// of converts a number, with what is to be added for the zeros that differ.
+func (c Conversion) of(number, add float64) float64 {
 	if c == Same {
 		return number
 	}
-	return (number*c.multiply + c.add) / c.divide
+	product := number * c.multiply
+	return rounded((product+add)/c.divide, max(math.Abs(product), math.Abs(add))/c.divide)
 }
 
-// Sum converts the sum of so many numbers.
-func (c Conversion) Sum(sum float64, count int64) float64 {
-	if c == Same {
-		return sum
+// digits are the decimal digits that a float64 always holds.
+const digits = 15
+
+// exactTens is the largest power of ten that a float64 holds exactly.
+const exactTens = 22
+
+// rounded is a number without the noise of an addition, whose larger part decides
+// which of its digits mean anything.
+func rounded(number, larger float64) float64 {
+	largest := max(math.Abs(number), larger)
+	places := digits - 1 - int(math.Floor(math.Log10(largest)))
+	switch {
+	case largest == 0 || math.IsInf(largest, 0) || math.IsNaN(largest) || places > exactTens || places < -exactTens:
+		return number
+	case places >= 0:
+		return math.Round(number*math.Pow10(places)) / math.Pow10(places)
 	}
-	return (sum*c.multiply + c.add*float64(count)) / c.divide
-}
-
-// Area converts the integral of numbers over a time.
-func (c Conversion) Area(area, over float64) float64 {
-	return (area*c.multiply + c.add*over) / c.divide
-}
-
-// Difference converts a difference between two numbers.
-func (c Conversion) Difference(difference float64) float64 {
-	return difference * c.multiply / c.divide
+	return math.Round(number/math.Pow10(-places)) * math.Pow10(-places)
 }

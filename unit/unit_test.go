@@ -157,3 +157,36 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestRounding converts decimals as sensors send them: the result is the decimal
+// that it should be, without the noise of the arithmetic.
+func TestRounding(t *testing.T) {
+	for _, one := range []struct {
+		from, to    string
+		value, want float64
+	}{
+		{"Cel", "K", 20.1, 293.25}, {"K", "Cel", 273.16, 0.01}, {"Cel", "[degF]", 36.6, 97.88}, {"[degF]", "Cel", 33.8, 1},
+		{"cm", "m", 110.1, 1.101}, {"mV", "V", 3.3, 0.0033}, {"kW.h", "W.h", 0.3, 300}, {"%", "1", 7, 0.07}, {"Cel", "Cel", 0.1 + 0.2, 0.1 + 0.2},
+		{"m", "nm", 1e-9, 1}, {"m", "km", 0, 0}, {"Gm", "m", 1e300, math.Inf(1)}, {"m", "Gm", 1e-300, 1e-309},
+	} {
+		c, err := Convert(one.from, one.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Apply(one.value); got != one.want {
+			t.Errorf("%v %s is %v %s, want %v", one.value, one.from, got, one.to, one.want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		hundredths := rapid.Int64Range(-100_000_00, 100_000_00).Draw(t, "hundredths")
+		for pair, want := range map[[2]string]float64{{"Cel", "K"}: float64(hundredths+27315) / 100, {"K", "Cel"}: float64(hundredths-27315) / 100, {"cm", "m"}: float64(hundredths) / 10_000} {
+			c, err := Convert(pair[0], pair[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := c.Apply(float64(hundredths) / 100); got != want {
+				t.Fatalf("%d hundredths of %s are %v %s, want %v", hundredths, pair[0], got, pair[1], want)
+			}
+		}
+	})
+}
