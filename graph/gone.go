@@ -58,7 +58,7 @@ var objectBury = named("object.bury", `
 		SET r.until = CASE WHEN r.since < $until THEN $until ELSE r.since + 1 END
 	}
 	CALL (n) {
-		MATCH (n)-[r:INSTANCE_OF|HAS_SERIES|HAS_MEASURE]->()
+		MATCH (n)-[r:INSTANCE_OF|HAS_SERIES|HAS_MEASURE|GIVES]->()
 		DELETE r
 	}
 	CALL (n) {

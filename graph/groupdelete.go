@@ -10,8 +10,8 @@ import (
 	"github.com/holon-registry/holon/registry"
 )
 
-// namedPolicies is how many policies a refusal names.
-const namedPolicies = 10
+// namedAtOnce is how many of what is in the way a refusal names.
+const namedAtOnce = 10
 
 var (
 	// What a sub-tree of $levels levels holds, and what is in its way.
@@ -31,6 +31,12 @@ var (
 		}
 		CALL (groups) {
 			UNWIND groups AS g
+			MATCH (g)<-[:GIVES]-(p:Profile)
+			WITH DISTINCT `+profileName+` AS name ORDER BY name
+			RETURN collect(name) AS profiles
+		}
+		CALL (groups) {
+			UNWIND groups AS g
 			MATCH (g)-[r]-(:Group|Device|Asset)
 			WHERE NOT type(r) IN $builtIn
 			RETURN count(DISTINCT r) AS relations
@@ -41,7 +47,7 @@ var (
 			WHERE NOT type(r) IN $builtIn
 			RETURN count(DISTINCT x) AS twins
 		}
-		RETURN size(groups) AS groups, relations, twins, policies,
+		RETURN size(groups) AS groups, relations, twins, policies, profiles,
 			COUNT { (n)<-[:CHILD_OF]-() } AS children,
 			COUNT { MATCH (n)<-[:!WAS_RELATED]-(x:Device|Asset) RETURN DISTINCT x } AS members`)
 
@@ -60,7 +66,7 @@ var (
 // burden is what a group has that goes with it or stands in the way.
 type burden struct {
 	groups, relations, twins, children, members int
-	policies                                    []string
+	policies, profiles                          []string
 }
 
 // DeleteGroup deletes a group. It is refused with FAILED_PRECONDITION for the
@@ -127,7 +133,7 @@ func deletable(ctx context.Context, r runner, group *registry.Group, cascade boo
 		levels = registry.MaxGroupDepth
 	}
 	h, _, err := one(ctx, r, groupHeld, params{"id": string(group.ID), "levels": levels, "builtIn": builtInTypes}, func(f fields) burden {
-		return burden{f.integer("groups"), f.integer("relations"), f.integer("twins"), f.integer("children"), f.integer("members"), f.texts("policies")}
+		return burden{f.integer("groups"), f.integer("relations"), f.integer("twins"), f.integer("children"), f.integer("members"), f.texts("policies"), f.texts("profiles")}
 	})
 	switch {
 	case err != nil:
@@ -136,13 +142,9 @@ func deletable(ctx context.Context, r runner, group *registry.Group, cascade boo
 		return h, registry.FailedPrecondition("group %q still has %s", group.Path, list(
 			count(h.children, "child", "children"), count(h.members, "member", "members"), count(len(h.policies), "policy", "policies")))
 	case len(h.policies) > 0:
-		names := h.policies[:min(len(h.policies), namedPolicies)]
-		more := ""
-		if len(names) < len(h.policies) {
-			more = fmt.Sprintf(" and %d more", len(h.policies)-len(names))
-		}
-		return h, registry.FailedPrecondition("%s%s %s to %q or to groups below it",
-			strings.Join(names, ", "), more, applies(len(h.policies)), group.Path)
+		return h, registry.FailedPrecondition("%s %s to %q or to groups below it", someOf(h.policies), applies(len(h.policies)), group.Path)
+	case len(h.profiles) > 0:
+		return h, registry.FailedPrecondition("group %q or one below it is named by %s: change or delete what names it first", group.Path, profilesNamed(h.profiles))
 	case h.groups > registry.MaxGroupsAtOnce:
 		return h, registry.LimitExceeded("%d groups cannot be deleted at once, at most %d: delete parts of them", h.groups, registry.MaxGroupsAtOnce)
 	case h.relations > registry.MaxRelationsEnding:
@@ -151,6 +153,22 @@ func deletable(ctx context.Context, r runner, group *registry.Group, cascade boo
 		return h, registry.LimitExceeded("%d devices and assets cannot lose their relations at once, at most %d: delete parts of the groups", h.twins, registry.MaxTwinsUnrelated)
 	}
 	return h, nil
+}
+
+// someOf lists names, and how many more there are than a refusal names.
+func someOf(names []string) string {
+	if len(names) <= namedAtOnce {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:namedAtOnce], ", "), len(names)-namedAtOnce)
+}
+
+// profilesNamed tells which profiles name something.
+func profilesNamed(names []string) string {
+	if len(names) == 1 {
+		return "profile " + names[0]
+	}
+	return "profiles " + someOf(names)
 }
 
 func applies(n int) string {

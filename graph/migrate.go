@@ -192,12 +192,18 @@ func (s *Store) migrated(ctx context.Context) (int, error) {
 }
 
 // apply runs a migration's statements one by one, since the database does not
-// mix changes of schema and of data in a transaction. Each may run again.
+// mix changes of schema and of data in a transaction, and then what Cypher cannot
+// do. Each may run again.
 func (s *Store) apply(ctx context.Context, step migration) error {
 	for i, text := range step.statements {
 		q := query{fmt.Sprintf("migration.%04d", step.number), text}
 		if err := s.changeSchema(ctx, q); err != nil {
 			return fmt.Errorf("statement %d: %w", i+1, err)
+		}
+	}
+	if step.name == "profile_relations" {
+		if err := s.relateProfiles(ctx); err != nil {
+			return err
 		}
 	}
 	return nothing(ctx, s.writing(registry.Scope{}), migrationRecord, params{"number": step.number, "name": step.name, "at": s.now()})

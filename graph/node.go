@@ -20,6 +20,7 @@ var (
 		MATCH (n:Entity {id: id})
 		WHERE n.account = $account
 		RETURN collect({labels: labels(n), node: properties(n),
+			profile: CASE WHEN n:Profile THEN `+profileItem("n")+` END,
 			thing: CASE WHEN n:Group|Device|Asset THEN `+thing("n")+` END,
 			groups: CASE WHEN n:Policy THEN COLLECT { MATCH (n)-[:APPLIES_TO]->(g:Group) RETURN g.id ORDER BY g.keyFold } END}) AS nodes`)
 )
@@ -92,7 +93,7 @@ func (s *Store) nodeOf(f fields, scope registry.Scope) registry.Node {
 	case slices.Contains(labels, "Policy"):
 		return policyFrom(node, f.ids("groups"))
 	case slices.Contains(labels, "Profile"):
-		return profileOf(node)
+		return profileOf(f.nested("profile"))
 	case slices.Contains(labels, "MeasureType"):
 		return measureTypeOf(f)
 	case slices.Contains(labels, "Command"):

@@ -3,6 +3,8 @@ package graph
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,6 +129,9 @@ func (s *Store) past(ctx context.Context, scope registry.Scope, ids []registry.I
 		}
 		return out
 	})
+	if err == nil {
+		err = s.nameEnds(ctx, scope, slices.Collect(maps.Values(found)))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("objects of the past: %w", err)
 	}
@@ -163,6 +168,9 @@ func (s *Store) pastWithKeys(ctx context.Context, scope registry.Scope, kind reg
 		return nil, err
 	}
 	found, _, err := one(ctx, s.reading(scope), pastByKeys, p, keyedOf)
+	if err == nil {
+		err = s.nameEnds(ctx, scope, nodesIn(found))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%ss of the past: %w", strings.ToLower(string(kind)), err)
 	}
@@ -174,6 +182,14 @@ func keyedOf(f fields) []keyed {
 	out := make([]keyed, len(items))
 	for i, item := range items {
 		out[i] = keyed{item.text("key"), pastObject(item)}
+	}
+	return out
+}
+
+func nodesIn(items []keyed) []registry.Node {
+	out := make([]registry.Node, len(items))
+	for i, item := range items {
+		out[i] = item.node
 	}
 	return out
 }

@@ -63,7 +63,10 @@ func (s *Store) walkKeys(scope registry.Scope, kind registry.ObjectKind, backwar
 			return nil, err
 		}
 		found, _, err := one(ctx, s.reading(scope), pastLists[way], p, keyedOf)
-		return found, err
+		if err != nil {
+			return nil, err
+		}
+		return found, s.nameEnds(ctx, scope, nodesIn(found))
 	}
 }
 

@@ -13,17 +13,17 @@ var (
 	profileByKey = named("profile.byKey", `
 		MATCH (p:Profile)
 		WHERE p.account = $account AND p.keyFold = $key
-		RETURN properties(p) AS node`)
+		RETURN `+profileItem("p")+` AS profile`)
 
 	profileByID = named("profile.byID", `
 		MATCH (p:Entity {id: $id})
 		WHERE p.account = $account AND p:Profile
-		RETURN properties(p) AS node`)
+		RETURN `+profileItem("p")+` AS profile`)
 
 	// The kind and the template, if they are given, begin the key.
 	profileList = listing{
 		name: "profile.list", match: "MATCH (n:Profile) WHERE n.account = $account AND n.keyFold STARTS WITH $prefix AND n.templateFold = coalesce($template, n.templateFold)",
-		prefix: "n.account, ", key: "n.keyFold", item: "{node: properties(n)}",
+		prefix: "n.account, ", key: "n.keyFold", item: profileItem("n"),
 	}.registered()
 
 	profileCount = named("profile.count", profileList.match+"\nRETURN count(n) AS n")
@@ -55,7 +55,7 @@ func (s *Store) profile(ctx context.Context, r runner, ref registry.ProfileRef) 
 	if ref.ID != "" {
 		q, p, key = profileByID, params{"id": string(ref.ID)}, string(ref.ID)
 	}
-	profile, ok, err := one(ctx, r, q, p, func(f fields) *registry.Profile { return profileOf(f.nested("node")) })
+	profile, ok, err := one(ctx, r, q, p, func(f fields) *registry.Profile { return profileOf(f.nested("profile")) })
 	if err == nil && !ok {
 		err = registry.NotFound("profile", key)
 	}
@@ -88,7 +88,7 @@ func (s *Store) ListProfiles(ctx context.Context, scope registry.Scope, f Profil
 	if scope.AsOf != nil {
 		return pastObjects(ctx, s, scope, registry.ObjectProfile, f.fits(), page)
 	}
-	out, err := pageWith(ctx, s.reading(scope), profileList, page, Fold(page.Key), f.params(), func(f fields) *registry.Profile { return profileOf(f.nested("node")) })
+	out, err := pageWith(ctx, s.reading(scope), profileList, page, Fold(page.Key), f.params(), profileOf)
 	if err != nil {
 		return out, fmt.Errorf("list profiles: %w", err)
 	}
@@ -139,8 +139,18 @@ func profileKey(kind registry.Kind, template, name string) string {
 	return Fold(registry.ProfileKey(kind, template, name))
 }
 
-// profileOf reads a profile's node.
-func profileOf(f fields) *registry.Profile {
+// profileName names the profile p in what is told of it.
+const profileName = "toLower(p.kind) + '/' + p.template + '/' + p.name"
+
+// profileItem is the profile in a variable with what its relations lead to.
+func profileItem(v string) string {
+	return strings.ReplaceAll(`{node: properties(NODE), ends: [(NODE)-[r:GIVES]->(o:Group|Device|Asset) |
+			{name: r.name, direction: r.direction, kind: `+kindOfNode+`, id: o.id, key: coalesce(o.path, o.reference)}]}`, "NODE", v)
+}
+
+// profileOf reads a profile with what its relations lead to.
+func profileOf(item fields) *registry.Profile {
+	f := item.nested("node")
 	p := &registry.Profile{
 		Object: objectOf(f), Kind: registry.Kind(f.text("kind")), TemplateName: f.text("template"), Name: f.text("name"),
 		Description: f.optionalText("description"),
@@ -155,6 +165,11 @@ func profileOf(f fields) *registry.Profile {
 		f.failed("profile %s is broken", p.ID)
 	}
 	p.Attributes = plain
-	f.json("relations", &p.Relations)
+	for _, end := range item.maps("ends") {
+		p.Ends = append(p.Ends, registry.ProfileEnd{
+			Relation: end.text("name"), Direction: registry.Direction(end.text("direction")), Kind: registry.Kind(end.text("kind")), ID: end.id("id"), Key: end.text("key"),
+		})
+	}
+	p.Ends = registry.SortEnds(p.Ends)
 	return p
 }

@@ -84,7 +84,7 @@ func TestProfileLife(t *testing.T) {
 	violates(t, err, "relations.backup", "unknown")
 
 	p, err = w.UpdateProfile(t.Context(), w.scope, ref, registry.ProfilePatch{Attributes: map[string]any{"serial": nil, "colour": "pink"}, Description: registry.Some("usual")})
-	if want := map[string]any{"model": "m1", "zoom": int64(4), "colour": "pink"}; err != nil || !cmp.Equal(p.Attributes, want) || p.Version != 2 || len(p.Relations) != 2 {
+	if want := map[string]any{"model": "m1", "zoom": int64(4), "colour": "pink"}; err != nil || !cmp.Equal(p.Attributes, want) || p.Version != 2 || len(p.Ends) != 2 {
 		t.Errorf("updated = %+v, %v", p, err)
 	}
 	if same, err := w.UpdateProfile(t.Context(), w.scope, ref, registry.ProfilePatch{Attributes: map[string]any{"colour": "pink"}}); err != nil || same.Version != 2 {
@@ -94,7 +94,7 @@ func TestProfileLife(t *testing.T) {
 	_, err = w.UpdateProfile(t.Context(), w.scope, ref, registry.ProfilePatch{IfVersion: &first})
 	refused(t, err, registry.CodeConflict, "version 2")
 	p, err = w.UpdateProfile(t.Context(), w.scope, registry.ProfileRef{ID: p.ID}, registry.ProfilePatch{Relations: []registry.NewRelation{to("backup", "/s2")}})
-	if want := []registry.ProfileRelation{{Name: "backup", Direction: registry.DirectionOut, Groups: []string{"/s2"}}}; err != nil || !cmp.Equal(p.Relations, want) {
+	if want := []registry.ProfileRelation{{Name: "backup", Direction: registry.DirectionOut, Groups: []string{"/s2"}}}; err != nil || !cmp.Equal(p.Relations(), want) {
 		t.Errorf("updated = %+v, %v", p, err)
 	}
 	_, err = w.DeleteTemplate(t.Context(), w.scope, registry.TemplateRef{Kind: registry.KindDevice, Name: "cam"})

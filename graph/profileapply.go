@@ -18,7 +18,7 @@ var (
 		UNWIND $keys AS key
 		MATCH (p:Profile)
 		WHERE p.account = $account AND p.keyFold = key
-		RETURN collect({key: key, node: properties(p)}) AS profiles`)
+		RETURN collect({key: key, profile: `+profileItem("p")+`}) AS profiles`)
 
 	// A thing that changes has the profile of its own template, or of the one that
 	// it changes to.
@@ -30,7 +30,7 @@ var (
 		}
 		MATCH (p:Profile)
 		WHERE p.account = $account AND p.keyFold = $kind + '/' + coalesce(wanted.template, n.templateFold) + '/' + wanted.profile
-		RETURN collect({index: wanted.index, node: properties(p)}) AS profiles`)
+		RETURN collect({index: wanted.index, profile: `+profileItem("p")+`}) AS profiles`)
 )
 
 // withProfiles are things with what their profiles give them: explicit
@@ -48,7 +48,7 @@ func (s *Store) withProfiles(ctx context.Context, r runner, things []newThing) (
 	profiles := map[string]*registry.Profile{}
 	_, err := all(ctx, r, profilesByKey, params{"keys": keys.all()}, func(f fields) struct{} {
 		for _, item := range f.maps("profiles") {
-			profiles[item.text("key")] = profileOf(item.nested("node"))
+			profiles[item.text("key")] = profileOf(item.nested("profile"))
 		}
 		return struct{}{}
 	})
@@ -82,11 +82,11 @@ func (n *newThing) eachWithProfile(do func(*newThing)) {
 // the name and the direction.
 func besides(p *registry.Profile, explicit []registry.NewRelation) []registry.NewRelation {
 	var out []registry.NewRelation
-	for _, relation := range p.Relations {
+	for _, relation := range p.NewRelations() {
 		if !slices.ContainsFunc(explicit, func(r registry.NewRelation) bool {
 			return strings.EqualFold(r.Name, relation.Name) && (r.Direction == registry.DirectionIn) == (relation.Direction == registry.DirectionIn)
 		}) {
-			out = append(out, relation.NewRelation())
+			out = append(out, relation)
 		}
 	}
 	return out
@@ -117,7 +117,7 @@ func (s *Store) patchesWithProfiles(ctx context.Context, r runner, kind registry
 	_, err := all(ctx, r, profilesOfThings[kind], params{"kind": noun(kind), "named": named, "ids": ids}, func(f fields) struct{} {
 		for _, item := range f.maps("profiles") {
 			p := &out[item.integer("index")]
-			p.profile = profileOf(item.nested("node"))
+			p.profile = profileOf(item.nested("profile"))
 			p.patch.Relations = p.relations()
 		}
 		return struct{}{}
@@ -159,8 +159,7 @@ func (p *patchedThing) relations() *registry.RelationPatch {
 		replaced[way{set.Direction, set.Kind}] = true
 	}
 	open := besides(p.profile, out.Add)
-	for _, relation := range p.profile.Relations {
-		r := relation.NewRelation()
+	for _, r := range p.profile.NewRelations() {
 		named := slices.ContainsFunc(open, func(o registry.NewRelation) bool { return o.Name == r.Name && o.Direction == r.Direction })
 		for _, ref := range r.To {
 			w := way{r.Direction, ref.Kind}

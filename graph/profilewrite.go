@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -14,12 +15,26 @@ import (
 var (
 	profileCreate = named("profile.create", `
 		CREATE (p:Profile:Entity)
-		SET p = $properties, p.account = $account`)
+		SET p = $properties, p.account = $account
+		WITH p
+		UNWIND $ends AS given
+		MATCH (o:Entity {id: given.id})
+		WHERE o.account = $account
+		CREATE (p)-[:GIVES {name: given.name, direction: given.direction}]->(o)`)
 
 	profileUpdate = named("profile.update", `
 		MATCH (p:Entity {id: $id})
 		WHERE p.account = $account AND p:Profile
-		SET p += $properties`)
+		SET p += $properties
+		WITH p
+		CALL (p) {
+			MATCH (p)-[old:GIVES]->()
+			DELETE old
+		}
+		UNWIND $ends AS given
+		MATCH (o:Entity {id: given.id})
+		WHERE o.account = $account
+		CREATE (p)-[:GIVES {name: given.name, direction: given.direction}]->(o)`)
 )
 
 // CreateProfile makes a profile of a template that has a published version. It
@@ -31,9 +46,9 @@ func (s *Store) CreateProfile(ctx context.Context, scope registry.Scope, n regis
 	err := change(ctx, s, scope, "profile.create", func(ctx context.Context, tx *transaction) error {
 		p = &registry.Profile{
 			Object: registry.Object{ID: newID(), Version: 1, CreatedAt: tx.at, UpdatedAt: tx.at},
-			Kind:   n.Kind, Name: n.Name, Description: n.Description, Attributes: merge(nil, attributes), Relations: registry.ProfileRelations(n.Relations),
+			Kind:   n.Kind, Name: n.Name, Description: n.Description, Attributes: merge(nil, attributes),
 		}
-		template, violations, err := s.against(ctx, tx, p, n.Template, p.Relations)
+		template, violations, err := s.against(ctx, tx, p, n.Template, n.Relations)
 		if err != nil {
 			return err
 		}
@@ -41,12 +56,8 @@ func (s *Store) CreateProfile(ctx context.Context, scope registry.Scope, n regis
 			return registry.Invalid(violations...)
 		}
 		p.TemplateName = template.Name
-		node, err := profileProperties(p)
-		if err != nil {
-			return err
-		}
 		tx.recordProfile("created", nil, p)
-		return nothing(ctx, tx, profileCreate, params{"properties": node})
+		return writeProfile(ctx, tx, profileCreate, p)
 	})
 	if errors.Is(err, errConstraint) {
 		return nil, registry.Conflict("name", "template %q has a profile %q already", n.Template, n.Name)
@@ -78,13 +89,11 @@ func (s *Store) UpdateProfile(ctx context.Context, scope registry.Scope, ref reg
 		if violation := registry.CheckDescription(after.Description); violation != nil {
 			violations = append(violations, *violation)
 		}
-		// Relations that stay as they are may name what is no longer there.
-		var given []registry.ProfileRelation
-		if patch.Relations != nil {
-			given = registry.ProfileRelations(patch.Relations)
-			after.Relations = given
+		relations := patch.Relations
+		if relations == nil {
+			relations = before.NewRelations()
 		}
-		_, wrong, err := s.against(ctx, tx, &after, after.TemplateName, given)
+		_, wrong, err := s.against(ctx, tx, &after, after.TemplateName, relations)
 		if err != nil {
 			return err
 		}
@@ -97,12 +106,8 @@ func (s *Store) UpdateProfile(ctx context.Context, scope registry.Scope, ref reg
 		}
 		after.Version, after.UpdatedAt = before.Version+1, tx.at
 		updated = &after
-		node, err := profileProperties(updated)
-		if err != nil {
-			return err
-		}
 		tx.recordProfile("updated", before, updated)
-		return nothing(ctx, tx, profileUpdate, params{"id": string(after.ID), "properties": node})
+		return writeProfile(ctx, tx, profileUpdate, updated)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("update profile: %w", err)
@@ -128,15 +133,11 @@ func (s *Store) DeleteProfile(ctx context.Context, scope registry.Scope, ref reg
 	return deleted, nil
 }
 
-// against returns the newest published version of a profile's template and
-// everything that it has against the profile. What is required may be left to
-// the objects.
-func (s *Store) against(ctx context.Context, tx *transaction, p *registry.Profile, template string, relations []registry.ProfileRelation) (*compiledTemplate, []registry.Violation, error) {
-	wantedRelations := make([]registry.NewRelation, len(relations))
-	for i, relation := range relations {
-		wantedRelations[i] = relation.NewRelation()
-	}
-	refs := refsOf(wantedRelations)
+// against gives a profile its relations, and returns the newest published version
+// of its template and everything that it has against the profile. What is
+// required may be left to the objects.
+func (s *Store) against(ctx context.Context, tx *transaction, p *registry.Profile, template string, relations []registry.NewRelation) (*compiledTemplate, []registry.Violation, error) {
+	refs := refsOf(relations)
 	if len(refs) > registry.MaxRelationsAtOne {
 		return nil, nil, registry.LimitExceeded("a profile has at most %d relations", registry.MaxRelationsAtOne)
 	}
@@ -149,31 +150,65 @@ func (s *Store) against(ctx context.Context, tx *transaction, p *registry.Profil
 		return nil, nil, unknownTemplate(p.Kind, template)
 	}
 	violations := found.checkGiven(p.Attributes)
-	_, wrong := edges(found.Template, wantedRelations, got)
+	given, wrong := edges(found.Template, folded(relations), got)
+	p.Ends = endsOf(given)
 	return found, append(violations, wrong...), nil
+}
+
+// folded are relations with their names in lower case.
+func folded(relations []registry.NewRelation) []registry.NewRelation {
+	out := slices.Clone(relations)
+	for i := range out {
+		out[i].Name = strings.ToLower(out[i].Name)
+	}
+	return out
+}
+
+// endsOf are what the relations of a profile lead to.
+func endsOf(edges []edge) []registry.ProfileEnd {
+	var out []registry.ProfileEnd
+	for _, e := range edges {
+		end := registry.ProfileEnd{Relation: e.name, Direction: registry.DirectionOut, Kind: kindOf(e.other), ID: e.other.NodeID(), Key: keyOf(e.other)}
+		if e.incoming {
+			end.Direction = registry.DirectionIn
+		}
+		out = append(out, end)
+	}
+	return registry.SortEnds(out)
+}
+
+// writeProfile makes or changes a profile, with the relationships to what it
+// gives.
+func writeProfile(ctx context.Context, r runner, q query, p *registry.Profile) error {
+	node, err := profileProperties(p)
+	if err != nil {
+		return err
+	}
+	ends := make([]any, len(p.Ends))
+	for i, end := range p.Ends {
+		ends[i] = map[string]any{"id": string(end.ID), "name": end.Relation, "direction": string(end.Direction)}
+	}
+	return nothing(ctx, r, q, params{"id": string(p.ID), "properties": node, "ends": ends})
 }
 
 // profileProperties is what a profile's node holds.
 func profileProperties(p *registry.Profile) (map[string]any, error) {
-	out := map[string]any{
+	attributes, err := json.Marshal(p.Attributes)
+	if err != nil {
+		return nil, fmt.Errorf("profile attributes: %w", err)
+	}
+	return map[string]any{
 		"id": string(p.ID), "keyFold": Fold(p.Key()), "kind": string(p.Kind), "template": p.TemplateName, "templateFold": Fold(p.TemplateName),
 		"name": p.Name, "description": p.Description, "version": p.Version, "createdAt": p.CreatedAt, "updatedAt": p.UpdatedAt,
-	}
-	for name, value := range map[string]any{"attributes": p.Attributes, "relations": p.Relations} {
-		text, err := json.Marshal(value)
-		if err != nil {
-			return nil, fmt.Errorf("profile %s: %w", name, err)
-		}
-		out[name] = string(text)
-	}
-	return out, nil
+		"attributes": string(attributes),
+	}, nil
 }
 
 // profileSnapshot is the snapshot of a profile.
 func profileSnapshot(p *registry.Profile) map[string]any {
 	return objectSnapshot(p.Object, map[string]any{
 		"kind": string(p.Kind), "template": p.TemplateName, "name": p.Name, "description": p.Description,
-		"attributes": p.Attributes, "relations": listed(p.Relations),
+		"attributes": p.Attributes, "relations": listed(p.Ends),
 	})
 }
 

@@ -53,7 +53,7 @@ var (
 		MATCH (n:Profile)
 		WHERE n.account = $account AND n.keyFold > $key
 		WITH n ORDER BY n.account, n.keyFold LIMIT $limit
-		RETURN collect({node: properties(n)}) AS items`)
+		RETURN collect(`+profileItem("n")+`) AS items`)
 
 	recordsByID = named("record.byID", `
 		UNWIND $ids AS id
@@ -63,7 +63,7 @@ var (
 			WHEN n:Group OR n:Device OR n:Asset THEN `+thingRecord+`
 			WHEN n:Policy THEN {policy: `+policyRecord+`}
 			WHEN n:Template THEN {templateNode: properties(n)}
-			WHEN n:Profile THEN {profile: properties(n)}
+			WHEN n:Profile THEN {profile: `+profileItem("n")+`}
 			WHEN n:MeasureType THEN {measureType: properties(n)} END) AS items`)
 )
 
@@ -123,7 +123,7 @@ func recordQuery(kind registry.RecordKind) (query, func(fields) registry.Record)
 	case registry.RecordTemplate:
 		return recordTemplates, func(f fields) registry.Record { return templateRecordOf(f.nested("node")) }
 	case registry.RecordProfile:
-		return recordProfiles, func(f fields) registry.Record { return profileRecordOf(f.nested("node")) }
+		return recordProfiles, func(f fields) registry.Record { return profileRecordOf(f) }
 	case registry.RecordPolicy:
 		return recordPolicies, func(f fields) registry.Record { return policyRecordOf(f) }
 	case registry.RecordGroup:
@@ -220,9 +220,9 @@ func policyRecordOf(f fields) *registry.PolicyRecord {
 func profileRecordOf(f fields) *registry.ProfileRecord {
 	p := profileOf(f)
 	r := &registry.ProfileRecord{
-		Kind: p.Kind, Template: p.TemplateName, Name: p.Name, Description: p.Description, Attributes: p.Attributes, Relations: p.Relations,
+		Kind: p.Kind, Template: p.TemplateName, Name: p.Name, Description: p.Description, Attributes: p.Attributes, Relations: p.Relations(),
 	}
-	r.Stamp, r.Revision = stampOf(p.Object, f.text("keyFold"))
+	r.Stamp, r.Revision = stampOf(p.Object, f.nested("node").text("keyFold"))
 	return r
 }
 

@@ -19,8 +19,8 @@ var (
 		RETURN collect(DISTINCT c.object) AS ids, collect(DISTINCT CASE WHEN c.kind = 'GROUP' AND c.action = 'moved' THEN c.object END) AS moved,
 			collect(DISTINCT CASE WHEN c.operation = 'DELETE' THEN c.object END) AS deleted`)
 
-	// Whose records name a group or something below it: members, policies, other
-	// groups.
+	// Whose records name a group or something below it: members, policies, profiles,
+	// other groups.
 	recordsNaming = named("record.naming", `
 		UNWIND $ids AS id
 		MATCH (top:Entity {id: id})
@@ -29,7 +29,7 @@ var (
 		CALL (g) {
 			RETURN g.id AS named
 			UNION
-			MATCH (g)<-[:!WAS_RELATED&!WAS_APPLIES_TO&!CHILD_OF&!WAS_CHILD_OF]-(x:Group|Device|Asset|Policy)
+			MATCH (g)<-[:!WAS_RELATED&!WAS_APPLIES_TO&!CHILD_OF&!WAS_CHILD_OF]-(x:Group|Device|Asset|Policy|Profile)
 			RETURN x.id AS named
 		}
 		RETURN collect(DISTINCT named) AS ids`)

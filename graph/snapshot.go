@@ -176,7 +176,7 @@ func fromSnapshot(f fields, kind registry.ObjectKind) registry.Node {
 	case registry.ObjectProfile:
 		p := read(new(registry.Profile)).(*registry.Profile)
 		p.TemplateName, _ = values["template"].(string)
-		p.Attributes = attributes
+		p.Attributes, p.Ends = attributes, endsThen(f)
 		return p
 	case registry.ObjectTemplate:
 		return read(new(registry.Template))

@@ -20,10 +20,12 @@ var (
 		MATCH (n)-[:INSTANCE_OF]->(t:Template)
 		RETURN collect({ref: ref, thing: `+thing("n")+`, template: properties(t),
 			moving: EXISTS { (n)-[l:LINKED_TO]->(:Asset) WHERE coalesce(l.movingFrom, -1) >= 0 },
+			profiles: [(n)<-[:GIVES]-(p:Profile) | `+profileName+`],
 			devices: [n.id] + [(n)-[l:LINKED_TO]-(o:Device|Asset) WHERE l.until IS NULL OR n:Device | o.id],
 			components: COLLECT {
 				MATCH path = (n)<-[:COMPONENT_OF*1..8]-(c:Device)-[:INSTANCE_OF]->(ct:Template)
-				RETURN {thing: `+thing("c")+`, template: properties(ct), moving: EXISTS { (c)-[l:LINKED_TO]->(:Asset) WHERE coalesce(l.movingFrom, -1) >= 0 }, devices: [c.id] + [(c)-[:LINKED_TO]->(o:Asset) | o.id]} ORDER BY length(path), c.keyFold
+				RETURN {thing: `+thing("c")+`, template: properties(ct), moving: EXISTS { (c)-[l:LINKED_TO]->(:Asset) WHERE coalesce(l.movingFrom, -1) >= 0 },
+					profiles: [(c)<-[:GIVES]-(p:Profile) | `+profileName+`], devices: [c.id] + [(c)-[:LINKED_TO]->(o:Asset) | o.id]} ORDER BY length(path), c.keyFold
 			}}) AS twins`)
 
 	twinLinks = named("twin.links", `

@@ -2,7 +2,6 @@ package graph
 
 import (
 	"context"
-	"slices"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -46,8 +45,24 @@ type doomed struct {
 	devices []registry.ID
 	// moving says that an asset is still being given what a device has measured.
 	moving bool
+	// profiles are the names of those that give the twin to objects.
+	profiles []string
 	// components go with a device, nearest first.
 	components []doomed
+}
+
+// held says why a twin cannot be deleted with its components, nil if it can.
+func (d doomed) held() error {
+	for _, one := range append([]doomed{d}, d.components...) {
+		switch {
+		case one.moving:
+			return registry.FailedPrecondition("what device %s has measured is still becoming that of an asset: try again in a moment", keyOf(d.twin))
+		case len(one.profiles) > 0:
+			return registry.FailedPrecondition("%s %q is named by %s: change or delete what names it first",
+				noun(kindOf(one.twin)), keyOf(one.twin), profilesNamed(one.profiles))
+		}
+	}
+	return nil
 }
 
 // deletePart deletes twins and returns the ids of the components that went with
@@ -77,8 +92,8 @@ func (s *Store) deletePart(ctx context.Context, tx *transaction, d *doom, refs [
 			out[i] = outcome{err: missing(ref)}
 			continue
 		}
-		if of.moving || slices.ContainsFunc(of.components, func(c doomed) bool { return c.moving }) {
-			out[i] = outcome{err: registry.FailedPrecondition("what device %s has measured is still becoming that of an asset: try again in a moment", keyOf(of.twin))}
+		if err := of.held(); err != nil {
+			out[i] = outcome{err: err}
 			continue
 		}
 		// Components first: history then tells of no component without a device.
@@ -154,11 +169,11 @@ func (s *Store) doomed(ctx context.Context, tx *transaction, scope registry.Scop
 			if twin != nil && string(twin.NodeID()) == ref.Key {
 				ref = registry.Ref{ID: twin.NodeID()}
 			}
-			of := doomed{twin: twin, template: s.template(item.nested("template"), scope.Account).Template, devices: item.ids("devices"), moving: item.boolean("moving")}
+			of := doomed{twin: twin, template: s.template(item.nested("template"), scope.Account).Template, devices: item.ids("devices"), moving: item.boolean("moving"), profiles: item.texts("profiles")}
 			for _, c := range item.maps("components") {
 				if component := thingOf(c.nested("thing")); component != nil {
 					of.components = append(of.components, doomed{
-						twin: component, template: s.template(c.nested("template"), scope.Account).Template, devices: c.ids("devices"), moving: c.boolean("moving"),
+						twin: component, template: s.template(c.nested("template"), scope.Account).Template, devices: c.ids("devices"), moving: c.boolean("moving"), profiles: c.texts("profiles"),
 					})
 				}
 			}

@@ -36,7 +36,7 @@ var (
 // builtInRelations are names of relationships that mean something to Holon.
 var builtInRelations = map[string]bool{
 	"child_of": true, "instance_of": true, "may_relate": true, "component_of": true, "part_of": true, "applies_to": true,
-	"linked_to": true, "has_profile": true, "has_series": true, "has_newest": true, "has_bucket": true, "has_measurement": true, "has_measure": true,
+	"linked_to": true, "has_profile": true, "gives": true, "has_series": true, "has_newest": true, "has_bucket": true, "has_measurement": true, "has_measure": true,
 }
 
 // BuiltInRelation says whether a relationship of this name, in upper case, is

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -8,7 +9,7 @@ import (
 )
 
 // Profile is what objects of a template can be made with: attributes and
-// relations that are copied when it is applied. No link is kept.
+// relations that are copied when it is applied. Objects keep no link to it.
 type Profile struct {
 	Object
 	Kind Kind
@@ -18,7 +19,8 @@ type Profile struct {
 	Name        string
 	Description *string
 	Attributes  Attributes
-	Relations   []ProfileRelation
+	// Ends are what its relations lead to, in the order of SortEnds.
+	Ends []ProfileEnd
 }
 
 // IsNode marks a profile as a GraphQL Node.
@@ -26,6 +28,53 @@ func (*Profile) IsNode() {}
 
 // TemplateRef names the profile's template.
 func (p *Profile) TemplateRef() TemplateRef { return TemplateRef{Kind: p.Kind, Name: p.TemplateName} }
+
+// ProfileEnd is one object that a relation of a profile leads to, or comes from.
+// The profile keeps its id, so that it is named whatever its key becomes.
+type ProfileEnd struct {
+	Relation  string    `json:"name"`
+	Direction Direction `json:"direction"`
+	Kind      Kind      `json:"kind"`
+	ID        ID        `json:"id"`
+	Key       string    `json:"key"`
+}
+
+// SortEnds puts the ends of a profile in order, each once.
+func SortEnds(ends []ProfileEnd) []ProfileEnd {
+	slices.SortFunc(ends, func(a, b ProfileEnd) int {
+		return cmp.Or(
+			strings.Compare(a.Relation, b.Relation), strings.Compare(string(a.Direction), string(b.Direction)), strings.Compare(string(a.Kind), string(b.Kind)),
+			strings.Compare(strings.ToLower(a.Key), strings.ToLower(b.Key)), strings.Compare(string(a.ID), string(b.ID)),
+		)
+	})
+	return slices.Compact(ends)
+}
+
+// Relations are the profile's relations by the keys of what they lead to.
+func (p *Profile) Relations() []ProfileRelation {
+	var out []ProfileRelation
+	for _, end := range p.Ends {
+		if n := len(out); n == 0 || out[n-1].Name != end.Relation || out[n-1].Direction != end.Direction {
+			out = append(out, ProfileRelation{Name: end.Relation, Direction: end.Direction})
+		}
+		keys := out[len(out)-1].keys(end.Kind)
+		*keys = append(*keys, end.Key)
+	}
+	return out
+}
+
+// NewRelations are the profile's relations as an object is made with them.
+func (p *Profile) NewRelations() []NewRelation {
+	var out []NewRelation
+	for _, end := range p.Ends {
+		if n := len(out); n == 0 || out[n-1].Name != end.Relation || out[n-1].Direction != end.Direction {
+			out = append(out, NewRelation{Name: end.Relation, Direction: end.Direction})
+		}
+		to := &out[len(out)-1].To
+		*to = append(*to, Ref{ID: end.ID, Kind: end.Kind})
+	}
+	return out
+}
 
 // ProfileRelation is a relation that objects get, by the keys of the objects at
 // the other end.
@@ -76,27 +125,6 @@ type ProfilePatch struct {
 	IfVersion *int
 }
 
-// ProfileRelations sorts relations by the kinds of objects that they name, one
-// for each name and direction.
-func ProfileRelations(relations []NewRelation) []ProfileRelation {
-	var out []ProfileRelation
-	for _, relation := range relations {
-		name, direction := strings.ToLower(relation.Name), relation.Direction
-		if direction == "" {
-			direction = DirectionOut
-		}
-		i := slices.IndexFunc(out, func(r ProfileRelation) bool { return r.Name == name && r.Direction == direction })
-		if i < 0 {
-			i, out = len(out), append(out, ProfileRelation{Name: name, Direction: direction})
-		}
-		for _, ref := range relation.To {
-			keys := out[i].keys(ref.Kind)
-			*keys = append(*keys, ref.Key)
-		}
-	}
-	return out
-}
-
 func (r *ProfileRelation) keys(kind Kind) *[]string {
 	switch kind {
 	case KindGroup:
@@ -107,7 +135,7 @@ func (r *ProfileRelation) keys(kind Kind) *[]string {
 	return &r.Assets
 }
 
-// NewRelation is the relation as an object is made with it.
+// NewRelation is the relation as an object is made with it, by keys.
 func (r ProfileRelation) NewRelation() NewRelation {
 	out := NewRelation{Name: r.Name, Direction: r.Direction}
 	for _, kind := range Kinds {

@@ -248,7 +248,7 @@ func (ec *executionContext) _Profile_relations(ctx context.Context, field graphq
 			return ec.fieldContext_Profile_relations(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Relations, nil
+			return obj.Relations(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []registry.ProfileRelation) graphql.Marshaler {
@@ -262,7 +262,7 @@ func (ec *executionContext) fieldContext_Profile_relations(_ context.Context, fi
 	fc = &graphql.FieldContext{
 		Object:     "Profile",
 		Field:      field,
-		IsMethod:   false,
+		IsMethod:   true,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_ProfileRelation(ctx, field)

@@ -6604,7 +6604,7 @@ extend type Mutation {
     """What to change."""
     input: UpdateAssetInput!
   ): UpdateAssetPayload!
-  """Deletes an asset with its relations and its links."""
+  """Deletes an asset with its relations and its links; refused while a profile names it."""
   deleteAsset(
     """What to delete."""
     input: DeleteAssetInput!
@@ -7591,7 +7591,7 @@ extend type Mutation {
     """What to change."""
     input: UpdateDeviceInput!
   ): UpdateDevicePayload!
-  """Deletes a device with its relations and its components. What they measured stays with the assets they were linked to."""
+  """Deletes a device with its relations and its components. What they measured stays with the assets they were linked to. Refused while a profile names one of them."""
   deleteDevice(
     """What to delete."""
     input: DeleteDeviceInput!
@@ -8016,7 +8016,8 @@ extend type Mutation {
   ): MoveGroupPayload!
   """
   Deletes a group that has no children and no members or, with ` + "`" + `cascade` + "`" + `, everything below it and the relations of its
-  members. Twins and policies are never deleted; while a policy applies to one of the groups, it is refused with FAILED_PRECONDITION.
+  members. Twins and policies are never deleted; while a policy applies to one of the groups, or a profile names one, it is
+  refused with FAILED_PRECONDITION.
   """
   deleteGroup(
     """What to delete."""
@@ -9038,7 +9039,7 @@ extend type Mutation {
 
 """
 Attributes and relations with which objects of a template can be made: they are copied when an object names the profile,
-and no link is kept. A profile fits its template's newest published version, but for attributes that are required.
+and no link from them to the profile is kept. What a profile names follows moves and is not deleted while it is named. A profile fits its template's newest published version, but for attributes that are required.
 """
 type Profile implements Node {
   """The global, opaque id."""
