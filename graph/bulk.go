@@ -34,6 +34,8 @@ type outcome struct {
 type bulk struct {
 	// name is that of the change, list that of the input's list.
 	name, list string
+	// asked is all that was asked for; tokens of rehearsals are bound to it.
+	asked any
 	// at is where an item stands in the input, if it has more than one list.
 	at    func(i int) string
 	items int
@@ -55,7 +57,7 @@ func (s *Store) alone(ctx context.Context, scope registry.Scope, b bulk) (regist
 
 func (s *Store) aloneOutcome(ctx context.Context, scope registry.Scope, b bulk) (outcome, error) {
 	out := make([]outcome, 1)
-	err := change(ctx, s, scope, b.name, func(ctx context.Context, tx *transaction) error {
+	err := triable(ctx, s, scope, b.name, b.asked, func(ctx context.Context, tx *transaction) error {
 		if err := b.work(ctx, tx, 0, 1, out); err != nil {
 			return err
 		}
@@ -67,23 +69,27 @@ func (s *Store) aloneOutcome(ctx context.Context, scope registry.Scope, b bulk) 
 	return out[0], nil
 }
 
-// together runs a batch in one transaction: all of it, or nothing.
-func (s *Store) together(ctx context.Context, scope registry.Scope, b bulk) ([]outcome, error) {
+// together runs a batch in one transaction. If it is atomic, all of it is done,
+// or nothing; if not, what is wrong with one item stops no other.
+func (s *Store) together(ctx context.Context, scope registry.Scope, b bulk, atomic bool) ([]outcome, error) {
 	weight := b.items
 	for i := range b.items {
 		weight += b.weight(i)
 	}
 	if weight > atomicWeight {
-		return nil, registry.LimitExceeded("an atomic request can make at most %d objects and relations: split it", atomicWeight)
+		return nil, registry.LimitExceeded("a request that is atomic, or rehearsed, is about at most %d objects and relations: split it", atomicWeight)
 	}
 	out := make([]outcome, b.items)
-	err := change(ctx, s, scope, b.name, func(ctx context.Context, tx *transaction) error {
+	err := triable(ctx, s, scope, b.name, b.asked, func(ctx context.Context, tx *transaction) error {
 		for from := 0; from < b.items; {
 			to := b.part(from)
 			if err := b.work(ctx, tx, from, to, out); err != nil {
 				return err
 			}
 			from = to
+		}
+		if !atomic {
+			return nil
 		}
 		return refusal(b.place, b.asGiven(out))
 	})

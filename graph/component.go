@@ -107,7 +107,7 @@ func wholeDifference(before, after registry.Related) registry.Difference {
 func newComponent(device registry.Ref, c registry.NewComponent) newThing {
 	c.Reference = device.Key + "/" + c.Name
 	n := newTwin(registry.KindDevice, c.NewTwin)
-	n.whole, n.name = &device, c.Name
+	n.asked, n.whole, n.name = []any{device, c}, &device, c.Name
 	if violation := registry.CheckGroupName("name", c.Name); violation != nil {
 		n.wrong = append(n.wrong, *violation)
 	}

@@ -57,7 +57,7 @@ func (s *Store) CreateGroups(ctx context.Context, scope registry.Scope, groups [
 func newGroupThing(n registry.NewGroup) newThing {
 	parent := registry.Ref{Kind: registry.KindGroup, Key: cleanPath(n.Parent)}
 	thing := newThing{
-		kind: registry.KindGroup, key: join(parent.Key, n.Name), keyField: "name", template: n.Template, profile: n.Profile,
+		asked: n, kind: registry.KindGroup, key: join(parent.Key, n.Name), keyField: "name", template: n.Template, profile: n.Profile,
 		attributes: n.Attributes, relations: n.Relations, parent: &parent,
 		make: func(object registry.Object, template *registry.Template, attributes registry.Attributes, above registry.Related) (registry.Related, error) {
 			return newGroup(object, n, template, attributes, above.(*registry.Group))

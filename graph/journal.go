@@ -71,6 +71,9 @@ type entry struct {
 // down what work records. Work may run again, as with write. If it records
 // nothing, nothing is written down.
 func change(ctx context.Context, s *Store, scope registry.Scope, name string, work func(ctx context.Context, tx *transaction) error) error {
+	if scope.Rehearsal != nil {
+		return fmt.Errorf("graph: %s cannot be rehearsed by trying", name)
+	}
 	var last *transaction
 	err := write(ctx, s, scope, name, func(ctx context.Context, tx *transaction) error {
 		last = tx

@@ -55,14 +55,14 @@ func (p *linkPlan) keepTo(ctx context.Context, tx *transaction, n registry.NewLi
 	}
 	t, ok := parseToken(tx.scope.Token)
 	if !ok || t.binding != binding(tx.scope, linking(n)) {
-		return registry.InvalidField("token", "token", "is not that of a rehearsal of this change")
+		return wrongToken()
 	}
 	moved, err := p.count(ctx, tx, t.position)
 	if err != nil {
 		return err
 	}
 	if p.digest(moved) != t.digest {
-		return registry.Conflict("token", "the change would not do any more what its rehearsal said: rehearse it again")
+		return staleToken()
 	}
 	return nil
 }

@@ -29,7 +29,10 @@ func (f MemberFilter) params(group registry.ID) params {
 }
 
 // memberKey orders members: devices first, each by reference.
-const memberKey = "CASE WHEN n:Device THEN '1/' ELSE '2/' END + n.keyFold"
+const memberKey = "CASE WHEN n:Device THEN '" + devicesFirst + "' ELSE '2/' END + n.keyFold"
+
+// devicesFirst begins the keys of members that are devices.
+const devicesFirst = "1/"
 
 // memberMatch finds members, deepMemberMatch those of the sub-tree. TYPE is
 // nothing, or a relation's checked type.

@@ -25,6 +25,8 @@ type plan struct {
 	after *hierarchy
 	// groups and relations count what would be moved, deleted, made or ended.
 	groups, relations int
+	// deleted counts what would be deleted.
+	deleted int
 	// The twins that might be concerned: those in groups, those that are named,
 	// with what they are the whole of, or everyone.
 	in       []registry.ID
@@ -36,9 +38,9 @@ type plan struct {
 
 // candidate is a twin that a change might concern, with its memberships.
 type candidate struct {
-	id     registry.ID
-	key    string
-	groups []registry.ID
+	id             registry.ID
+	key, reference string
+	groups         []registry.ID
 }
 
 // planner makes the plan of a change, or says why the change would be refused.
@@ -70,7 +72,7 @@ func (s *Store) keepToToken(ctx context.Context, tx *transaction, operation any,
 	t, ok := parseToken(tx.scope.Token)
 	switch {
 	case !ok || t.binding != binding(tx.scope, operation):
-		return registry.InvalidField("token", "token", "is not that of a rehearsal of this change")
+		return wrongToken()
 	case t.position == tx.position:
 		return nil
 	}
@@ -83,9 +85,19 @@ func (s *Store) keepToToken(ctx context.Context, tx *transaction, operation any,
 		return err
 	}
 	if digest != t.digest {
-		return registry.Conflict("token", "the change would not do any more what its rehearsal said: rehearse it again")
+		return staleToken()
 	}
 	return nil
+}
+
+// wrongToken refuses a token that is none of the change.
+func wrongToken() error {
+	return registry.InvalidField("token", "token", "is not that of a rehearsal of this change")
+}
+
+// staleToken refuses a change that would do something else by now.
+func staleToken() error {
+	return registry.Conflict("token", "the change would not do any more what its rehearsal said: rehearse it again")
 }
 
 // effects decides what a change would do.
@@ -94,34 +106,61 @@ func (s *Store) effects(ctx context.Context, r runner, now *hierarchy, make plan
 	if err != nil {
 		return nil, digest{}, err
 	}
-	out := &registry.Rehearsal{Groups: p.groups, Relations: p.relations}
-	decided := map[string]registry.RehearsedEffect{}
+	d := decider{now: now, after: p.after, known: map[string]registry.RehearsedEffect{}}
 	err = p.each(ctx, r, func(c candidate) {
-		slices.Sort(c.groups)
 		left := c.groups
 		if p.left != nil {
 			left = p.left(c)
 		}
-		set := strings.Join(texts(c.groups), " ") + "|" + strings.Join(texts(left), " ")
-		effect, known := decided[set]
-		if !known {
-			effect.Gained, effect.Lost = difference(now.inherited(c.groups, nil), p.after.inherited(left, nil))
-			decided[set] = effect
-		}
-		if len(effect.Gained)+len(effect.Lost) == 0 {
-			return
-		}
-		effect.ObjectID, effect.Key = c.id, c.key
-		out.Twin = append(out.Twin, effect)
-		out.PoliciesGained += len(effect.Gained)
-		out.PoliciesLost += len(effect.Lost)
+		d.decide(c, c.groups, left)
 	})
 	if err != nil {
 		return nil, digest{}, err
 	}
-	out.Twins = len(out.Twin)
-	slices.SortFunc(out.Twin, func(a, b registry.RehearsedEffect) int { return strings.Compare(a.Key, b.Key) })
+	out := d.rehearsal()
+	out.Groups, out.Relations, out.Deleted = p.groups, p.relations, p.deleted
 	return out, digestOf(out), nil
+}
+
+// decider decides what twins gain and lose, once for each set of memberships.
+type decider struct {
+	now, after *hierarchy
+	known      map[string]registry.RehearsedEffect
+	out        registry.Rehearsal
+}
+
+// decide notes the effect on a twin that is a member of groups and will be one of
+// others.
+func (d *decider) decide(c candidate, before, left []registry.ID) {
+	slices.Sort(before)
+	set := strings.Join(texts(before), " ") + "|" + strings.Join(texts(left), " ")
+	effect, known := d.known[set]
+	if !known {
+		effect.Gained, effect.Lost = difference(d.now.inherited(before, nil), d.after.inherited(left, nil))
+		d.known[set] = effect
+	}
+	d.note(c, effect)
+}
+
+// note adds the effect on a twin.
+func (d *decider) note(c candidate, effect registry.RehearsedEffect) {
+	if len(effect.Gained)+len(effect.Lost) == 0 {
+		return
+	}
+	effect.ObjectID, effect.Key, effect.Reference, effect.Kind = c.id, c.key, c.reference, registry.KindAsset
+	if strings.HasPrefix(c.key, devicesFirst) {
+		effect.Kind = registry.KindDevice
+	}
+	d.out.Twin = append(d.out.Twin, effect)
+	d.out.PoliciesGained += len(effect.Gained)
+	d.out.PoliciesLost += len(effect.Lost)
+}
+
+// rehearsal is what was noted, in order.
+func (d *decider) rehearsal() *registry.Rehearsal {
+	d.out.Twins = len(d.out.Twin)
+	slices.SortFunc(d.out.Twin, func(a, b registry.RehearsedEffect) int { return strings.Compare(a.Key, b.Key) })
+	return &d.out
 }
 
 // difference tells which policies are inherited after but not before, and the

@@ -66,7 +66,7 @@ func (s *Store) planDeletion(scope registry.Scope, ref registry.Ref, deletion re
 			d.remove(id)
 			deleted[id] = true
 		}
-		p := &plan{groups: b.groups, relations: b.relations, in: gone}
+		p := &plan{groups: b.groups, relations: b.relations, deleted: b.groups, in: gone}
 		if p.after, err = d.finish(); err != nil {
 			return nil, movingGround(err)
 		}

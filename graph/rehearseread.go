@@ -15,7 +15,7 @@ const (
 )
 
 // candidateRow is a twin in the variable n as readCandidates takes it.
-const candidateRow = `[n.id, ` + memberKey + `, ` + memberships + `]`
+const candidateRow = `[n.id, ` + memberKey + `, n.reference, ` + memberships + `]`
 
 var (
 	hierarchyGlance = named("hierarchy.glance", glance+`
@@ -84,12 +84,12 @@ func candidatesOf(f fields) []candidate {
 	out := make([]candidate, len(rows))
 	for i, item := range rows {
 		row, _ := item.([]any)
-		if len(row) != 3 {
+		if len(row) != 4 {
 			f.failed("twins[%d] has %d columns", i, len(row))
 			return nil
 		}
-		names, ok := textsOf(row[:2], 2)
-		groups, ok2 := row[2].([]any)
+		names, ok := textsOf(row[:3], 3)
+		groups, ok2 := row[3].([]any)
 		if !ok || !ok2 {
 			f.failed("twins[%d] is no twin with its groups", i)
 			return nil
@@ -99,7 +99,7 @@ func candidatesOf(f fields) []candidate {
 			f.failed("twins[%d] is in %v", i, groups)
 			return nil
 		}
-		out[i] = candidate{registry.ID(names[0]), names[1], make([]registry.ID, len(ids))}
+		out[i] = candidate{registry.ID(names[0]), names[1], names[2], make([]registry.ID, len(ids))}
 		for j, id := range ids {
 			out[i].groups[j] = registry.ID(id)
 		}
@@ -116,7 +116,7 @@ func (p *plan) each(ctx context.Context, r runner, found func(candidate)) error 
 				continue
 			}
 			if seen[twin.id] = true; len(seen) > registry.MaxRehearsed {
-				return registry.LimitExceeded("a rehearsal looks at %d devices and assets at most: this change concerns more", registry.MaxRehearsed)
+				return tooManyRehearsed()
 			}
 			found(twin)
 		}
@@ -143,6 +143,10 @@ func (p *plan) each(ctx context.Context, r runner, found func(candidate)) error 
 		}
 	}
 	return nil
+}
+
+func tooManyRehearsed() error {
+	return registry.LimitExceeded("a rehearsal looks at %d devices and assets at most: this change concerns more", registry.MaxRehearsed)
 }
 
 // eachMember reads the members of groups, of as many at once as have about a

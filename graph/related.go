@@ -225,6 +225,9 @@ func (s *Store) UnrelateAll(ctx context.Context, scope registry.Scope, from regi
 	if err := f.Check(); err != nil {
 		return 0, err
 	}
+	if scope.Rehearsal != nil || scope.Token != "" {
+		return s.unrelateTried(ctx, scope, from, f)
+	}
 	for ended := 0; ; {
 		n := 0
 		err := change(ctx, s, scope, "relation.endAll", func(ctx context.Context, tx *transaction) (err error) {
@@ -238,6 +241,29 @@ func (s *Store) UnrelateAll(ctx context.Context, scope registry.Scope, from regi
 			return ended, nil
 		}
 	}
+}
+
+// unrelateTried is UnrelateAll in one transaction, which can be rehearsed.
+func (s *Store) unrelateTried(ctx context.Context, scope registry.Scope, from registry.Ref, f RelatedFilter) (ended int, err error) {
+	asked := []any{from, f.Name, f.Direction, f.Kind}
+	err = triable(ctx, s, scope, "relation.endAll", asked, func(ctx context.Context, tx *transaction) error {
+		for ended = 0; ; {
+			n, err := s.endSome(ctx, tx, scope, from, f)
+			if err != nil {
+				return err
+			}
+			if ended += n; ended > registry.MaxTwinsUnrelated {
+				return registry.LimitExceeded("more than %d relations cannot be rehearsed at once: narrow them by relation, direction or kind", registry.MaxTwinsUnrelated)
+			}
+			if n < endedAtOnce {
+				return nil
+			}
+		}
+	})
+	if err != nil {
+		return 0, fmt.Errorf("unrelate all: %w", err)
+	}
+	return ended, nil
 }
 
 func (s *Store) endSome(ctx context.Context, tx *transaction, scope registry.Scope, from registry.Ref, f RelatedFilter) (int, error) {

@@ -36,6 +36,8 @@ var thingCreate = labelled("create", `
 // newThing is what a thing is made from. Make builds it once its template and,
 // for a group, its parent are known.
 type newThing struct {
+	// asked is all that was asked for.
+	asked      any
 	kind       registry.Kind
 	key        string
 	keyField   string
@@ -109,11 +111,13 @@ func (n *newThing) wants(w *wanted) {
 // making is the batch that makes things of one kind. Each may refer to those
 // before it.
 func (s *Store) making(scope registry.Scope, kind registry.Kind, list string, things []newThing) bulk {
+	asked := make([]any, len(things))
 	for i := range things {
+		asked[i] = things[i].asked
 		things[i].plain()
 	}
 	return bulk{
-		name: noun(kind) + ".create", list: list, items: len(things),
+		name: noun(kind) + ".create", list: list, asked: asked, items: len(things),
 		weight: func(i int) int { return things[i].weight() },
 		work: func(ctx context.Context, tx *transaction, from, to int, out []outcome) error {
 			return s.makePart(ctx, tx, scope, things[from:to], out[from:to])

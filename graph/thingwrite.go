@@ -86,12 +86,14 @@ func (p *patchedThing) plain() {
 
 // changing is the batch that changes things of one kind.
 func (s *Store) changing(scope registry.Scope, kind registry.Kind, list string, things []patchedThing) bulk {
+	asked := make([]any, len(things))
 	for i := range things {
 		things[i].ref.Kind = kind
+		asked[i] = registry.TwinEdit{Ref: things[i].ref, Patch: things[i].patch}
 		things[i].plain()
 	}
 	return bulk{
-		name: noun(kind) + ".update", list: list, items: len(things),
+		name: noun(kind) + ".update", list: list, asked: asked, items: len(things),
 		weight: func(i int) int { return len(patchRefs(things[i].patch.Relations)) },
 		work: func(ctx context.Context, tx *transaction, from, to int, out []outcome) error {
 			return s.changePart(ctx, tx, scope, kind, things[from:to], out[from:to])

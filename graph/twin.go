@@ -132,7 +132,7 @@ func newTwin(kind registry.Kind, n registry.NewTwin) newThing {
 		n.State = registry.StateActive
 	}
 	thing := newThing{
-		kind: kind, key: n.Reference, keyField: "reference", template: n.Template, profile: n.Profile, attributes: n.Attributes, relations: n.Relations,
+		asked: n, kind: kind, key: n.Reference, keyField: "reference", template: n.Template, profile: n.Profile, attributes: n.Attributes, relations: n.Relations,
 		make: func(object registry.Object, template *registry.Template, attributes registry.Attributes, _ registry.Related) (registry.Related, error) {
 			if kind == registry.KindDevice {
 				return &registry.Device{Object: object, Reference: n.Reference, Description: n.Description, State: n.State, TemplateID: template.ID, Attributes: attributes, Details: n.Details}, nil

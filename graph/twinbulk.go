@@ -77,16 +77,17 @@ func (s *Store) bulk(ctx context.Context, scope registry.Scope, b bulk, atomic b
 		return nil, registry.LimitExceeded("a request has at most %d items, not %d", registry.MaxBulk, b.items)
 	}
 	var out []outcome
-	if atomic && b.items > 0 {
+	// What is rehearsed happens as a whole, or not at all.
+	if atomic || scope.Rehearsal != nil || scope.Token != "" {
 		var err error
-		if out, err = s.together(ctx, scope, b); err != nil {
+		if out, err = s.together(ctx, scope, b, atomic); err != nil {
 			return nil, err
 		}
 	} else {
 		out = s.apart(ctx, scope, b)
 	}
 	out = b.asGiven(out)
-	result := &registry.Bulk{Results: make([]registry.BulkResult, len(out)), Total: len(out)}
+	result := &registry.Bulk{Results: make([]registry.BulkResult, len(out)), Total: len(out), Rehearsal: scope.Rehearsal}
 	for i, item := range out {
 		result.Results[i] = registry.BulkResult{Index: i, Key: key(i), Object: item.thing, Created: item.made && item.err == nil}
 		if item.err != nil {
@@ -94,6 +95,9 @@ func (s *Store) bulk(ctx context.Context, scope registry.Scope, b bulk, atomic b
 			result.Failed++
 		} else {
 			result.Succeeded++
+		}
+		if scope.Rehearsal != nil {
+			result.Results[i].Object = nil
 		}
 	}
 	return result, nil

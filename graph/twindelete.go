@@ -20,7 +20,7 @@ type doom struct {
 func (s *Store) deleting(scope registry.Scope, list string, d *doom) bulk {
 	var components []registry.ID
 	return bulk{
-		name: noun(d.kind) + ".delete", list: list, items: len(d.refs),
+		name: noun(d.kind) + ".delete", list: list, asked: d.refs, items: len(d.refs),
 		weight: func(int) int { return 0 },
 		work: func(ctx context.Context, tx *transaction, from, to int, out []outcome) error {
 			found, err := s.doomed(ctx, tx, scope, d.kind, d.refs[from:to])

@@ -39,7 +39,7 @@ func (s *Store) upserting(scope registry.Scope, kind registry.Kind, list string,
 		}
 	}
 	return bulk{
-		name: noun(kind) + ".upsert", list: list, items: len(items),
+		name: noun(kind) + ".upsert", list: list, asked: edits, items: len(items),
 		weight: func(i int) int { return items[i].thing.weight() },
 		work: func(ctx context.Context, tx *transaction, from, to int, out []outcome) error {
 			return s.upsertPart(ctx, tx, scope, kind, items[from:to], out[from:to])

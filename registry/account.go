@@ -47,6 +47,9 @@ type Scope struct {
 	// Token is that of a rehearsal: a change that was rehearsed is only made if it
 	// still does what the rehearsal said. Empty promises nothing.
 	Token string
+	// Rehearsal, if it is not nil, is told what a change would do, which is then
+	// not made. Changes that cannot be rehearsed by trying refuse it.
+	Rehearsal *Rehearsal
 }
 
 // APIKey is a credential of an account. Its secret is shown once and stored

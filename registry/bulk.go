@@ -8,6 +8,8 @@ const MaxBulk = 10_000
 type Bulk struct {
 	Results                  []BulkResult
 	Succeeded, Failed, Total int
+	// Rehearsal is set if the request was only rehearsed.
+	Rehearsal *Rehearsal
 }
 
 // BulkResult is the outcome of one item: an object, or why there is none.

@@ -11,6 +11,9 @@ type Rehearsal struct {
 	// Groups counts the groups that would be moved or deleted, Relations the
 	// relations that would be made or ended.
 	Groups, Relations int
+	// Made and Deleted count the groups, devices and assets that would be made and
+	// deleted, Links the links that would end.
+	Made, Deleted, Links int
 	// Twin has the effect on each of these twins: devices first, each by
 	// reference.
 	Twin []RehearsedEffect
@@ -18,7 +21,10 @@ type Rehearsal struct {
 
 // RehearsedEffect is what a change would do to a twin.
 type RehearsedEffect struct {
-	ObjectID ID
+	// ObjectID is empty for a twin that would be made.
+	ObjectID  ID
+	Kind      Kind
+	Reference string
 	// Key is what effects are ordered by.
 	Key string
 	// Gained and Lost are most specific first.

@@ -105,11 +105,12 @@ func (r *assetResolver) Changes(ctx context.Context, obj *registry.Asset, operat
 
 // CreateAsset is the resolver for the createAsset field.
 func (r *mutationResolver) CreateAsset(ctx context.Context, input generated.CreateAssetInput) (*generated.CreateAssetPayload, error) {
-	asset, err := r.Graph.CreateAsset(ctx, scopeFrom(ctx), newAsset(input))
+	scope := trying(ctx, input.Rehearse, input.Token)
+	asset, err := r.Graph.CreateAsset(ctx, scope, newAsset(input))
 	if err != nil {
 		return nil, err
 	}
-	return &generated.CreateAssetPayload{Asset: asset}, nil
+	return &generated.CreateAssetPayload{Asset: unlessTried(scope, asset), Rehearsal: scope.Rehearsal}, nil
 }
 
 // UpdateAsset is the resolver for the updateAsset field.
@@ -118,11 +119,12 @@ func (r *mutationResolver) UpdateAsset(ctx context.Context, input generated.Upda
 	if err != nil {
 		return nil, err
 	}
-	asset, err := r.Graph.UpdateAsset(ctx, scopeFrom(ctx), edit.Ref, edit.Patch)
+	scope := trying(ctx, input.Rehearse, input.Token)
+	asset, err := r.Graph.UpdateAsset(ctx, scope, edit.Ref, edit.Patch)
 	if err != nil {
 		return nil, err
 	}
-	return &generated.UpdateAssetPayload{Asset: asset}, nil
+	return &generated.UpdateAssetPayload{Asset: unlessTried(scope, asset), Rehearsal: scope.Rehearsal}, nil
 }
 
 // DeleteAsset is the resolver for the deleteAsset field.
@@ -131,33 +133,31 @@ func (r *mutationResolver) DeleteAsset(ctx context.Context, input generated.Dele
 	if err != nil {
 		return nil, err
 	}
-	asset, err := r.Graph.DeleteAsset(ctx, scopeFrom(ctx), ref)
+	scope := trying(ctx, input.Rehearse, input.Token)
+	asset, err := r.Graph.DeleteAsset(ctx, scope, ref)
 	if err != nil {
 		return nil, err
 	}
+	if input.Rehearse {
+		return &generated.DeleteAssetPayload{Rehearsal: scope.Rehearsal}, nil
+	}
 	r.forget(ctx, asset.ID)
-	return &generated.DeleteAssetPayload{DeletedID: asset.ID}, nil
+	return &generated.DeleteAssetPayload{DeletedID: &asset.ID}, nil
 }
 
 // CreateAssets is the resolver for the createAssets field.
 func (r *mutationResolver) CreateAssets(ctx context.Context, input generated.CreateAssetsInput) (*registry.Bulk, error) {
-	result, err := r.Graph.CreateTwins(ctx, scopeFrom(ctx), registry.KindAsset, each(input.Assets, func(in *generated.CreateAssetInput) registry.NewTwin { return newAsset(*in) }), input.Atomic)
-	return done(ctx, result, err)
+	return r.createAssets(ctx, input)
 }
 
 // UpdateAssets is the resolver for the updateAssets field.
 func (r *mutationResolver) UpdateAssets(ctx context.Context, input generated.UpdateAssetsInput) (*registry.Bulk, error) {
-	items, err := edits("assets", input.Assets, func(in *generated.UpdateAssetInput) (registry.TwinEdit, error) { return assetEdit(*in) })
-	if err != nil {
-		return nil, err
-	}
-	result, err := r.Graph.UpdateTwins(ctx, scopeFrom(ctx), registry.KindAsset, items, input.Atomic)
-	return done(ctx, result, err)
+	return r.updateAssets(ctx, input)
 }
 
 // DeleteAssets is the resolver for the deleteAssets field.
 func (r *mutationResolver) DeleteAssets(ctx context.Context, input generated.DeleteAssetsInput) (*registry.Bulk, error) {
-	return r.deleteTwins(ctx, registry.KindAsset, input.Ids, input.References, input.Atomic)
+	return r.deleteTwins(ctx, trying(ctx, input.Rehearse, input.Token), registry.KindAsset, input.Ids, input.References, input.Atomic)
 }
 
 // Asset is the resolver for the asset field.

@@ -45,10 +45,62 @@ func edits[In any](list string, inputs []In, of func(In) (registry.TwinEdit, err
 	return out, nil
 }
 
+func (r *Resolver) createGroups(ctx context.Context, in generated.CreateGroupsInput) (*registry.Bulk, error) {
+	if err := asWhole("groups", in.Groups, func(in *generated.CreateGroupInput) (bool, *string) { return in.Rehearse, in.Token }); err != nil {
+		return nil, err
+	}
+	result, err := r.Graph.CreateGroups(ctx, trying(ctx, in.Rehearse, in.Token), each(in.Groups, newGroup), in.Atomic)
+	return done(ctx, result, err)
+}
+
+func (r *Resolver) createDevices(ctx context.Context, in generated.CreateDevicesInput) (*registry.Bulk, error) {
+	if err := asWhole("devices", in.Devices, func(in *generated.CreateDeviceInput) (bool, *string) { return in.Rehearse, in.Token }); err != nil {
+		return nil, err
+	}
+	items := each(in.Devices, func(in *generated.CreateDeviceInput) registry.NewTwin { return newDevice(*in) })
+	result, err := r.Graph.CreateTwins(ctx, trying(ctx, in.Rehearse, in.Token), registry.KindDevice, items, in.Atomic)
+	return done(ctx, result, err)
+}
+
+func (r *Resolver) createAssets(ctx context.Context, in generated.CreateAssetsInput) (*registry.Bulk, error) {
+	if err := asWhole("assets", in.Assets, func(in *generated.CreateAssetInput) (bool, *string) { return in.Rehearse, in.Token }); err != nil {
+		return nil, err
+	}
+	items := each(in.Assets, func(in *generated.CreateAssetInput) registry.NewTwin { return newAsset(*in) })
+	result, err := r.Graph.CreateTwins(ctx, trying(ctx, in.Rehearse, in.Token), registry.KindAsset, items, in.Atomic)
+	return done(ctx, result, err)
+}
+
+func (r *Resolver) updateDevices(ctx context.Context, in generated.UpdateDevicesInput) (*registry.Bulk, error) {
+	err := asWhole("devices", in.Devices, func(in *generated.UpdateDeviceInput) (bool, *string) { return in.Rehearse, in.Token })
+	if err != nil {
+		return nil, err
+	}
+	items, err := edits("devices", in.Devices, func(in *generated.UpdateDeviceInput) (registry.TwinEdit, error) { return deviceEdit(*in) })
+	if err != nil {
+		return nil, err
+	}
+	result, err := r.Graph.UpdateTwins(ctx, trying(ctx, in.Rehearse, in.Token), registry.KindDevice, items, in.Atomic)
+	return done(ctx, result, err)
+}
+
+func (r *Resolver) updateAssets(ctx context.Context, in generated.UpdateAssetsInput) (*registry.Bulk, error) {
+	err := asWhole("assets", in.Assets, func(in *generated.UpdateAssetInput) (bool, *string) { return in.Rehearse, in.Token })
+	if err != nil {
+		return nil, err
+	}
+	items, err := edits("assets", in.Assets, func(in *generated.UpdateAssetInput) (registry.TwinEdit, error) { return assetEdit(*in) })
+	if err != nil {
+		return nil, err
+	}
+	result, err := r.Graph.UpdateTwins(ctx, trying(ctx, in.Rehearse, in.Token), registry.KindAsset, items, in.Atomic)
+	return done(ctx, result, err)
+}
+
 // deleteTwins deletes devices or assets and forgets their live state.
-func (r *Resolver) deleteTwins(ctx context.Context, kind registry.Kind, ids []registry.ID, references []string, atomic bool) (*registry.Bulk, error) {
+func (r *Resolver) deleteTwins(ctx context.Context, scope registry.Scope, kind registry.Kind, ids []registry.ID, references []string, atomic bool) (*registry.Bulk, error) {
 	all := append(each(ids, func(id registry.ID) registry.Ref { return registry.Ref{ID: id, Kind: kind} }), refs(kind, references)...)
-	result, deleted, err := r.Graph.DeleteTwins(ctx, scopeFrom(ctx), kind, all, atomic)
+	result, deleted, err := r.Graph.DeleteTwins(ctx, scope, kind, all, atomic)
 	r.forget(ctx, deleted...)
 	return result, err
 }

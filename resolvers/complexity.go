@@ -57,13 +57,27 @@ func complexity() generated.ComplexityRoot {
 	q.Nodes = func(child int, ids []registry.ID) int { return 1 + len(ids)*max(child, 1) }
 
 	m := &root.Mutation
-	m.UpsertDevices = func(child int, in generated.UpsertDevicesInput) int { return bulkCost(child, len(in.Devices)) }
-	m.UpsertAssets = func(child int, in generated.UpsertAssetsInput) int { return bulkCost(child, len(in.Assets)) }
-	m.CreateGroups = func(child int, in generated.CreateGroupsInput) int { return bulkCost(child, len(in.Groups)) }
-	m.CreateDevices = func(child int, in generated.CreateDevicesInput) int { return bulkCost(child, len(in.Devices)) }
-	m.CreateAssets = func(child int, in generated.CreateAssetsInput) int { return bulkCost(child, len(in.Assets)) }
-	m.UpdateDevices = func(child int, in generated.UpdateDevicesInput) int { return bulkCost(child, len(in.Devices)) }
-	m.UpdateAssets = func(child int, in generated.UpdateAssetsInput) int { return bulkCost(child, len(in.Assets)) }
+	m.UpsertDevices = func(child int, in generated.UpsertDevicesInput) int {
+		return bulkCost(child, len(in.Devices), in.Rehearse)
+	}
+	m.UpsertAssets = func(child int, in generated.UpsertAssetsInput) int {
+		return bulkCost(child, len(in.Assets), in.Rehearse)
+	}
+	m.CreateGroups = func(child int, in generated.CreateGroupsInput) int {
+		return bulkCost(child, len(in.Groups), in.Rehearse)
+	}
+	m.CreateDevices = func(child int, in generated.CreateDevicesInput) int {
+		return bulkCost(child, len(in.Devices), in.Rehearse)
+	}
+	m.CreateAssets = func(child int, in generated.CreateAssetsInput) int {
+		return bulkCost(child, len(in.Assets), in.Rehearse)
+	}
+	m.UpdateDevices = func(child int, in generated.UpdateDevicesInput) int {
+		return bulkCost(child, len(in.Devices), in.Rehearse)
+	}
+	m.UpdateAssets = func(child int, in generated.UpdateAssetsInput) int {
+		return bulkCost(child, len(in.Assets), in.Rehearse)
+	}
 
 	g := &root.Group
 	g.Children = func(child int, first *int, _ *string, last *int, _ *string) int { return page(child, first, last) }
@@ -120,8 +134,13 @@ func page(child int, first, last *int) int {
 }
 
 // bulkCost is low for an item's own fields: they are known, and nothing is read
-// for them.
-func bulkCost(child, items int) int { return 1 + items*child/10 }
+// for them. A rehearsal has no objects, but one list of effects.
+func bulkCost(child, items int, rehearse bool) int {
+	if rehearse {
+		return 1 + child + items/10
+	}
+	return 1 + items*child/10
+}
 
 func list(child int) int { return 1 + usualList*max(child, 1) }
 

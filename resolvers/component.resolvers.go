@@ -18,11 +18,12 @@ func (r *mutationResolver) CreateComponent(ctx context.Context, input generated.
 	if err != nil {
 		return nil, err
 	}
-	component, err := r.Graph.CreateComponent(ctx, scopeFrom(ctx), ref, newComponent(input.Component))
+	scope := trying(ctx, input.Rehearse, input.Token)
+	component, err := r.Graph.CreateComponent(ctx, scope, ref, newComponent(input.Component))
 	if err != nil {
 		return nil, err
 	}
-	return &generated.CreateComponentPayload{Component: component}, nil
+	return &generated.CreateComponentPayload{Component: unlessTried(scope, component), Rehearsal: scope.Rehearsal}, nil
 }
 
 // DeleteComponent is the resolver for the deleteComponent field.
@@ -31,10 +32,14 @@ func (r *mutationResolver) DeleteComponent(ctx context.Context, input generated.
 	if err != nil {
 		return nil, err
 	}
-	component, within, err := r.Graph.DeleteComponent(ctx, scopeFrom(ctx), ref)
+	scope := trying(ctx, input.Rehearse, input.Token)
+	component, within, err := r.Graph.DeleteComponent(ctx, scope, ref)
 	if err != nil {
 		return nil, err
 	}
+	if input.Rehearse {
+		return &generated.DeleteComponentPayload{Rehearsal: scope.Rehearsal}, nil
+	}
 	r.forget(ctx, append(within, component.ID)...)
-	return &generated.DeleteComponentPayload{DeletedID: component.ID, DeletedComponents: len(within)}, nil
+	return &generated.DeleteComponentPayload{DeletedID: &component.ID, DeletedComponents: len(within)}, nil
 }

@@ -105,11 +105,12 @@ func (r *deviceResolver) Changes(ctx context.Context, obj *registry.Device, oper
 
 // CreateDevice is the resolver for the createDevice field.
 func (r *mutationResolver) CreateDevice(ctx context.Context, input generated.CreateDeviceInput) (*generated.CreateDevicePayload, error) {
-	device, err := r.Graph.CreateDevice(ctx, scopeFrom(ctx), newDevice(input))
+	scope := trying(ctx, input.Rehearse, input.Token)
+	device, err := r.Graph.CreateDevice(ctx, scope, newDevice(input))
 	if err != nil {
 		return nil, err
 	}
-	return &generated.CreateDevicePayload{Device: device}, nil
+	return &generated.CreateDevicePayload{Device: unlessTried(scope, device), Rehearsal: scope.Rehearsal}, nil
 }
 
 // UpdateDevice is the resolver for the updateDevice field.
@@ -118,11 +119,12 @@ func (r *mutationResolver) UpdateDevice(ctx context.Context, input generated.Upd
 	if err != nil {
 		return nil, err
 	}
-	device, err := r.Graph.UpdateDevice(ctx, scopeFrom(ctx), edit.Ref, edit.Patch)
+	scope := trying(ctx, input.Rehearse, input.Token)
+	device, err := r.Graph.UpdateDevice(ctx, scope, edit.Ref, edit.Patch)
 	if err != nil {
 		return nil, err
 	}
-	return &generated.UpdateDevicePayload{Device: device}, nil
+	return &generated.UpdateDevicePayload{Device: unlessTried(scope, device), Rehearsal: scope.Rehearsal}, nil
 }
 
 // DeleteDevice is the resolver for the deleteDevice field.
@@ -131,33 +133,31 @@ func (r *mutationResolver) DeleteDevice(ctx context.Context, input generated.Del
 	if err != nil {
 		return nil, err
 	}
-	device, components, err := r.Graph.DeleteWithComponents(ctx, scopeFrom(ctx), ref)
+	scope := trying(ctx, input.Rehearse, input.Token)
+	device, components, err := r.Graph.DeleteWithComponents(ctx, scope, ref)
 	if err != nil {
 		return nil, err
 	}
+	if input.Rehearse {
+		return &generated.DeleteDevicePayload{Rehearsal: scope.Rehearsal}, nil
+	}
 	r.forget(ctx, append(components, device.ID)...)
-	return &generated.DeleteDevicePayload{DeletedID: device.ID, DeletedComponents: len(components)}, nil
+	return &generated.DeleteDevicePayload{DeletedID: &device.ID, DeletedComponents: len(components)}, nil
 }
 
 // CreateDevices is the resolver for the createDevices field.
 func (r *mutationResolver) CreateDevices(ctx context.Context, input generated.CreateDevicesInput) (*registry.Bulk, error) {
-	result, err := r.Graph.CreateTwins(ctx, scopeFrom(ctx), registry.KindDevice, each(input.Devices, func(in *generated.CreateDeviceInput) registry.NewTwin { return newDevice(*in) }), input.Atomic)
-	return done(ctx, result, err)
+	return r.createDevices(ctx, input)
 }
 
 // UpdateDevices is the resolver for the updateDevices field.
 func (r *mutationResolver) UpdateDevices(ctx context.Context, input generated.UpdateDevicesInput) (*registry.Bulk, error) {
-	items, err := edits("devices", input.Devices, func(in *generated.UpdateDeviceInput) (registry.TwinEdit, error) { return deviceEdit(*in) })
-	if err != nil {
-		return nil, err
-	}
-	result, err := r.Graph.UpdateTwins(ctx, scopeFrom(ctx), registry.KindDevice, items, input.Atomic)
-	return done(ctx, result, err)
+	return r.updateDevices(ctx, input)
 }
 
 // DeleteDevices is the resolver for the deleteDevices field.
 func (r *mutationResolver) DeleteDevices(ctx context.Context, input generated.DeleteDevicesInput) (*registry.Bulk, error) {
-	return r.deleteTwins(ctx, registry.KindDevice, input.Ids, input.References, input.Atomic)
+	return r.deleteTwins(ctx, trying(ctx, input.Rehearse, input.Token), registry.KindDevice, input.Ids, input.References, input.Atomic)
 }
 
 // Device is the resolver for the device field.

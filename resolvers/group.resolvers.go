@@ -110,17 +110,17 @@ func (r *groupResolver) Changes(ctx context.Context, obj *registry.Group, operat
 
 // CreateGroup is the resolver for the createGroup field.
 func (r *mutationResolver) CreateGroup(ctx context.Context, input generated.CreateGroupInput) (*generated.CreateGroupPayload, error) {
-	group, err := r.Graph.CreateGroup(ctx, scopeFrom(ctx), newGroup(&input))
+	scope := trying(ctx, input.Rehearse, input.Token)
+	group, err := r.Graph.CreateGroup(ctx, scope, newGroup(&input))
 	if err != nil {
 		return nil, err
 	}
-	return &generated.CreateGroupPayload{Group: group}, nil
+	return &generated.CreateGroupPayload{Group: unlessTried(scope, group), Rehearsal: scope.Rehearsal}, nil
 }
 
 // CreateGroups is the resolver for the createGroups field.
 func (r *mutationResolver) CreateGroups(ctx context.Context, input generated.CreateGroupsInput) (*registry.Bulk, error) {
-	result, err := r.Graph.CreateGroups(ctx, scopeFrom(ctx), each(input.Groups, newGroup), input.Atomic)
-	return done(ctx, result, err)
+	return r.createGroups(ctx, input)
 }
 
 // UpdateGroup is the resolver for the updateGroup field.
@@ -129,14 +129,15 @@ func (r *mutationResolver) UpdateGroup(ctx context.Context, input generated.Upda
 	if err != nil {
 		return nil, err
 	}
-	group, err := r.Graph.UpdateGroup(ctx, scopeFrom(ctx), ref, registry.GroupPatch{
+	scope := trying(ctx, input.Rehearse, input.Token)
+	group, err := r.Graph.UpdateGroup(ctx, scope, ref, registry.GroupPatch{
 		Description: patched(input.Description), Attributes: input.Attributes,
 		Template: input.Template, Profile: input.Profile, ProfileMode: input.ProfileMode, IfVersion: input.IfVersion, Relations: relationPatch(input.Relations),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &generated.UpdateGroupPayload{Group: group}, nil
+	return &generated.UpdateGroupPayload{Group: unlessTried(scope, group), Rehearsal: scope.Rehearsal}, nil
 }
 
 // MoveGroup is the resolver for the moveGroup field.

@@ -23,6 +23,9 @@ func (r *rehearsalResolver) Effects(ctx context.Context, obj *registry.Rehearsal
 
 // Object is the resolver for the object field.
 func (r *rehearsedEffectResolver) Object(ctx context.Context, obj *registry.RehearsedEffect) (registry.Related, error) {
+	if obj.ObjectID == "" {
+		return nil, nil
+	}
 	return object[registry.Related](ctx, obj.ObjectID)
 }
 

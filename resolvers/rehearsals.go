@@ -2,6 +2,7 @@ package resolvers
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/holon-registry/holon/registry"
@@ -16,6 +17,35 @@ func keeping(ctx context.Context, token *string) registry.Scope {
 	return scope
 }
 
+// trying is the request's scope for a change that is only tried, if it is to be
+// rehearsed, and that else has to keep to a token, if there is one.
+func trying(ctx context.Context, rehearse bool, token *string) registry.Scope {
+	scope := keeping(ctx, token)
+	if rehearse {
+		scope.Rehearsal = &registry.Rehearsal{}
+	}
+	return scope
+}
+
+// unlessTried is what a change came to; nil if it was only tried.
+func unlessTried[T any](scope registry.Scope, result *T) *T {
+	if scope.Rehearsal != nil {
+		return nil
+	}
+	return result
+}
+
+// asWhole refuses the items of a bulk request that ask to be rehearsed, or to
+// keep to a token, on their own.
+func asWhole[In any](list string, items []In, alone func(In) (rehearse bool, token *string)) error {
+	for i, item := range items {
+		if rehearse, token := alone(item); rehearse || token != nil {
+			return registry.InvalidField(fmt.Sprintf("input.%s[%d]", list, i), "exclusive", "is rehearsed with the whole request: set rehearse, or token, beside the list")
+		}
+	}
+	return nil
+}
+
 func effectKey(e *registry.RehearsedEffect) string { return e.Key }
 
 // effects is a page of what a change would do.
@@ -25,7 +55,9 @@ func effects(ctx context.Context, r *registry.Rehearsal, request registry.PageRe
 	l := loadersFrom(ctx)
 	for i := range found.Items {
 		page.Items = append(page.Items, &found.Items[i])
-		l.nodes.Expect(found.Items[i].ObjectID)
+		if id := found.Items[i].ObjectID; id != "" {
+			l.nodes.Expect(id)
+		}
 		for _, policy := range append(slices.Clone(found.Items[i].Gained), found.Items[i].Lost...) {
 			l.groups.Expect(policy.GroupIDs...)
 		}

@@ -57,11 +57,15 @@ func (r *mutationResolver) UnrelateAll(ctx context.Context, input generated.Unre
 			return nil, registry.Invalid(*violation)
 		}
 	}
-	ended, err := r.Graph.UnrelateAll(ctx, scopeFrom(ctx), from, relatedFilter(input.Relation, input.Direction, input.Kind, nil, nil, nil))
+	scope := trying(ctx, input.Rehearse, input.Token)
+	ended, err := r.Graph.UnrelateAll(ctx, scope, from, relatedFilter(input.Relation, input.Direction, input.Kind, nil, nil, nil))
 	if err != nil {
 		return nil, err
 	}
-	return &generated.UnrelateAllPayload{Ended: ended}, nil
+	if input.Rehearse {
+		ended = 0
+	}
+	return &generated.UnrelateAllPayload{Ended: ended, Rehearsal: scope.Rehearsal}, nil
 }
 
 // Other is the resolver for the other field.

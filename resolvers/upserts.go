@@ -33,28 +33,36 @@ func addedRelations(in []*generated.RelationsInput) *registry.RelationPatch {
 }
 
 func (r *Resolver) upsertDevice(ctx context.Context, in generated.UpsertDeviceInput) (*generated.UpsertDevicePayload, error) {
-	twin, made, err := r.Graph.UpsertTwin(ctx, scopeFrom(ctx), registry.KindDevice, deviceUpsert(in))
+	scope := trying(ctx, in.Rehearse, in.Token)
+	twin, made, err := r.Graph.UpsertTwin(ctx, scope, registry.KindDevice, deviceUpsert(in))
 	if err != nil {
 		return nil, err
 	}
-	return &generated.UpsertDevicePayload{Device: twin.(*registry.Device), Created: made}, nil
+	return &generated.UpsertDevicePayload{Device: unlessTried(scope, twin.(*registry.Device)), Created: made, Rehearsal: scope.Rehearsal}, nil
 }
 
 func (r *Resolver) upsertAsset(ctx context.Context, in generated.UpsertAssetInput) (*generated.UpsertAssetPayload, error) {
-	twin, made, err := r.Graph.UpsertTwin(ctx, scopeFrom(ctx), registry.KindAsset, assetUpsert(in))
+	scope := trying(ctx, in.Rehearse, in.Token)
+	twin, made, err := r.Graph.UpsertTwin(ctx, scope, registry.KindAsset, assetUpsert(in))
 	if err != nil {
 		return nil, err
 	}
-	return &generated.UpsertAssetPayload{Asset: twin.(*registry.Asset), Created: made}, nil
+	return &generated.UpsertAssetPayload{Asset: unlessTried(scope, twin.(*registry.Asset)), Created: made, Rehearsal: scope.Rehearsal}, nil
 }
 
 func (r *Resolver) upsertDevices(ctx context.Context, in generated.UpsertDevicesInput) (*registry.Bulk, error) {
-	result, err := r.Graph.UpsertTwins(ctx, scopeFrom(ctx), registry.KindDevice, each(in.Devices, func(in *generated.UpsertDeviceInput) registry.TwinEdit { return deviceUpsert(*in) }), in.Atomic)
+	if err := asWhole("devices", in.Devices, func(in *generated.UpsertDeviceInput) (bool, *string) { return in.Rehearse, in.Token }); err != nil {
+		return nil, err
+	}
+	result, err := r.Graph.UpsertTwins(ctx, trying(ctx, in.Rehearse, in.Token), registry.KindDevice, each(in.Devices, func(in *generated.UpsertDeviceInput) registry.TwinEdit { return deviceUpsert(*in) }), in.Atomic)
 	return done(ctx, result, err)
 }
 
 func (r *Resolver) upsertAssets(ctx context.Context, in generated.UpsertAssetsInput) (*registry.Bulk, error) {
-	result, err := r.Graph.UpsertTwins(ctx, scopeFrom(ctx), registry.KindAsset, each(in.Assets, func(in *generated.UpsertAssetInput) registry.TwinEdit { return assetUpsert(*in) }), in.Atomic)
+	if err := asWhole("assets", in.Assets, func(in *generated.UpsertAssetInput) (bool, *string) { return in.Rehearse, in.Token }); err != nil {
+		return nil, err
+	}
+	result, err := r.Graph.UpsertTwins(ctx, trying(ctx, in.Rehearse, in.Token), registry.KindAsset, each(in.Assets, func(in *generated.UpsertAssetInput) registry.TwinEdit { return assetUpsert(*in) }), in.Atomic)
 	return done(ctx, result, err)
 }
 

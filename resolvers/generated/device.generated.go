@@ -759,10 +759,10 @@ func (ec *executionContext) _CreateDevicePayload_device(ctx context.Context, fie
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *registry.Device) graphql.Marshaler {
-			return ec.marshalNDevice2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐDevice(ctx, selections, v)
+			return ec.marshalODevice2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐDevice(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_CreateDevicePayload_device(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -778,8 +778,56 @@ func (ec *executionContext) fieldContext_CreateDevicePayload_device(_ context.Co
 	return fc, nil
 }
 
+func (ec *executionContext) _CreateDevicePayload_rehearsal(ctx context.Context, field graphql.CollectedField, obj *CreateDevicePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateDevicePayload_rehearsal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rehearsal, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.Rehearsal) graphql.Marshaler {
+			return ec.marshalORehearsal2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRehearsal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateDevicePayload_rehearsal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateDevicePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rehearsal(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _DeleteDevicePayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *DeleteDevicePayload) (ret graphql.Marshaler) {
-	return ec.marshalNID2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐID(ctx, field.Selections, obj.DeletedID)
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteDevicePayload_deletedId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeletedID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.ID) graphql.Marshaler {
+			return ec.marshalOID2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐID(ctx, selections, v)
+		},
+		true,
+		false,
+	)
 }
 func (ec *executionContext) fieldContext_DeleteDevicePayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("DeleteDevicePayload", field, false, false, errors.New("field of type ID does not have child fields"))
@@ -790,6 +838,38 @@ func (ec *executionContext) _DeleteDevicePayload_deletedComponents(ctx context.C
 }
 func (ec *executionContext) fieldContext_DeleteDevicePayload_deletedComponents(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("DeleteDevicePayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _DeleteDevicePayload_rehearsal(ctx context.Context, field graphql.CollectedField, obj *DeleteDevicePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteDevicePayload_rehearsal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rehearsal, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.Rehearsal) graphql.Marshaler {
+			return ec.marshalORehearsal2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRehearsal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteDevicePayload_rehearsal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteDevicePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rehearsal(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Device_id(ctx context.Context, field graphql.CollectedField, obj *registry.Device) (ret graphql.Marshaler) {
@@ -2024,10 +2104,10 @@ func (ec *executionContext) _UpdateDevicePayload_device(ctx context.Context, fie
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *registry.Device) graphql.Marshaler {
-			return ec.marshalNDevice2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐDevice(ctx, selections, v)
+			return ec.marshalODevice2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐDevice(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_UpdateDevicePayload_device(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -2038,6 +2118,38 @@ func (ec *executionContext) fieldContext_UpdateDevicePayload_device(_ context.Co
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Device(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateDevicePayload_rehearsal(ctx context.Context, field graphql.CollectedField, obj *UpdateDevicePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateDevicePayload_rehearsal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rehearsal, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.Rehearsal) graphql.Marshaler {
+			return ec.marshalORehearsal2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRehearsal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateDevicePayload_rehearsal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateDevicePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rehearsal(ctx, field)
 		},
 	}
 	return fc, nil
@@ -2061,8 +2173,11 @@ func (ec *executionContext) unmarshalInputCreateDeviceInput(ctx context.Context,
 	if _, present := asMap["state"]; !present {
 		asMap["state"] = "ACTIVE"
 	}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
 
-	fieldsInOrder := [...]string{"reference", "description", "state", "template", "profile", "attributes", "relations", "externalReference", "imageUrl", "connected", "components"}
+	fieldsInOrder := [...]string{"reference", "description", "state", "template", "profile", "attributes", "relations", "externalReference", "imageUrl", "connected", "components", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2146,6 +2261,20 @@ func (ec *executionContext) unmarshalInputCreateDeviceInput(ctx context.Context,
 				return it, err
 			}
 			it.Components = data
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
 		}
 	}
 	return it, nil
@@ -2165,8 +2294,11 @@ func (ec *executionContext) unmarshalInputCreateDevicesInput(ctx context.Context
 	if _, present := asMap["atomic"]; !present {
 		asMap["atomic"] = false
 	}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
 
-	fieldsInOrder := [...]string{"devices", "atomic"}
+	fieldsInOrder := [...]string{"devices", "atomic", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2187,6 +2319,20 @@ func (ec *executionContext) unmarshalInputCreateDevicesInput(ctx context.Context
 				return it, err
 			}
 			it.Atomic = data
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
 		}
 	}
 	return it, nil
@@ -2203,7 +2349,11 @@ func (ec *executionContext) unmarshalInputDeleteDeviceInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "reference"}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
+
+	fieldsInOrder := [...]string{"id", "reference", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2224,6 +2374,20 @@ func (ec *executionContext) unmarshalInputDeleteDeviceInput(ctx context.Context,
 				return it, err
 			}
 			it.Reference = data
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
 		}
 	}
 	return it, nil
@@ -2249,8 +2413,11 @@ func (ec *executionContext) unmarshalInputDeleteDevicesInput(ctx context.Context
 	if _, present := asMap["atomic"]; !present {
 		asMap["atomic"] = false
 	}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
 
-	fieldsInOrder := [...]string{"ids", "references", "atomic"}
+	fieldsInOrder := [...]string{"ids", "references", "atomic", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2278,6 +2445,20 @@ func (ec *executionContext) unmarshalInputDeleteDevicesInput(ctx context.Context
 				return it, err
 			}
 			it.Atomic = data
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
 		}
 	}
 	return it, nil
@@ -2297,8 +2478,11 @@ func (ec *executionContext) unmarshalInputUpdateDeviceInput(ctx context.Context,
 	if _, present := asMap["profileMode"]; !present {
 		asMap["profileMode"] = "FILL_UNSET"
 	}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
 
-	fieldsInOrder := [...]string{"id", "reference", "description", "state", "template", "profile", "profileMode", "attributes", "externalReference", "imageUrl", "connected", "relations", "ifVersion"}
+	fieldsInOrder := [...]string{"id", "reference", "description", "state", "template", "profile", "profileMode", "attributes", "externalReference", "imageUrl", "connected", "relations", "ifVersion", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2396,6 +2580,20 @@ func (ec *executionContext) unmarshalInputUpdateDeviceInput(ctx context.Context,
 				return it, err
 			}
 			it.IfVersion = data
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
 		}
 	}
 	return it, nil
@@ -2415,8 +2613,11 @@ func (ec *executionContext) unmarshalInputUpdateDevicesInput(ctx context.Context
 	if _, present := asMap["atomic"]; !present {
 		asMap["atomic"] = false
 	}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
 
-	fieldsInOrder := [...]string{"devices", "atomic"}
+	fieldsInOrder := [...]string{"devices", "atomic", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2437,6 +2638,20 @@ func (ec *executionContext) unmarshalInputUpdateDevicesInput(ctx context.Context
 				return it, err
 			}
 			it.Atomic = data
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
 		}
 	}
 	return it, nil
@@ -2464,7 +2679,12 @@ func (ec *executionContext) _CreateDevicePayload(ctx context.Context, sel ast.Se
 			out.Values[i] = graphql.MarshalString("CreateDevicePayload")
 		case "device":
 			out.Values[i] = ec._CreateDevicePayload_device(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "rehearsal":
+			out.Values[i] = ec._CreateDevicePayload_rehearsal(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -2502,12 +2722,17 @@ func (ec *executionContext) _DeleteDevicePayload(ctx context.Context, sel ast.Se
 			out.Values[i] = graphql.MarshalString("DeleteDevicePayload")
 		case "deletedId":
 			out.Values[i] = ec._DeleteDevicePayload_deletedId(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "deletedComponents":
 			out.Values[i] = ec._DeleteDevicePayload_deletedComponents(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rehearsal":
+			out.Values[i] = ec._DeleteDevicePayload_rehearsal(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -3608,7 +3833,12 @@ func (ec *executionContext) _UpdateDevicePayload(ctx context.Context, sel ast.Se
 			out.Values[i] = graphql.MarshalString("UpdateDevicePayload")
 		case "device":
 			out.Values[i] = ec._UpdateDevicePayload_device(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "rehearsal":
+			out.Values[i] = ec._UpdateDevicePayload_rehearsal(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:

@@ -195,12 +195,18 @@ type CreateAssetInput struct {
 	Connected *bool `json:"connected,omitempty"`
 	// The reference of the asset that this one is a part of.
 	PartOf *string `json:"partOf,omitempty"`
+	// Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `createAsset` made.
 type CreateAssetPayload struct {
-	// The new asset.
-	Asset *registry.Asset `json:"asset"`
+	// The new asset: null if it was only rehearsed.
+	Asset *registry.Asset `json:"asset,omitempty"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // Many assets to make.
@@ -209,6 +215,10 @@ type CreateAssetsInput struct {
 	Assets []*CreateAssetInput `json:"assets"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
+	// Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What a component is made from. Name the device by `deviceId` or by `device`.
@@ -219,12 +229,18 @@ type CreateComponentInput struct {
 	DeviceID *registry.ID `json:"deviceId,omitempty"`
 	// The component.
 	Component *ComponentInput `json:"component"`
+	// Only rehearse: say what would happen, and change nothing.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `createComponent` made.
 type CreateComponentPayload struct {
-	// The new component.
-	Component *registry.Device `json:"component"`
+	// The new component: null if it was only rehearsed.
+	Component *registry.Device `json:"component,omitempty"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // What a device is made from.
@@ -251,12 +267,18 @@ type CreateDeviceInput struct {
 	Connected *bool `json:"connected,omitempty"`
 	// Components to make with the device: all of it is made, or nothing.
 	Components []*ComponentInput `json:"components,omitempty"`
+	// Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `createDevice` made.
 type CreateDevicePayload struct {
-	// The new device.
-	Device *registry.Device `json:"device"`
+	// The new device: null if it was only rehearsed.
+	Device *registry.Device `json:"device,omitempty"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // Many devices to make.
@@ -265,6 +287,10 @@ type CreateDevicesInput struct {
 	Devices []*CreateDeviceInput `json:"devices"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
+	// Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What a group is made from.
@@ -283,12 +309,18 @@ type CreateGroupInput struct {
 	Attributes map[string]any `json:"attributes,omitempty"`
 	// Relations to other objects.
 	Relations []*RelationsInput `json:"relations,omitempty"`
+	// Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `createGroup` made.
 type CreateGroupPayload struct {
-	// The new group.
-	Group *registry.Group `json:"group"`
+	// The new group: null if it was only rehearsed.
+	Group *registry.Group `json:"group,omitempty"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // Many groups to make.
@@ -297,6 +329,10 @@ type CreateGroupsInput struct {
 	Groups []*CreateGroupInput `json:"groups"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
+	// Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What a measure type is made from.
@@ -443,12 +479,18 @@ type DeleteAssetInput struct {
 	ID *registry.ID `json:"id,omitempty"`
 	// The asset's reference.
 	Reference *string `json:"reference,omitempty"`
+	// Only rehearse: say what would happen, and change nothing.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `deleteAsset` did.
 type DeleteAssetPayload struct {
-	// The id of what was deleted.
-	DeletedID registry.ID `json:"deletedId"`
+	// The id of what was deleted: null if it was only rehearsed.
+	DeletedID *registry.ID `json:"deletedId,omitempty"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // Many assets to delete: at most 10,000 in all.
@@ -459,6 +501,10 @@ type DeleteAssetsInput struct {
 	References []string `json:"references"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
+	// Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // Which component to delete. Name it by `id`, or by `device` and `name`.
@@ -469,14 +515,20 @@ type DeleteComponentInput struct {
 	Device *string `json:"device,omitempty"`
 	// The component's name.
 	Name *string `json:"name,omitempty"`
+	// Only rehearse: say what would happen, and change nothing.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `deleteComponent` did.
 type DeleteComponentPayload struct {
-	// The id of what was deleted.
-	DeletedID registry.ID `json:"deletedId"`
+	// The id of what was deleted: null if it was only rehearsed.
+	DeletedID *registry.ID `json:"deletedId,omitempty"`
 	// How many components went with the component.
 	DeletedComponents int `json:"deletedComponents"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // Which device to delete. Name it by `id` or by `reference`.
@@ -485,14 +537,20 @@ type DeleteDeviceInput struct {
 	ID *registry.ID `json:"id,omitempty"`
 	// The device's reference.
 	Reference *string `json:"reference,omitempty"`
+	// Only rehearse: say what would happen, and change nothing.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `deleteDevice` did.
 type DeleteDevicePayload struct {
-	// The id of what was deleted.
-	DeletedID registry.ID `json:"deletedId"`
+	// The id of what was deleted: null if it was only rehearsed.
+	DeletedID *registry.ID `json:"deletedId,omitempty"`
 	// How many components went with the device.
 	DeletedComponents int `json:"deletedComponents"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // Many devices to delete: at most 10,000 in all.
@@ -503,6 +561,10 @@ type DeleteDevicesInput struct {
 	References []string `json:"references"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
+	// Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // Which group to delete. Name it by `id` or by `path`.
@@ -1427,12 +1489,18 @@ type UnrelateAllInput struct {
 	Direction *registry.Direction `json:"direction,omitempty"`
 	// Only relations with objects of this kind.
 	Kind *registry.Kind `json:"kind,omitempty"`
+	// Only rehearse: say what would happen, and change nothing. Then, and with a token, at most 20,000 relations, which end together.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `unrelateAll` did.
 type UnrelateAllPayload struct {
-	// How many relations ended.
+	// How many relations ended; none if that was only rehearsed.
 	Ended int `json:"ended"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // Which relation to end.
@@ -1491,12 +1559,18 @@ type UpdateAssetInput struct {
 	PartOf graphql.Omittable[*string] `json:"partOf,omitempty"`
 	// Refuse with CONFLICT if the asset has another version.
 	IfVersion *int `json:"ifVersion,omitempty"`
+	// Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `updateAsset` did.
 type UpdateAssetPayload struct {
-	// The asset as it is now.
-	Asset *registry.Asset `json:"asset"`
+	// The asset as it is now: null if it was only rehearsed.
+	Asset *registry.Asset `json:"asset,omitempty"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // Many assets to change.
@@ -1505,6 +1579,10 @@ type UpdateAssetsInput struct {
 	Assets []*UpdateAssetInput `json:"assets"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
+	// Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What to change of a device. Name it by `id` or by `reference`.
@@ -1535,12 +1613,18 @@ type UpdateDeviceInput struct {
 	Relations *RelationPatchInput `json:"relations,omitempty"`
 	// Refuse with CONFLICT if the device has another version.
 	IfVersion *int `json:"ifVersion,omitempty"`
+	// Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `updateDevice` did.
 type UpdateDevicePayload struct {
-	// The device as it is now.
-	Device *registry.Device `json:"device"`
+	// The device as it is now: null if it was only rehearsed.
+	Device *registry.Device `json:"device,omitempty"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // Many devices to change.
@@ -1549,6 +1633,10 @@ type UpdateDevicesInput struct {
 	Devices []*UpdateDeviceInput `json:"devices"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
+	// Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What to change of a group. Name it by `id` or by `path`.
@@ -1571,12 +1659,18 @@ type UpdateGroupInput struct {
 	Relations *RelationPatchInput `json:"relations,omitempty"`
 	// Refuse with CONFLICT if the group has another version.
 	IfVersion *int `json:"ifVersion,omitempty"`
+	// Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `updateGroup` did.
 type UpdateGroupPayload struct {
-	// The group as it is now.
-	Group *registry.Group `json:"group"`
+	// The group as it is now: null if it was only rehearsed.
+	Group *registry.Group `json:"group,omitempty"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // What to change: `where`, `under` or `templates` has to say of what.
@@ -1760,14 +1854,20 @@ type UpsertAssetInput struct {
 	Connected graphql.Omittable[*bool] `json:"connected,omitempty"`
 	// The reference of the asset that it is a part of; null of none.
 	PartOf graphql.Omittable[*string] `json:"partOf,omitempty"`
+	// Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `upsertAsset` did.
 type UpsertAssetPayload struct {
-	// The asset as it is now.
-	Asset *registry.Asset `json:"asset"`
-	// Whether it was made just now.
+	// The asset as it is now: null if it was only rehearsed.
+	Asset *registry.Asset `json:"asset,omitempty"`
+	// Whether it was made just now, or would be.
 	Created bool `json:"created"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // Assets to change or to make.
@@ -1776,6 +1876,10 @@ type UpsertAssetsInput struct {
 	Assets []*UpsertAssetInput `json:"assets"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
+	// Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What a device is to be. Of one that is there, what is absent stays; one that is made gets what `createDevice` gives it.
@@ -1802,14 +1906,20 @@ type UpsertDeviceInput struct {
 	ImageURL graphql.Omittable[*string] `json:"imageUrl,omitempty"`
 	// Whether it is connected; null says that nobody knows.
 	Connected graphql.Omittable[*bool] `json:"connected,omitempty"`
+	// Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What `upsertDevice` did.
 type UpsertDevicePayload struct {
-	// The device as it is now.
-	Device *registry.Device `json:"device"`
-	// Whether it was made just now.
+	// The device as it is now: null if it was only rehearsed.
+	Device *registry.Device `json:"device,omitempty"`
+	// Whether it was made just now, or would be.
 	Created bool `json:"created"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // Devices to change or to make.
@@ -1818,4 +1928,8 @@ type UpsertDevicesInput struct {
 	Devices []*UpsertDeviceInput `json:"devices"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
+	// Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }

@@ -95,6 +95,27 @@ func (ec *executionContext) fieldContext_Rehearsal_relations(_ context.Context, 
 	return graphql.NewScalarFieldContext("Rehearsal", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _Rehearsal_made(ctx context.Context, field graphql.CollectedField, obj *registry.Rehearsal) (ret graphql.Marshaler) {
+	return ec.marshalNInt2int(ctx, field.Selections, obj.Made)
+}
+func (ec *executionContext) fieldContext_Rehearsal_made(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rehearsal", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Rehearsal_deleted(ctx context.Context, field graphql.CollectedField, obj *registry.Rehearsal) (ret graphql.Marshaler) {
+	return ec.marshalNInt2int(ctx, field.Selections, obj.Deleted)
+}
+func (ec *executionContext) fieldContext_Rehearsal_deleted(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rehearsal", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Rehearsal_links(ctx context.Context, field graphql.CollectedField, obj *registry.Rehearsal) (ret graphql.Marshaler) {
+	return ec.marshalNInt2int(ctx, field.Selections, obj.Links)
+}
+func (ec *executionContext) fieldContext_Rehearsal_links(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rehearsal", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _Rehearsal_effects(ctx context.Context, field graphql.CollectedField, obj *registry.Rehearsal) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -152,14 +173,44 @@ func (ec *executionContext) _RehearsedEffect_object(ctx context.Context, field g
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v registry.Related) graphql.Marshaler {
-			return ec.marshalNRelated2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelated(ctx, selections, v)
+			return ec.marshalORelated2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRelated(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RehearsedEffect_object(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RehearsedEffect", field, true, true, errors.New("field of type Related does not have child fields"))
+}
+
+func (ec *executionContext) _RehearsedEffect_kind(ctx context.Context, field graphql.CollectedField, obj *registry.RehearsedEffect) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RehearsedEffect_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v registry.Kind) graphql.Marshaler {
+			return ec.marshalNKind2githubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐKind(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_RehearsedEffect_object(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("RehearsedEffect", field, true, true, errors.New("field of type Related does not have child fields"))
+func (ec *executionContext) fieldContext_RehearsedEffect_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RehearsedEffect", field, false, false, errors.New("field of type Kind does not have child fields"))
+}
+
+func (ec *executionContext) _RehearsedEffect_reference(ctx context.Context, field graphql.CollectedField, obj *registry.RehearsedEffect) (ret graphql.Marshaler) {
+	return ec.marshalNString2string(ctx, field.Selections, obj.Reference)
+}
+func (ec *executionContext) fieldContext_RehearsedEffect_reference(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RehearsedEffect", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _RehearsedEffect_gained(ctx context.Context, field graphql.CollectedField, obj *registry.RehearsedEffect) (ret graphql.Marshaler) {
@@ -422,6 +473,21 @@ func (ec *executionContext) _Rehearsal(ctx context.Context, sel ast.SelectionSet
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "made":
+			out.Values[i] = ec._Rehearsal_made(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "deleted":
+			out.Values[i] = ec._Rehearsal_deleted(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "links":
+			out.Values[i] = ec._Rehearsal_links(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "effects":
 			field := field
 
@@ -503,7 +569,7 @@ func (ec *executionContext) _RehearsedEffect(ctx context.Context, sel ast.Select
 					}
 				}()
 				res = ec._RehearsedEffect_object(ctx, field, obj)
-				if res == graphql.Null {
+				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -531,6 +597,16 @@ func (ec *executionContext) _RehearsedEffect(ctx context.Context, sel ast.Select
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "kind":
+			out.Values[i] = ec._RehearsedEffect_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reference":
+			out.Values[i] = ec._RehearsedEffect_reference(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "gained":
 			out.Values[i] = ec._RehearsedEffect_gained(ctx, field, obj)
 			if out.Values[i] == graphql.Null {

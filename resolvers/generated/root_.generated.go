@@ -183,6 +183,7 @@ type ComplexityRoot struct {
 
 	BulkPayload struct {
 		Failed    func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 		Results   func(childComplexity int) int
 		Succeeded func(childComplexity int) int
 		Total     func(childComplexity int) int
@@ -266,19 +267,23 @@ type ComplexityRoot struct {
 	}
 
 	CreateAssetPayload struct {
-		Asset func(childComplexity int) int
+		Asset     func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	CreateComponentPayload struct {
 		Component func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	CreateDevicePayload struct {
-		Device func(childComplexity int) int
+		Device    func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	CreateGroupPayload struct {
-		Group func(childComplexity int) int
+		Group     func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	CreateMeasureTypePayload struct {
@@ -334,16 +339,19 @@ type ComplexityRoot struct {
 
 	DeleteAssetPayload struct {
 		DeletedID func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	DeleteComponentPayload struct {
 		DeletedComponents func(childComplexity int) int
 		DeletedID         func(childComplexity int) int
+		Rehearsal         func(childComplexity int) int
 	}
 
 	DeleteDevicePayload struct {
 		DeletedComponents func(childComplexity int) int
 		DeletedID         func(childComplexity int) int
+		Rehearsal         func(childComplexity int) int
 	}
 
 	DeleteGroupPayload struct {
@@ -823,8 +831,11 @@ type ComplexityRoot struct {
 	}
 
 	Rehearsal struct {
+		Deleted        func(childComplexity int) int
 		Effects        func(childComplexity int, first *int, after *string) int
 		Groups         func(childComplexity int) int
+		Links          func(childComplexity int) int
+		Made           func(childComplexity int) int
 		PoliciesGained func(childComplexity int) int
 		PoliciesLost   func(childComplexity int) int
 		Relations      func(childComplexity int) int
@@ -833,9 +844,11 @@ type ComplexityRoot struct {
 	}
 
 	RehearsedEffect struct {
-		Gained func(childComplexity int) int
-		Lost   func(childComplexity int) int
-		Object func(childComplexity int) int
+		Gained    func(childComplexity int) int
+		Kind      func(childComplexity int) int
+		Lost      func(childComplexity int) int
+		Object    func(childComplexity int) int
+		Reference func(childComplexity int) int
 	}
 
 	RehearsedEffectConnection struct {
@@ -1102,7 +1115,8 @@ type ComplexityRoot struct {
 	}
 
 	UnrelateAllPayload struct {
-		Ended func(childComplexity int) int
+		Ended     func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	UnrelatePayload struct {
@@ -1113,15 +1127,18 @@ type ComplexityRoot struct {
 	}
 
 	UpdateAssetPayload struct {
-		Asset func(childComplexity int) int
+		Asset     func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	UpdateDevicePayload struct {
-		Device func(childComplexity int) int
+		Device    func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	UpdateGroupPayload struct {
-		Group func(childComplexity int) int
+		Group     func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	UpdateMatchingPayload struct {
@@ -1148,13 +1165,15 @@ type ComplexityRoot struct {
 	}
 
 	UpsertAssetPayload struct {
-		Asset   func(childComplexity int) int
-		Created func(childComplexity int) int
+		Asset     func(childComplexity int) int
+		Created   func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	UpsertDevicePayload struct {
-		Created func(childComplexity int) int
-		Device  func(childComplexity int) int
+		Created   func(childComplexity int) int
+		Device    func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
 	}
 
 	Viewer struct {
@@ -1792,6 +1811,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.BulkPayload.Failed(childComplexity), true
+	case "BulkPayload.rehearsal":
+		if e.ComplexityRoot.BulkPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkPayload.Rehearsal(childComplexity), true
 	case "BulkPayload.results":
 		if e.ComplexityRoot.BulkPayload.Results == nil {
 			break
@@ -2126,6 +2151,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateAssetPayload.Asset(childComplexity), true
+	case "CreateAssetPayload.rehearsal":
+		if e.ComplexityRoot.CreateAssetPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateAssetPayload.Rehearsal(childComplexity), true
 
 	case "CreateComponentPayload.component":
 		if e.ComplexityRoot.CreateComponentPayload.Component == nil {
@@ -2133,6 +2164,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateComponentPayload.Component(childComplexity), true
+	case "CreateComponentPayload.rehearsal":
+		if e.ComplexityRoot.CreateComponentPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateComponentPayload.Rehearsal(childComplexity), true
 
 	case "CreateDevicePayload.device":
 		if e.ComplexityRoot.CreateDevicePayload.Device == nil {
@@ -2140,6 +2177,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateDevicePayload.Device(childComplexity), true
+	case "CreateDevicePayload.rehearsal":
+		if e.ComplexityRoot.CreateDevicePayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateDevicePayload.Rehearsal(childComplexity), true
 
 	case "CreateGroupPayload.group":
 		if e.ComplexityRoot.CreateGroupPayload.Group == nil {
@@ -2147,6 +2190,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateGroupPayload.Group(childComplexity), true
+	case "CreateGroupPayload.rehearsal":
+		if e.ComplexityRoot.CreateGroupPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateGroupPayload.Rehearsal(childComplexity), true
 
 	case "CreateMeasureTypePayload.measureType":
 		if e.ComplexityRoot.CreateMeasureTypePayload.MeasureType == nil {
@@ -2324,6 +2373,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteAssetPayload.DeletedID(childComplexity), true
+	case "DeleteAssetPayload.rehearsal":
+		if e.ComplexityRoot.DeleteAssetPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteAssetPayload.Rehearsal(childComplexity), true
 
 	case "DeleteComponentPayload.deletedComponents":
 		if e.ComplexityRoot.DeleteComponentPayload.DeletedComponents == nil {
@@ -2337,6 +2392,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteComponentPayload.DeletedID(childComplexity), true
+	case "DeleteComponentPayload.rehearsal":
+		if e.ComplexityRoot.DeleteComponentPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteComponentPayload.Rehearsal(childComplexity), true
 
 	case "DeleteDevicePayload.deletedComponents":
 		if e.ComplexityRoot.DeleteDevicePayload.DeletedComponents == nil {
@@ -2350,6 +2411,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteDevicePayload.DeletedID(childComplexity), true
+	case "DeleteDevicePayload.rehearsal":
+		if e.ComplexityRoot.DeleteDevicePayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteDevicePayload.Rehearsal(childComplexity), true
 
 	case "DeleteGroupPayload.deleted":
 		if e.ComplexityRoot.DeleteGroupPayload.Deleted == nil {
@@ -4864,6 +4931,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RecordReadingsPayload.Accepted(childComplexity), true
 
+	case "Rehearsal.deleted":
+		if e.ComplexityRoot.Rehearsal.Deleted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rehearsal.Deleted(childComplexity), true
 	case "Rehearsal.effects":
 		if e.ComplexityRoot.Rehearsal.Effects == nil {
 			break
@@ -4881,6 +4954,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Rehearsal.Groups(childComplexity), true
+	case "Rehearsal.links":
+		if e.ComplexityRoot.Rehearsal.Links == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rehearsal.Links(childComplexity), true
+	case "Rehearsal.made":
+		if e.ComplexityRoot.Rehearsal.Made == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rehearsal.Made(childComplexity), true
 	case "Rehearsal.policiesGained":
 		if e.ComplexityRoot.Rehearsal.PoliciesGained == nil {
 			break
@@ -4918,6 +5003,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RehearsedEffect.Gained(childComplexity), true
+	case "RehearsedEffect.kind":
+		if e.ComplexityRoot.RehearsedEffect.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffect.Kind(childComplexity), true
 	case "RehearsedEffect.lost":
 		if e.ComplexityRoot.RehearsedEffect.Lost == nil {
 			break
@@ -4930,6 +5021,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RehearsedEffect.Object(childComplexity), true
+	case "RehearsedEffect.reference":
+		if e.ComplexityRoot.RehearsedEffect.Reference == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RehearsedEffect.Reference(childComplexity), true
 
 	case "RehearsedEffectConnection.edges":
 		if e.ComplexityRoot.RehearsedEffectConnection.Edges == nil {
@@ -5945,6 +6042,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UnrelateAllPayload.Ended(childComplexity), true
+	case "UnrelateAllPayload.rehearsal":
+		if e.ComplexityRoot.UnrelateAllPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnrelateAllPayload.Rehearsal(childComplexity), true
 
 	case "UnrelatePayload.changed":
 		if e.ComplexityRoot.UnrelatePayload.Changed == nil {
@@ -5977,6 +6080,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpdateAssetPayload.Asset(childComplexity), true
+	case "UpdateAssetPayload.rehearsal":
+		if e.ComplexityRoot.UpdateAssetPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateAssetPayload.Rehearsal(childComplexity), true
 
 	case "UpdateDevicePayload.device":
 		if e.ComplexityRoot.UpdateDevicePayload.Device == nil {
@@ -5984,6 +6093,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpdateDevicePayload.Device(childComplexity), true
+	case "UpdateDevicePayload.rehearsal":
+		if e.ComplexityRoot.UpdateDevicePayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateDevicePayload.Rehearsal(childComplexity), true
 
 	case "UpdateGroupPayload.group":
 		if e.ComplexityRoot.UpdateGroupPayload.Group == nil {
@@ -5991,6 +6106,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpdateGroupPayload.Group(childComplexity), true
+	case "UpdateGroupPayload.rehearsal":
+		if e.ComplexityRoot.UpdateGroupPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateGroupPayload.Rehearsal(childComplexity), true
 
 	case "UpdateMatchingPayload.matched":
 		if e.ComplexityRoot.UpdateMatchingPayload.Matched == nil {
@@ -6057,6 +6178,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpsertAssetPayload.Created(childComplexity), true
+	case "UpsertAssetPayload.rehearsal":
+		if e.ComplexityRoot.UpsertAssetPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertAssetPayload.Rehearsal(childComplexity), true
 
 	case "UpsertDevicePayload.created":
 		if e.ComplexityRoot.UpsertDevicePayload.Created == nil {
@@ -6070,6 +6197,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpsertDevicePayload.Device(childComplexity), true
+	case "UpsertDevicePayload.rehearsal":
+		if e.ComplexityRoot.UpsertDevicePayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpsertDevicePayload.Rehearsal(childComplexity), true
 
 	case "Viewer.account":
 		if e.ComplexityRoot.Viewer.Account == nil {
@@ -6879,12 +7012,18 @@ input CreateAssetInput {
   connected: Boolean
   """The reference of the asset that this one is a part of."""
   partOf: String
+  """Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `createAsset` + "`" + ` made."""
 type CreateAssetPayload {
-  """The new asset."""
-  asset: Asset!
+  """The new asset: null if it was only rehearsed."""
+  asset: Asset
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """What to change of an asset. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `reference` + "`" + `."""
@@ -6917,12 +7056,18 @@ input UpdateAssetInput {
   partOf: String
   """Refuse with CONFLICT if the asset has another version."""
   ifVersion: Int
+  """Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `updateAsset` + "`" + ` did."""
 type UpdateAssetPayload {
-  """The asset as it is now."""
-  asset: Asset!
+  """The asset as it is now: null if it was only rehearsed."""
+  asset: Asset
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """Which asset to delete. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `reference` + "`" + `."""
@@ -6931,12 +7076,18 @@ input DeleteAssetInput {
   id: ID
   """The asset's reference."""
   reference: String
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `deleteAsset` + "`" + ` did."""
 type DeleteAssetPayload {
-  """The id of what was deleted."""
-  deletedId: ID!
+  """The id of what was deleted: null if it was only rehearsed."""
+  deletedId: ID
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """Many assets to make."""
@@ -6945,6 +7096,10 @@ input CreateAssetsInput {
   assets: [CreateAssetInput!]!
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
+  """Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """Many assets to change."""
@@ -6953,6 +7108,10 @@ input UpdateAssetsInput {
   assets: [UpdateAssetInput!]!
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
+  """Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """Many assets to delete: at most 10,000 in all."""
@@ -6963,6 +7122,10 @@ input DeleteAssetsInput {
   references: [String!]! = []
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
+  """Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 `, BuiltIn: false},
 	{Name: "../../schema/bulk.graphqls", Input: `"""What a bulk request did: an outcome for each of its items."""
@@ -6975,6 +7138,8 @@ type BulkPayload {
   failed: Int!
   """How many items there were."""
   total: Int!
+  """What the request would do as a whole; null unless it was only rehearsed. The outcomes then say which items would fail, and why."""
+  rehearsal: Rehearsal
 }
 
 """The outcome of one item: an object, or an error."""
@@ -6983,7 +7148,7 @@ type BulkResult {
   index: Int!
   """What the item named: a reference, a path or an id."""
   key: String!
-  """The object as it is now; null if the item failed, or if the object was deleted."""
+  """The object as it is now; null if the item failed, if the object was deleted, or if that was only rehearsed."""
   object: Related
   """Why the item failed; null if it succeeded."""
   error: BulkError
@@ -7401,12 +7566,18 @@ input CreateComponentInput {
   deviceId: ID
   """The component."""
   component: ComponentInput!
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `createComponent` + "`" + ` made."""
 type CreateComponentPayload {
-  """The new component."""
-  component: Device!
+  """The new component: null if it was only rehearsed."""
+  component: Device
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """Which component to delete. Name it by ` + "`" + `id` + "`" + `, or by ` + "`" + `device` + "`" + ` and ` + "`" + `name` + "`" + `."""
@@ -7417,14 +7588,20 @@ input DeleteComponentInput {
   device: String
   """The component's name."""
   name: String
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `deleteComponent` + "`" + ` did."""
 type DeleteComponentPayload {
-  """The id of what was deleted."""
-  deletedId: ID!
+  """The id of what was deleted: null if it was only rehearsed."""
+  deletedId: ID
   """How many components went with the component."""
   deletedComponents: Int!
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 `, BuiltIn: false},
 	{Name: "../../schema/decoder.graphqls", Input: `extend type Template {
@@ -7868,12 +8045,18 @@ input CreateDeviceInput {
   connected: Boolean
   """Components to make with the device: all of it is made, or nothing."""
   components: [ComponentInput!]
+  """Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `createDevice` + "`" + ` made."""
 type CreateDevicePayload {
-  """The new device."""
-  device: Device!
+  """The new device: null if it was only rehearsed."""
+  device: Device
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """What to change of a device. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `reference` + "`" + `."""
@@ -7904,12 +8087,18 @@ input UpdateDeviceInput {
   relations: RelationPatchInput
   """Refuse with CONFLICT if the device has another version."""
   ifVersion: Int
+  """Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `updateDevice` + "`" + ` did."""
 type UpdateDevicePayload {
-  """The device as it is now."""
-  device: Device!
+  """The device as it is now: null if it was only rehearsed."""
+  device: Device
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """Which device to delete. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `reference` + "`" + `."""
@@ -7918,14 +8107,20 @@ input DeleteDeviceInput {
   id: ID
   """The device's reference."""
   reference: String
+  """Only rehearse: say what would happen, and change nothing."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `deleteDevice` + "`" + ` did."""
 type DeleteDevicePayload {
-  """The id of what was deleted."""
-  deletedId: ID!
+  """The id of what was deleted: null if it was only rehearsed."""
+  deletedId: ID
   """How many components went with the device."""
   deletedComponents: Int!
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """Many devices to make."""
@@ -7934,6 +8129,10 @@ input CreateDevicesInput {
   devices: [CreateDeviceInput!]!
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
+  """Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """Many devices to change."""
@@ -7942,6 +8141,10 @@ input UpdateDevicesInput {
   devices: [UpdateDeviceInput!]!
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
+  """Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """Many devices to delete: at most 10,000 in all."""
@@ -7952,6 +8155,10 @@ input DeleteDevicesInput {
   references: [String!]! = []
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
+  """Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 `, BuiltIn: false},
 	{Name: "../../schema/group.graphqls", Input: `extend type Query {
@@ -8225,6 +8432,10 @@ input CreateGroupInput {
   attributes: JSONObject
   """Relations to other objects."""
   relations: [RelationsInput!]
+  """Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """Many groups to make."""
@@ -8233,12 +8444,18 @@ input CreateGroupsInput {
   groups: [CreateGroupInput!]!
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
+  """Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `createGroup` + "`" + ` made."""
 type CreateGroupPayload {
-  """The new group."""
-  group: Group!
+  """The new group: null if it was only rehearsed."""
+  group: Group
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """What to change of a group. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `path` + "`" + `."""
@@ -8261,12 +8478,18 @@ input UpdateGroupInput {
   relations: RelationPatchInput
   """Refuse with CONFLICT if the group has another version."""
   ifVersion: Int
+  """Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `updateGroup` + "`" + ` did."""
 type UpdateGroupPayload {
-  """The group as it is now."""
-  group: Group!
+  """The group as it is now: null if it was only rehearsed."""
+  group: Group
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """Which group to move, and where to. Name it by ` + "`" + `id` + "`" + ` or by ` + "`" + `path` + "`" + `."""
@@ -9479,8 +9702,9 @@ type DeadLetterEdge {
 }
 `, BuiltIn: false},
 	{Name: "../../schema/rehearsal.graphqls", Input: `"""
-What a change would do, found out without making it: which devices and assets would inherit other policies. Nothing is
-written and nobody waits. A change that concerns more than 200,000 devices and assets cannot be rehearsed.
+What a change would do, found out without making it: which devices and assets would inherit other policies, and what would be
+made, deleted and ended. A change that is not allowed is refused as the real one would be. A change that concerns more than 200,000
+devices and assets cannot be rehearsed.
 """
 type Rehearsal {
   """Given back with the change, it makes it be refused with CONFLICT if it would not do any more what is said here."""
@@ -9495,6 +9719,12 @@ type Rehearsal {
   groups: Int!
   """How many relations would be made or ended."""
   relations: Int!
+  """How many groups, devices and assets would be made, components included."""
+  made: Int!
+  """How many groups, devices and assets would be deleted, components included. What is deleted is not among the effects."""
+  deleted: Int!
+  """How many links would end with what is deleted."""
+  links: Int!
   """The effect on each of these devices and assets: devices first, each by reference."""
   effects(
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
@@ -9506,8 +9736,12 @@ type Rehearsal {
 
 """What a change would do to a device or an asset."""
 type RehearsedEffect {
-  """The device or the asset."""
-  object: Related!
+  """The device or the asset; null if it would be made."""
+  object: Related
+  """Whether it is, or would be, a device or an asset."""
+  kind: Kind!
+  """Its reference."""
+  reference: String!
   """The policies that it would inherit and does not now, most specific first."""
   gained: [Policy!]!
   """The policies that it inherits and would not any more, most specific first."""
@@ -9692,12 +9926,18 @@ input UnrelateAllInput {
   direction: Direction
   """Only relations with objects of this kind."""
   kind: Kind
+  """Only rehearse: say what would happen, and change nothing. Then, and with a token, at most 20,000 relations, which end together."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `unrelateAll` + "`" + ` did."""
 type UnrelateAllPayload {
-  """How many relations ended."""
+  """How many relations ended; none if that was only rehearsed."""
   ended: Int!
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 `, BuiltIn: false},
 	{Name: "../../schema/scalars.graphqls", Input: `"""A moment in UTC: RFC 3339 with milliseconds, such as ` + "`" + `2026-03-29T01:00:00.000Z` + "`" + `."""
@@ -11036,6 +11276,10 @@ input UpsertDeviceInput {
   imageUrl: String
   """Whether it is connected; null says that nobody knows."""
   connected: Boolean
+  """Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What an asset is to be. Of one that is there, what is absent stays; one that is made gets what ` + "`" + `createAsset` + "`" + ` gives it."""
@@ -11064,22 +11308,30 @@ input UpsertAssetInput {
   connected: Boolean
   """The reference of the asset that it is a part of; null of none."""
   partOf: String
+  """Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """What ` + "`" + `upsertDevice` + "`" + ` did."""
 type UpsertDevicePayload {
-  """The device as it is now."""
-  device: Device!
-  """Whether it was made just now."""
+  """The device as it is now: null if it was only rehearsed."""
+  device: Device
+  """Whether it was made just now, or would be."""
   created: Boolean!
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """What ` + "`" + `upsertAsset` + "`" + ` did."""
 type UpsertAssetPayload {
-  """The asset as it is now."""
-  asset: Asset!
-  """Whether it was made just now."""
+  """The asset as it is now: null if it was only rehearsed."""
+  asset: Asset
+  """Whether it was made just now, or would be."""
   created: Boolean!
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """Devices to change or to make."""
@@ -11088,6 +11340,10 @@ input UpsertDevicesInput {
   devices: [UpsertDeviceInput!]!
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
+  """Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """Assets to change or to make."""
@@ -11096,10 +11352,14 @@ input UpsertAssetsInput {
   assets: [UpsertAssetInput!]!
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
+  """Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 extend type BulkResult {
-  """Whether the object was made, rather than changed or found as it is to be."""
+  """Whether the object was made, or would be, rather than changed or found as it is to be."""
   created: Boolean!
 }
 `, BuiltIn: false},
@@ -11368,6 +11628,8 @@ func (ec *executionContext) childFields_BulkPayload(ctx context.Context, field g
 		return ec.fieldContext_BulkPayload_failed(ctx, field)
 	case "total":
 		return ec.fieldContext_BulkPayload_total(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_BulkPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type BulkPayload", field.Name)
 }
@@ -11530,6 +11792,8 @@ func (ec *executionContext) childFields_CreateAssetPayload(ctx context.Context, 
 	switch field.Name {
 	case "asset":
 		return ec.fieldContext_CreateAssetPayload_asset(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_CreateAssetPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateAssetPayload", field.Name)
 }
@@ -11538,6 +11802,8 @@ func (ec *executionContext) childFields_CreateComponentPayload(ctx context.Conte
 	switch field.Name {
 	case "component":
 		return ec.fieldContext_CreateComponentPayload_component(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_CreateComponentPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateComponentPayload", field.Name)
 }
@@ -11546,6 +11812,8 @@ func (ec *executionContext) childFields_CreateDevicePayload(ctx context.Context,
 	switch field.Name {
 	case "device":
 		return ec.fieldContext_CreateDevicePayload_device(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_CreateDevicePayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateDevicePayload", field.Name)
 }
@@ -11554,6 +11822,8 @@ func (ec *executionContext) childFields_CreateGroupPayload(ctx context.Context, 
 	switch field.Name {
 	case "group":
 		return ec.fieldContext_CreateGroupPayload_group(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_CreateGroupPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateGroupPayload", field.Name)
 }
@@ -11664,6 +11934,8 @@ func (ec *executionContext) childFields_DeleteAssetPayload(ctx context.Context, 
 	switch field.Name {
 	case "deletedId":
 		return ec.fieldContext_DeleteAssetPayload_deletedId(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_DeleteAssetPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteAssetPayload", field.Name)
 }
@@ -11674,6 +11946,8 @@ func (ec *executionContext) childFields_DeleteComponentPayload(ctx context.Conte
 		return ec.fieldContext_DeleteComponentPayload_deletedId(ctx, field)
 	case "deletedComponents":
 		return ec.fieldContext_DeleteComponentPayload_deletedComponents(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_DeleteComponentPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteComponentPayload", field.Name)
 }
@@ -11684,6 +11958,8 @@ func (ec *executionContext) childFields_DeleteDevicePayload(ctx context.Context,
 		return ec.fieldContext_DeleteDevicePayload_deletedId(ctx, field)
 	case "deletedComponents":
 		return ec.fieldContext_DeleteDevicePayload_deletedComponents(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_DeleteDevicePayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteDevicePayload", field.Name)
 }
@@ -12484,6 +12760,12 @@ func (ec *executionContext) childFields_Rehearsal(ctx context.Context, field gra
 		return ec.fieldContext_Rehearsal_groups(ctx, field)
 	case "relations":
 		return ec.fieldContext_Rehearsal_relations(ctx, field)
+	case "made":
+		return ec.fieldContext_Rehearsal_made(ctx, field)
+	case "deleted":
+		return ec.fieldContext_Rehearsal_deleted(ctx, field)
+	case "links":
+		return ec.fieldContext_Rehearsal_links(ctx, field)
 	case "effects":
 		return ec.fieldContext_Rehearsal_effects(ctx, field)
 	}
@@ -12494,6 +12776,10 @@ func (ec *executionContext) childFields_RehearsedEffect(ctx context.Context, fie
 	switch field.Name {
 	case "object":
 		return ec.fieldContext_RehearsedEffect_object(ctx, field)
+	case "kind":
+		return ec.fieldContext_RehearsedEffect_kind(ctx, field)
+	case "reference":
+		return ec.fieldContext_RehearsedEffect_reference(ctx, field)
 	case "gained":
 		return ec.fieldContext_RehearsedEffect_gained(ctx, field)
 	case "lost":
@@ -13022,6 +13308,8 @@ func (ec *executionContext) childFields_UnrelateAllPayload(ctx context.Context, 
 	switch field.Name {
 	case "ended":
 		return ec.fieldContext_UnrelateAllPayload_ended(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_UnrelateAllPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UnrelateAllPayload", field.Name)
 }
@@ -13044,6 +13332,8 @@ func (ec *executionContext) childFields_UpdateAssetPayload(ctx context.Context, 
 	switch field.Name {
 	case "asset":
 		return ec.fieldContext_UpdateAssetPayload_asset(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_UpdateAssetPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateAssetPayload", field.Name)
 }
@@ -13052,6 +13342,8 @@ func (ec *executionContext) childFields_UpdateDevicePayload(ctx context.Context,
 	switch field.Name {
 	case "device":
 		return ec.fieldContext_UpdateDevicePayload_device(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_UpdateDevicePayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateDevicePayload", field.Name)
 }
@@ -13060,6 +13352,8 @@ func (ec *executionContext) childFields_UpdateGroupPayload(ctx context.Context, 
 	switch field.Name {
 	case "group":
 		return ec.fieldContext_UpdateGroupPayload_group(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_UpdateGroupPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateGroupPayload", field.Name)
 }
@@ -13116,6 +13410,8 @@ func (ec *executionContext) childFields_UpsertAssetPayload(ctx context.Context, 
 		return ec.fieldContext_UpsertAssetPayload_asset(ctx, field)
 	case "created":
 		return ec.fieldContext_UpsertAssetPayload_created(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_UpsertAssetPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpsertAssetPayload", field.Name)
 }
@@ -13126,6 +13422,8 @@ func (ec *executionContext) childFields_UpsertDevicePayload(ctx context.Context,
 		return ec.fieldContext_UpsertDevicePayload_device(ctx, field)
 	case "created":
 		return ec.fieldContext_UpsertDevicePayload_created(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_UpsertDevicePayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpsertDevicePayload", field.Name)
 }

@@ -37,10 +37,10 @@ func (ec *executionContext) _UpsertAssetPayload_asset(ctx context.Context, field
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *registry.Asset) graphql.Marshaler {
-			return ec.marshalNAsset2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐAsset(ctx, selections, v)
+			return ec.marshalOAsset2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐAsset(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_UpsertAssetPayload_asset(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -63,6 +63,38 @@ func (ec *executionContext) fieldContext_UpsertAssetPayload_created(_ context.Co
 	return graphql.NewScalarFieldContext("UpsertAssetPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
+func (ec *executionContext) _UpsertAssetPayload_rehearsal(ctx context.Context, field graphql.CollectedField, obj *UpsertAssetPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpsertAssetPayload_rehearsal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rehearsal, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.Rehearsal) graphql.Marshaler {
+			return ec.marshalORehearsal2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRehearsal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpsertAssetPayload_rehearsal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpsertAssetPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rehearsal(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UpsertDevicePayload_device(ctx context.Context, field graphql.CollectedField, obj *UpsertDevicePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -76,10 +108,10 @@ func (ec *executionContext) _UpsertDevicePayload_device(ctx context.Context, fie
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *registry.Device) graphql.Marshaler {
-			return ec.marshalNDevice2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐDevice(ctx, selections, v)
+			return ec.marshalODevice2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐDevice(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_UpsertDevicePayload_device(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -102,6 +134,38 @@ func (ec *executionContext) fieldContext_UpsertDevicePayload_created(_ context.C
 	return graphql.NewScalarFieldContext("UpsertDevicePayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
+func (ec *executionContext) _UpsertDevicePayload_rehearsal(ctx context.Context, field graphql.CollectedField, obj *UpsertDevicePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpsertDevicePayload_rehearsal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rehearsal, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.Rehearsal) graphql.Marshaler {
+			return ec.marshalORehearsal2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRehearsal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpsertDevicePayload_rehearsal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpsertDevicePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rehearsal(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -120,8 +184,11 @@ func (ec *executionContext) unmarshalInputUpsertAssetInput(ctx context.Context, 
 	if _, present := asMap["profileMode"]; !present {
 		asMap["profileMode"] = "FILL_UNSET"
 	}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
 
-	fieldsInOrder := [...]string{"reference", "description", "state", "template", "profile", "profileMode", "attributes", "relations", "externalReference", "imageUrl", "connected", "partOf"}
+	fieldsInOrder := [...]string{"reference", "description", "state", "template", "profile", "profileMode", "attributes", "relations", "externalReference", "imageUrl", "connected", "partOf", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -212,6 +279,20 @@ func (ec *executionContext) unmarshalInputUpsertAssetInput(ctx context.Context, 
 				return it, err
 			}
 			it.PartOf = graphql.OmittableOf(data)
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
 		}
 	}
 	return it, nil
@@ -231,8 +312,11 @@ func (ec *executionContext) unmarshalInputUpsertAssetsInput(ctx context.Context,
 	if _, present := asMap["atomic"]; !present {
 		asMap["atomic"] = false
 	}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
 
-	fieldsInOrder := [...]string{"assets", "atomic"}
+	fieldsInOrder := [...]string{"assets", "atomic", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -253,6 +337,20 @@ func (ec *executionContext) unmarshalInputUpsertAssetsInput(ctx context.Context,
 				return it, err
 			}
 			it.Atomic = data
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
 		}
 	}
 	return it, nil
@@ -272,8 +370,11 @@ func (ec *executionContext) unmarshalInputUpsertDeviceInput(ctx context.Context,
 	if _, present := asMap["profileMode"]; !present {
 		asMap["profileMode"] = "FILL_UNSET"
 	}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
 
-	fieldsInOrder := [...]string{"reference", "description", "state", "template", "profile", "profileMode", "attributes", "relations", "externalReference", "imageUrl", "connected"}
+	fieldsInOrder := [...]string{"reference", "description", "state", "template", "profile", "profileMode", "attributes", "relations", "externalReference", "imageUrl", "connected", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -357,6 +458,20 @@ func (ec *executionContext) unmarshalInputUpsertDeviceInput(ctx context.Context,
 				return it, err
 			}
 			it.Connected = graphql.OmittableOf(data)
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
 		}
 	}
 	return it, nil
@@ -376,8 +491,11 @@ func (ec *executionContext) unmarshalInputUpsertDevicesInput(ctx context.Context
 	if _, present := asMap["atomic"]; !present {
 		asMap["atomic"] = false
 	}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
 
-	fieldsInOrder := [...]string{"devices", "atomic"}
+	fieldsInOrder := [...]string{"devices", "atomic", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -398,6 +516,20 @@ func (ec *executionContext) unmarshalInputUpsertDevicesInput(ctx context.Context
 				return it, err
 			}
 			it.Atomic = data
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
 		}
 	}
 	return it, nil
@@ -425,12 +557,17 @@ func (ec *executionContext) _UpsertAssetPayload(ctx context.Context, sel ast.Sel
 			out.Values[i] = graphql.MarshalString("UpsertAssetPayload")
 		case "asset":
 			out.Values[i] = ec._UpsertAssetPayload_asset(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "created":
 			out.Values[i] = ec._UpsertAssetPayload_created(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rehearsal":
+			out.Values[i] = ec._UpsertAssetPayload_rehearsal(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -468,12 +605,17 @@ func (ec *executionContext) _UpsertDevicePayload(ctx context.Context, sel ast.Se
 			out.Values[i] = graphql.MarshalString("UpsertDevicePayload")
 		case "device":
 			out.Values[i] = ec._UpsertDevicePayload_device(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "created":
 			out.Values[i] = ec._UpsertDevicePayload_created(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rehearsal":
+			out.Values[i] = ec._UpsertDevicePayload_rehearsal(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
