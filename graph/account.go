@@ -28,8 +28,8 @@ var (
 		CREATE (root:Group:Entity {id: $rootID, account: $account, keyFold: '/', path: '/', name: '', depth: 0,
 			templateFold: 'open', version: 1, createdAt: $now, updatedAt: $now})
 		CREATE (:Journal {account: $account, position: 1, structure: 1, at: $now})
-		CREATE (c:Change)
-		SET c = $rootChange, c.account = $account, c.at = $now
+		WITH root, $rootChange AS change
+		CREATE (:Change {account: $account, at: $now, `+changeRow+`})
 		WITH root
 		UNWIND $templates AS open
 		CREATE (t:Template:Entity {id: open.id, account: $account, keyFold: open.keyFold, kind: open.kind, name: 'open',
@@ -84,7 +84,7 @@ func (s *Store) newAccount(name string) (*registry.Account, params, error) {
 	made, err := entry{
 		kind: registry.ObjectGroup, id: root.ID, key: root.Path, operation: registry.ChangeCreate, action: "created", version: 1,
 		after: thingSnapshot(root, open), structural: true,
-	}.properties(1, 1)
+	}.row(1, 1)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -3,7 +3,6 @@ package graph
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -76,16 +75,6 @@ func wholeType(kind registry.Kind) string {
 		return "COMPONENT_OF"
 	}
 	return "PART_OF"
-}
-
-// wholeProperties are those of that relationship. A component's name stands
-// there too, for what was.
-func wholeProperties(part registry.Related, since time.Time) map[string]any {
-	out := map[string]any{"since": since.UnixMilli()}
-	if device, ok := part.(*registry.Device); ok {
-		out["name"] = device.ComponentName
-	}
-	return out
 }
 
 // wholeDifference tells what a twin was and is a component or a part of.

@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -21,25 +22,33 @@ var thingPrepare = labelled("prepare", `
 			RETURN {name: name, template: properties(t)}
 		} AS templates,
 		COLLECT { UNWIND $keys AS key MATCH (n:LABEL) WHERE n.account = $account AND n.keyFold = key RETURN key } AS taken,
-		COLLECT {
-			CALL () {
-				UNWIND $groups AS key MATCH (n:Group) WHERE n.account = $account AND n.keyFold = key RETURN n, 'GROUP ' + key AS ref
-				UNION ALL
-				UNWIND $devices AS key MATCH (n:Device) WHERE n.account = $account AND n.keyFold = key RETURN n, 'DEVICE ' + key AS ref
-				UNION ALL
-				UNWIND $assets AS key MATCH (n:Asset) WHERE n.account = $account AND n.keyFold = key RETURN n, 'ASSET ' + key AS ref
-				UNION ALL
-				UNWIND $ids AS id MATCH (n:Entity {id: id}) WHERE n.account = $account AND n:Group|Device|Asset RETURN n, id AS ref
-			}
-			RETURN {ref: ref, thing: `+thing("n")+`}
-		} AS targets
-	RETURN templates, taken, targets, COLLECT {
-		UNWIND targets AS target
-		WITH DISTINCT target.thing.templateID AS id
+		COLLECT { `+preparedRefs("refs")+` RETURN {ref: ref, place: elementId(n), thing: `+thing("n")+`} } AS targets,
+		COLLECT { `+preparedRefs("ends")+`
+			MATCH (n)-[:INSTANCE_OF]->(t:Template)
+			RETURN `+preparedEnd+`
+		} AS ends
+	RETURN templates, taken, targets, ends, COLLECT {
+		UNWIND [target IN targets | target.thing.templateID] + [end IN ends | end[6]] AS id
+		WITH DISTINCT id
 		MATCH (t:Entity {id: id})
 		WHERE t.account = $account
 		RETURN properties(t)
 	} AS instanced`)
+
+// preparedRefs finds the objects n of a parameter that lists them by kind and
+// by id, with how they were referred to.
+func preparedRefs(parameter string) string {
+	return strings.ReplaceAll(`
+			CALL () {
+				UNWIND $LIST.groups AS key MATCH (n:Group) WHERE n.account = $account AND n.keyFold = key RETURN n, 'GROUP ' + key AS ref
+				UNION ALL
+				UNWIND $LIST.devices AS key MATCH (n:Device) WHERE n.account = $account AND n.keyFold = key RETURN n, 'DEVICE ' + key AS ref
+				UNION ALL
+				UNWIND $LIST.assets AS key MATCH (n:Asset) WHERE n.account = $account AND n.keyFold = key RETURN n, 'ASSET ' + key AS ref
+				UNION ALL
+				UNWIND $LIST.ids AS id MATCH (n:Entity {id: id}) WHERE n.account = $account AND n:Group|Device|Asset RETURN n, id AS ref
+			}`, "LIST", parameter)
+}
 
 // target is an object that exists, with its template.
 type target struct {
@@ -55,7 +64,9 @@ type wanted struct {
 	// templates are names of templates of the kind; keys are keys to be given to
 	// objects of the kind.
 	templates, keys []string
-	refs            []registry.Ref
+	// refs are objects that all has to be known of, ends are those that relations
+	// are to lead to: of them id, version, key and template are enough.
+	refs, ends []registry.Ref
 }
 
 // prepared is what there is of it.
@@ -63,6 +74,7 @@ type prepared struct {
 	templates map[string]*compiledTemplate
 	targets   map[string]target
 	taken     map[string]bool
+	places    places
 	// depths are how many assets an asset is within, of those that parts are
 	// added to.
 	depths map[registry.ID]int
@@ -110,16 +122,7 @@ func foldedKey(ref registry.Ref) string {
 
 // prepare finds what a change has to know, in one round trip.
 func (s *Store) prepare(ctx context.Context, r runner, scope registry.Scope, w wanted) (*prepared, error) {
-	lists := map[registry.Kind]*distinct{registry.KindGroup: {}, registry.KindDevice: {}, registry.KindAsset: {}}
-	var ids, templates, keys distinct
-	for _, ref := range w.refs {
-		switch list := lists[ref.Kind]; {
-		case ref.ID != "":
-			ids.add(string(ref.ID))
-		case list != nil:
-			list.add(foldedKey(ref))
-		}
-	}
+	var templates, keys distinct
 	for _, name := range w.templates {
 		templates.add(Fold(name))
 	}
@@ -127,8 +130,7 @@ func (s *Store) prepare(ctx context.Context, r runner, scope registry.Scope, w w
 		keys.add(Fold(key))
 	}
 	got, _, err := one(ctx, r, thingPrepare[w.kind], params{
-		"kind": string(w.kind), "templates": templates.all(), "keys": keys.all(), "ids": ids.all(),
-		"groups": lists[registry.KindGroup].all(), "devices": lists[registry.KindDevice].all(), "assets": lists[registry.KindAsset].all(),
+		"kind": string(w.kind), "templates": templates.all(), "keys": keys.all(), "refs": byKind(w.refs), "ends": byKind(w.ends),
 	}, func(f fields) *prepared { return s.preparedOf(f, scope) })
 	if err != nil {
 		return nil, fmt.Errorf("prepare: %w", err)
@@ -136,8 +138,25 @@ func (s *Store) prepare(ctx context.Context, r runner, scope registry.Scope, w w
 	return got, nil
 }
 
+// byKind lists what is referred to, each once, as the query takes it.
+func byKind(refs []registry.Ref) map[string]any {
+	lists := map[registry.Kind]*distinct{registry.KindGroup: {}, registry.KindDevice: {}, registry.KindAsset: {}}
+	var ids distinct
+	for _, ref := range refs {
+		switch list := lists[ref.Kind]; {
+		case ref.ID != "":
+			ids.add(string(ref.ID))
+		case list != nil:
+			list.add(foldedKey(ref))
+		}
+	}
+	return map[string]any{
+		"ids": ids.all(), "groups": lists[registry.KindGroup].all(), "devices": lists[registry.KindDevice].all(), "assets": lists[registry.KindAsset].all(),
+	}
+}
+
 func (s *Store) preparedOf(f fields, scope registry.Scope) *prepared {
-	out := &prepared{templates: map[string]*compiledTemplate{}, targets: map[string]target{}, taken: map[string]bool{}, depths: map[registry.ID]int{}}
+	out := &prepared{templates: map[string]*compiledTemplate{}, targets: map[string]target{}, taken: map[string]bool{}, places: places{}, depths: map[registry.ID]int{}}
 	for _, item := range f.maps("templates") {
 		out.templates[item.text("name")] = s.template(item.nested("template"), scope.Account)
 	}
@@ -149,12 +168,17 @@ func (s *Store) preparedOf(f fields, scope registry.Scope) *prepared {
 		t := s.template(node, scope.Account)
 		instanced[t.ID] = t
 	}
+	out.readEnds(f, instanced)
 	for _, item := range f.maps("targets") {
 		thing := item.nested("thing")
 		if template := thing.optional("templateID"); template == nil {
 			continue // deleted in this very moment: there is no such object
 		}
-		out.targets[item.text("ref")] = target{thingOf(thing), instanced[thing.id("templateID")], thing.nested("node")}
+		to := target{thingOf(thing), instanced[thing.id("templateID")], thing.nested("node")}
+		if *f.fail != nil {
+			break
+		}
+		out.targets[item.text("ref")], out.places[to.thing.NodeID()] = to, item.text("place")
 	}
 	return out
 }

@@ -57,15 +57,6 @@ type edge struct {
 	inherits bool
 }
 
-// parameter is the edge as the create query takes it.
-func (e edge) parameter(self registry.ID, since time.Time) map[string]any {
-	from, to := self, e.other.NodeID()
-	if e.incoming {
-		from, to = to, from
-	}
-	return map[string]any{"from": string(from), "to": string(to), "type": relationType(e.name), "properties": relationProperties(e.inherits, since)}
-}
-
 // relationProperties are those of a relation's relationship.
 func relationProperties(inherits bool, since time.Time) map[string]any {
 	return map[string]any{"inherits": tag(inherits), "since": since.UnixMilli()}

@@ -68,7 +68,7 @@ func (b *restoring) writeThings(ctx context.Context, kind registry.Kind, plans [
 			}
 		}
 	}
-	if err := b.store.insert(ctx, b.tx, kind, made); err != nil {
+	if err := b.store.insert(ctx, b.tx, kind, made, nil); err != nil {
 		return err
 	}
 	if err := b.must(ctx, thingUpdate, params{"things": changed}, len(changed)); err != nil {

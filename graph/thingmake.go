@@ -10,29 +10,6 @@ import (
 	"github.com/holon-registry/holon/registry"
 )
 
-// A group's parent is among the relations, as CHILD_OF.
-var thingCreate = labelled("create", `
-	CALL () {
-		UNWIND $things AS thing
-		MATCH (t:Entity {id: thing.template})
-		WHERE t.account = $account AND t:Template
-		CREATE (n:LABEL:Entity)
-		SET n = thing.properties, n.account = $account
-		CREATE (n)-[:INSTANCE_OF]->(t)
-		RETURN count(n) AS made
-	}
-	CALL (made) {
-		UNWIND $relations AS relation
-		MATCH (a:Entity {id: relation.from})
-		WHERE a.account = $account
-		MATCH (b:Entity {id: relation.to})
-		WHERE b.account = $account
-		CREATE (a)-[r:$(relation.type)]->(b)
-		SET r = relation.properties
-		RETURN count(r) AS related
-	}
-	RETURN made, related`)
-
 // newThing is what a thing is made from. Make builds it once its template and,
 // for a group, its parent are known.
 type newThing struct {
@@ -76,9 +53,9 @@ func (n *newThing) plain() {
 	}
 }
 
-// refs are the objects that the thing's relations, and its parent, name.
-func (n *newThing) refs() []registry.Ref {
-	refs := refsOf(n.relations)
+// above are the objects that the thing is to be within.
+func (n *newThing) above() []registry.Ref {
+	var refs []registry.Ref
 	if n.parent != nil {
 		refs = append(refs, *n.parent)
 	}
@@ -102,7 +79,8 @@ func (n *newThing) weight() int {
 
 // wants adds what has to be known to make the thing, and its components.
 func (n *newThing) wants(w *wanted) {
-	w.templates, w.keys, w.refs = append(w.templates, n.template), append(w.keys, n.key), append(w.refs, n.refs()...)
+	w.templates, w.keys = append(w.templates, n.template), append(w.keys, n.key)
+	w.refs, w.ends = append(w.refs, n.above()...), append(w.ends, refsOf(n.relations)...)
 	for i := range n.components {
 		n.components[i].wants(w)
 	}
@@ -136,16 +114,6 @@ func (s *Store) create(ctx context.Context, scope registry.Scope, n newThing) (r
 
 func (n *newThing) taken() error {
 	return registry.Conflict(n.keyField, "%s %q exists already", noun(n.kind), n.key)
-}
-
-// madeThing is a thing that is about to be written.
-type madeThing struct {
-	thing    registry.Related
-	template registry.ID
-	node     map[string]any
-	edges    []edge
-	// whole is what it is a component or a part of, empty for nothing.
-	whole registry.ID
 }
 
 // makePart checks things, each on its own, and writes those that are right.
@@ -185,7 +153,7 @@ func (s *Store) makePart(ctx context.Context, tx *transaction, scope registry.Sc
 		made, tx.entries = made[:before], tx.entries[:entries]
 		out[i] = outcome{err: err}
 	}
-	return s.insert(ctx, tx, w.kind, made)
+	return s.insert(ctx, tx, w.kind, made, got.places)
 }
 
 // checkAll checks a thing and then its components, and adds them to what is to
@@ -303,50 +271,6 @@ func (n *newThing) check(tx *transaction, got *prepared) (madeThing, error) {
 		}
 	}
 	return madeThing{thing, template.ID, node, found, wholeID}, nil
-}
-
-// insert writes things and then their relations, so that these may lead from
-// one thing to another.
-func (s *Store) insert(ctx context.Context, tx *transaction, kind registry.Kind, made []madeThing) error {
-	if len(made) == 0 {
-		return nil
-	}
-	var relationTypes, attributes distinct
-	things, relations := make([]any, len(made)), []any{}
-	for i, m := range made {
-		things[i] = map[string]any{"template": string(m.template), "properties": m.node}
-		for _, e := range m.edges {
-			relationTypes.add(relationType(e.name))
-			relations = append(relations, e.parameter(m.thing.NodeID(), tx.at))
-		}
-		if m.whole != "" {
-			relations = append(relations, map[string]any{
-				"from": string(m.thing.NodeID()), "to": string(m.whole), "type": wholeType(kind), "properties": wholeProperties(m.thing, tx.at),
-			})
-		}
-		if group, ok := m.thing.(*registry.Group); ok {
-			relations = append(relations, map[string]any{
-				"from": string(group.ID), "to": string(group.ParentID), "type": "CHILD_OF", "properties": childProperties(group.Name, tx.at),
-			})
-		}
-		for _, name := range attributeNames(kind, m.node) {
-			attributes.add(name)
-		}
-	}
-	if err := s.claim(ctx, tx, relationNames, relationTypes.all()); err != nil {
-		return err
-	}
-	if err := s.claim(ctx, tx, propertyNames, attributes.all()); err != nil {
-		return err
-	}
-	whole, ok, err := one(ctx, tx, thingCreate[kind], params{"things": things, "relations": relations}, func(f fields) bool {
-		return f.integer("made") == len(things) && f.integer("related") == len(relations)
-	})
-	if err == nil && (!ok || !whole) {
-		// The template or a target was deleted between the two queries.
-		return errAgain
-	}
-	return err
 }
 
 // childProperties are those of the relationship from a group to its parent. The
