@@ -79,6 +79,14 @@ func complexity() generated.ComplexityRoot {
 		return bulkCost(child, len(in.Assets), in.Rehearse)
 	}
 
+	m.DeleteDevices = func(child int, in generated.DeleteDevicesInput) int {
+		return bulkCost(child, len(in.Ids)+len(in.References), in.Rehearse)
+	}
+	m.DeleteAssets = func(child int, in generated.DeleteAssetsInput) int {
+		return bulkCost(child, len(in.Ids)+len(in.References), in.Rehearse)
+	}
+	root.BulkPayload.Results, root.BulkPayload.Rehearsal = bulkResults, bulkRehearsal
+
 	g := &root.Group
 	g.Children = func(child int, first *int, _ *string, last *int, _ *string) int { return page(child, first, last) }
 	g.Members = func(child int, _ *registry.Kind, _ *string, _ bool, _ *string, _ *registry.State, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string) int {
@@ -131,15 +139,6 @@ func complexity() generated.ComplexityRoot {
 
 func page(child int, first, last *int) int {
 	return gqlhttp.PageCost(child, first, last, registry.DefaultPage)
-}
-
-// bulkCost is low for an item's own fields: they are known, and nothing is read
-// for them. A rehearsal has no objects, but one list of effects.
-func bulkCost(child, items int, rehearse bool) int {
-	if rehearse {
-		return 1 + child + items/10
-	}
-	return 1 + items*child/10
 }
 
 func list(child int) int { return 1 + usualList*max(child, 1) }
