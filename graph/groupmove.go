@@ -131,10 +131,8 @@ func (s *Store) groupInPlace(ctx context.Context, r runner, scope registry.Scope
 		return nil, nil, err
 	case !ok:
 		return nil, nil, missing(ref)
-	case ifVersion != nil && *ifVersion != got.group.Version:
-		return nil, nil, registry.Conflict("ifVersion", "the group has version %d, not %d", got.group.Version, *ifVersion)
 	}
-	return got.group, got.template, nil
+	return got.group, got.template, atVersion("group", got.group.Version, ifVersion)
 }
 
 // placed returns the group as it is to be, and how many groups move, or says

@@ -69,7 +69,7 @@ func (s *Store) CreateMeasureType(ctx context.Context, scope registry.Scope, n r
 
 // DeleteMeasureType deletes a measure type that no template uses and returns
 // its id.
-func (s *Store) DeleteMeasureType(ctx context.Context, scope registry.Scope, name string) (registry.ID, error) {
+func (s *Store) DeleteMeasureType(ctx context.Context, scope registry.Scope, name string, ifVersion *int) (registry.ID, error) {
 	type answer struct {
 		measureType *registry.MeasureType
 		templates   int
@@ -89,6 +89,9 @@ func (s *Store) DeleteMeasureType(ctx context.Context, scope registry.Scope, nam
 			return registry.FailedPrecondition("measure type %q is used by %d template(s)", name, held.templates)
 		}
 		m := held.measureType
+		if err := atVersion("measure type", m.Version, ifVersion); err != nil {
+			return err
+		}
 		tx.record(entry{
 			kind: registry.ObjectMeasureType, id: m.ID, key: m.Name, operation: registry.ChangeDelete, action: "deleted",
 			version: m.Version, before: measureTypeSnapshot(m),

@@ -25,8 +25,9 @@ func (s *Store) UpdateMeasureType(ctx context.Context, scope registry.Scope, nam
 			return err
 		case !ok:
 			return registry.NotFound("measure type", name)
-		case patch.IfVersion != nil && *patch.IfVersion != before.Version:
-			return registry.Conflict("ifVersion", "the measure type has version %d, not %d", before.Version, *patch.IfVersion)
+		}
+		if err := atVersion("measure type", before.Version, patch.IfVersion); err != nil {
+			return err
 		}
 		if after, err = patch.Apply(before); err != nil {
 			return err

@@ -171,7 +171,7 @@ func (s *Store) DeletePolicy(ctx context.Context, scope registry.Scope, ref regi
 		if err := s.keepToToken(ctx, tx, policyDeleting(ref), planPolicyDeletion(ref)); err != nil {
 			return err
 		}
-		if deleted, err = policyToChange(ctx, tx, ref, nil); err != nil {
+		if deleted, err = policyToChange(ctx, tx, ref, ref.IfVersion); err != nil {
 			return err
 		}
 		tx.recordPolicy(registry.ChangeDelete, "deleted", deleted, nil)

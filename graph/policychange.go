@@ -109,8 +109,5 @@ func policyToChange(ctx context.Context, r runner, ref registry.Ref, ifVersion *
 	if !ok {
 		return nil, registry.NotFound("policy", name)
 	}
-	if ifVersion != nil && *ifVersion != policy.Version {
-		return nil, registry.Conflict("ifVersion", "the policy has version %d, not %d", policy.Version, *ifVersion)
-	}
-	return policy, nil
+	return policy, atVersion("policy", policy.Version, ifVersion)
 }

@@ -77,8 +77,8 @@ func (s *Store) UpdateProfile(ctx context.Context, scope registry.Scope, ref reg
 		if err != nil {
 			return err
 		}
-		if want := patch.IfVersion; want != nil && *want != before.Version {
-			return registry.Conflict("ifVersion", "the profile has version %d, not %d", before.Version, *want)
+		if err := atVersion("profile", before.Version, patch.IfVersion); err != nil {
+			return err
 		}
 		attributes, violations := plainAttributes(before.Kind, patch.Attributes)
 		after := *before
@@ -121,6 +121,9 @@ func (s *Store) DeleteProfile(ctx context.Context, scope registry.Scope, ref reg
 	err := change(ctx, s, scope, "profile.delete", func(ctx context.Context, tx *transaction) error {
 		p, err := s.profile(ctx, tx, ref)
 		if err != nil {
+			return err
+		}
+		if err := atVersion("profile", p.Version, ref.IfVersion); err != nil {
 			return err
 		}
 		deleted = p.ID

@@ -76,7 +76,7 @@ func planPolicyPatch(ref registry.Ref, patch registry.PolicyPatch) planner {
 
 func planPolicyDeletion(ref registry.Ref) planner {
 	return func(ctx context.Context, r runner, now *hierarchy) (*plan, error) {
-		before, err := policyToChange(ctx, r, ref, nil)
+		before, err := policyToChange(ctx, r, ref, ref.IfVersion)
 		if err != nil {
 			return nil, err
 		}

@@ -215,7 +215,7 @@ func templateFrom(r *registry.TemplateRecord, types map[string]*registry.Measure
 		violations = append(violations, registry.Violation{Path: "status", Rule: "enum", Message: "is DRAFT or PUBLISHED"})
 	}
 	t := &registry.Template{
-		Kind: r.Kind, Name: r.Name, Version: r.Version, Status: r.Status, Description: r.Description,
+		Kind: r.Kind, Name: r.Name, Version: r.Version, Revision: 1, Status: r.Status, Description: r.Description,
 		Properties: n.Properties, Required: n.Required, Relations: n.Relations, Components: n.Components, Searched: n.Searched,
 		Annotations: n.Annotations, Behaviour: n.Behaviour,
 	}
@@ -245,7 +245,7 @@ func (b *restoring) templateVersion(ctx context.Context, i int, r *registry.Temp
 			b.results[i] = refusedBy(registry.Conflict("version", "version %d of template %q is published already and is another one", r.Version, r.Name))
 			return nil
 		}
-		b.results[i].Result = registry.RestoreChanged
+		b.results[i].Result, t.Revision = registry.RestoreChanged, old.Revision+1
 	} else {
 		o := b.object(r.Stamp, registry.Revision{})
 		t.ID, t.CreatedAt, b.results[i].Result = o.ID, o.CreatedAt, registry.RestoreMade

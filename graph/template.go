@@ -242,10 +242,13 @@ func templateKey(kind registry.Kind, name string, version int) string {
 // templateOf reads a template's node.
 func templateOf(f fields) *registry.Template {
 	t := &registry.Template{
-		ID: f.id("id"), Kind: registry.Kind(f.text("kind")), Name: f.text("name"), Version: f.integer("version"),
+		ID: f.id("id"), Kind: registry.Kind(f.text("kind")), Name: f.text("name"), Version: f.integer("version"), Revision: 1,
 		Status: registry.TemplateStatus(f.text("status")), Description: f.optionalText("description"),
 		Properties: map[string]any{}, Required: someTexts(f, "required"), Components: someTexts(f, "components"), Searched: someTexts(f, "searched"),
 		CreatedAt: f.time("createdAt"), PublishedAt: f.optionalTime("publishedAt"),
+	}
+	if revision := nullable[int64](f, "revision"); revision != nil {
+		t.Revision = int(*revision)
 	}
 	if silence := nullable[int64](f, "silence"); silence != nil {
 		t.SilenceSeconds = float64(*silence) / 1000
@@ -285,7 +288,7 @@ func someTexts(f fields, name string) []string {
 func templateProperties(t *registry.Template) (map[string]any, error) {
 	out := map[string]any{
 		"id": string(t.ID), "keyFold": TemplateKey(t), "kind": string(t.Kind), "name": t.Name, "nameFold": Fold(t.Name),
-		"version": t.Version, "status": string(t.Status), "description": t.Description, "required": listed(t.Required),
+		"version": t.Version, "revision": t.Revision, "status": string(t.Status), "description": t.Description, "required": listed(t.Required),
 		"components": listed(t.Components), "searched": listed(t.Searched), "createdAt": t.CreatedAt,
 	}
 	if t.PublishedAt != nil {

@@ -85,12 +85,12 @@ func TestTemplateLife(t *testing.T) {
 	}
 	_, err = w.DeleteTemplate(t.Context(), w.scope, registry.TemplateRef{ID: second.ID})
 	refused(t, err, registry.CodeFailedPrecondition, "in use")
-	_, err = w.DeleteMeasureType(t.Context(), w.scope, "temperature")
+	_, err = w.DeleteMeasureType(t.Context(), w.scope, "temperature", nil)
 	refused(t, err, registry.CodeFailedPrecondition, "1 template")
 	if _, err := w.DeleteTemplate(t.Context(), w.scope, registry.TemplateRef{ID: draft.ID}); err != nil {
 		t.Errorf("delete version 1: %v", err)
 	}
-	if _, err := w.DeleteMeasureType(t.Context(), w.scope, "temperature"); err != nil {
+	if _, err := w.DeleteMeasureType(t.Context(), w.scope, "temperature", nil); err != nil {
 		t.Errorf("delete measure type: %v", err)
 	}
 	byID, err := w.TemplatesByID(t.Context(), w.scope, []registry.ID{draft.ID, second.ID})
@@ -200,9 +200,9 @@ func TestMeasureTypes(t *testing.T) {
 	if err != nil || err2 != nil || len(page.Items) != 1 || n != 1 {
 		t.Errorf("list = %v, count = %d, %v %v", page, n, err, err2)
 	}
-	_, err = w.DeleteMeasureType(t.Context(), w.scope, "ghost")
+	_, err = w.DeleteMeasureType(t.Context(), w.scope, "ghost", nil)
 	refused(t, err, registry.CodeNotFound, "ghost")
-	if id, err := w.DeleteMeasureType(t.Context(), w.scope, "humidity"); err != nil || id != created.ID {
+	if id, err := w.DeleteMeasureType(t.Context(), w.scope, "humidity", nil); err != nil || id != created.ID {
 		t.Errorf("delete = %s, %v", id, err)
 	}
 }

@@ -16,7 +16,7 @@ var (
 	templatePublish = named("template.publish", `
 		MATCH (t:Entity {id: $id})
 		WHERE t.account = $account
-		SET t.status = 'PUBLISHED', t.publishedAt = $now`)
+		SET t.status = 'PUBLISHED', t.publishedAt = $now, t.revision = $revision`)
 
 	// All versions of a template, with how many objects each has.
 	templateHolders = named("template.holders", `
@@ -61,10 +61,13 @@ func (s *Store) toPublish(ctx context.Context, r runner, scope registry.Scope, r
 		missing = registry.NotFound("draft of template", ref.Name)
 	}
 	t, ok, err := one(ctx, r, q, p, func(f fields) *compiledTemplate { return s.template(f.nested("node"), scope.Account) })
-	if err == nil && !ok {
-		err = missing
+	switch {
+	case err != nil:
+		return nil, err
+	case !ok:
+		return nil, missing
 	}
-	return t, err
+	return t, atRevision(t.Template, ref)
 }
 
 // PublishTemplate makes a draft the version that new objects get; from then on
@@ -94,10 +97,10 @@ func (s *Store) PublishTemplate(ctx context.Context, scope registry.Scope, ref r
 			return err
 		}
 		after, at := *published, tx.at
-		after.Status, after.PublishedAt = registry.TemplatePublished, &at
+		after.Status, after.PublishedAt, after.Revision = registry.TemplatePublished, &at, before.Revision+1
 		published = &after
 		tx.recordTemplate(registry.ChangeUpdate, "published", before.Template, published)
-		return nothing(ctx, tx, templatePublish, params{"id": string(after.ID), "now": at})
+		return nothing(ctx, tx, templatePublish, params{"id": string(after.ID), "now": at, "revision": after.Revision})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("publish template: %w", err)
@@ -121,6 +124,17 @@ type holder struct {
 	profiles int
 }
 
+// namedOrNewest is the version that a reference names by its id, and else the
+// newest one.
+func namedOrNewest(versions []holder, ref registry.TemplateRef, newest *registry.Template) *registry.Template {
+	for _, v := range versions {
+		if v.template.ID == ref.ID {
+			return v.template
+		}
+	}
+	return newest
+}
+
 // DeleteTemplate deletes a version of a template, or all its versions if it is
 // named by kind and name, and returns the ids, newest version first. What
 // objects are instances of, or profiles are for, stays.
@@ -141,6 +155,9 @@ func (s *Store) DeleteTemplate(ctx context.Context, scope registry.Scope, ref re
 			return holder{s.templateIn(scope)(f), f.integer("objects"), f.integer("profiles")}
 		})
 		if err != nil {
+			return err
+		}
+		if err := atRevision(namedOrNewest(versions, ref, newest), ref); err != nil {
 			return err
 		}
 		kept := 0

@@ -56,7 +56,7 @@ func (s *Store) CreateTemplate(ctx context.Context, scope registry.Scope, n regi
 		if err != nil {
 			return err
 		}
-		t.ID, t.Version, t.Status, t.CreatedAt = newID(), 1, registry.TemplateDraft, tx.at
+		t.ID, t.Version, t.Revision, t.Status, t.CreatedAt = newID(), 1, 1, registry.TemplateDraft, tx.at
 		if n.Publish {
 			t.Status, t.PublishedAt = registry.TemplatePublished, &t.CreatedAt
 			if committed, err = s.claimTemplate(ctx, tx, t); err != nil {
@@ -92,6 +92,9 @@ func (s *Store) UpdateTemplate(ctx context.Context, scope registry.Scope, ref re
 		case newest.Open:
 			return registry.FailedPrecondition("template %q is built in", newest.Name)
 		}
+		if err := atRevision(newest, ref); err != nil {
+			return err
+		}
 		n, _, err := checkedTemplate(patch.Apply(newest))
 		if err != nil {
 			return err
@@ -103,13 +106,14 @@ func (s *Store) UpdateTemplate(ctx context.Context, scope registry.Scope, ref re
 		draft = t
 		t.Name, t.Status = newest.Name, registry.TemplateDraft
 		if newest.Status == registry.TemplatePublished {
-			t.ID, t.Version, t.CreatedAt = newID(), newest.Version+1, tx.at
+			t.ID, t.Version, t.Revision, t.CreatedAt = newID(), newest.Version+1, 1, tx.at
 			return tx.insertTemplate(ctx, t, measureTypes)
 		}
-		t.ID, t.Version, t.CreatedAt = newest.ID, newest.Version, newest.CreatedAt
+		t.ID, t.Version, t.Revision, t.CreatedAt = newest.ID, newest.Version, newest.Revision, newest.CreatedAt
 		if reflect.DeepEqual(templateSnapshot(newest), templateSnapshot(t)) {
 			return nil
 		}
+		t.Revision++
 		tx.recordTemplate(registry.ChangeUpdate, "updated", newest, t)
 		node, err := templateProperties(t)
 		if err != nil {
@@ -121,6 +125,18 @@ func (s *Store) UpdateTemplate(ctx context.Context, scope registry.Scope, ref re
 		return nil, fmt.Errorf("update template: %w", err)
 	}
 	return draft, nil
+}
+
+// atRevision refuses with CONFLICT a version that is not the one that is wanted,
+// or was changed since.
+func atRevision(t *registry.Template, ref registry.TemplateRef) error {
+	if err := atVersion("template", t.Version, ref.IfVersion); err != nil {
+		return err
+	}
+	if want := ref.IfRevision; want != nil && *want != t.Revision {
+		return registry.Conflict("ifRevision", "version %d of the template has revision %d, not %d", t.Version, t.Revision, *want)
+	}
+	return nil
 }
 
 // checkedTemplate is a definition in normal form, with its compiled schemas, or

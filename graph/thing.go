@@ -71,6 +71,15 @@ func (q byRef) of(ref registry.Ref, more params) (query, params) {
 	return q[ref.Kind][0], more
 }
 
+// atVersion refuses with CONFLICT what has another version than is wanted, which
+// is nil for any.
+func atVersion(noun string, version int, want *int) error {
+	if want == nil || *want == version {
+		return nil
+	}
+	return registry.Conflict("ifVersion", "the %s has version %d, not %d", noun, version, *want)
+}
+
 // missing is the error for a thing that does not exist.
 func missing(ref registry.Ref) error {
 	if ref.ID != "" {

@@ -168,8 +168,8 @@ func (s *Store) changePart(ctx context.Context, tx *transaction, scope registry.
 // changeOne decides what a thing becomes.
 func (s *Store) changeOne(ctx context.Context, tx *transaction, scope registry.Scope, before target, p *patchedThing, got *prepared, all *changed) (registry.Related, error) {
 	kind, object := kindOf(before.thing), objectIn(before.thing)
-	if want := p.patch.IfVersion; want != nil && *want != object.Version {
-		return nil, registry.Conflict("ifVersion", "the %s has version %d, not %d", noun(kind), object.Version, *want)
+	if err := atVersion(noun(kind), object.Version, p.patch.IfVersion); err != nil {
+		return nil, err
 	}
 	if name := p.patch.Profile; name != nil && p.profile == nil {
 		return nil, registry.NotFound("profile", *name)

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/holon-registry/holon/registry"
@@ -92,7 +93,7 @@ func (s *Store) deletePart(ctx context.Context, tx *transaction, d *doom, refs [
 			out[i] = outcome{err: missing(ref)}
 			continue
 		}
-		if err := of.held(); err != nil {
+		if err := cmp.Or(atVersion(noun(d.kind), objectIn(of.twin).Version, ref.IfVersion), of.held()); err != nil {
 			out[i] = outcome{err: err}
 			continue
 		}

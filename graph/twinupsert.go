@@ -85,6 +85,8 @@ func (s *Store) upsertPart(ctx context.Context, tx *transaction, scope registry.
 	for i, item := range items {
 		if got.taken[Fold(item.thing.key)] {
 			patches, places[1] = append(patches, item.patch), append(places[1], i)
+		} else if want := item.patch.patch.IfVersion; want != nil && *want != 0 {
+			out[i] = outcome{err: registry.Conflict("ifVersion", "the %s does not exist, so it has no version %d", noun(kind), *want)}
 		} else {
 			things, places[0] = append(things, item.thing), append(places[0], i)
 		}

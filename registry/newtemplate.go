@@ -15,6 +15,9 @@ type TemplateRef struct {
 	ID   ID
 	Kind Kind
 	Name string
+	// IfVersion and IfRevision refuse a change with CONFLICT when the version's
+	// number, or its revision, differs.
+	IfVersion, IfRevision *int
 }
 
 // NewTemplate is what a template is made from.

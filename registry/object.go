@@ -66,6 +66,8 @@ type Ref struct {
 	ID   ID
 	Kind Kind
 	Key  string
+	// IfVersion refuses a deletion with CONFLICT when the version differs.
+	IfVersion *int
 }
 
 // Optional is an input that may be absent (Set is false), null (Value is nil)

@@ -92,6 +92,8 @@ type ProfileRef struct {
 	Kind     Kind
 	Template string
 	Name     string
+	// IfVersion refuses a deletion with CONFLICT when the version differs.
+	IfVersion *int
 }
 
 // NewProfile is what a profile is made from.

@@ -18,7 +18,9 @@ type Template struct {
 	Kind Kind
 	Name string
 	// Version numbers the templates of one name, from 1.
-	Version     int
+	Version int
+	// Revision counts the changes of the version, from 1.
+	Revision    int
 	Status      TemplateStatus
 	Description *string
 	// Properties maps an attribute's name to its JSON Schema (2020-12).

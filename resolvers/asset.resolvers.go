@@ -133,6 +133,7 @@ func (r *mutationResolver) DeleteAsset(ctx context.Context, input generated.Dele
 	if err != nil {
 		return nil, err
 	}
+	ref.IfVersion = input.IfVersion
 	scope := trying(ctx, input.Rehearse, input.Token)
 	asset, err := r.Graph.DeleteAsset(ctx, scope, ref)
 	if err != nil {

@@ -32,6 +32,7 @@ func (r *mutationResolver) DeleteComponent(ctx context.Context, input generated.
 	if err != nil {
 		return nil, err
 	}
+	ref.IfVersion = input.IfVersion
 	scope := trying(ctx, input.Rehearse, input.Token)
 	component, within, err := r.Graph.DeleteComponent(ctx, scope, ref)
 	if err != nil {

@@ -133,6 +133,7 @@ func (r *mutationResolver) DeleteDevice(ctx context.Context, input generated.Del
 	if err != nil {
 		return nil, err
 	}
+	ref.IfVersion = input.IfVersion
 	scope := trying(ctx, input.Rehearse, input.Token)
 	device, components, err := r.Graph.DeleteWithComponents(ctx, scope, ref)
 	if err != nil {

@@ -41,6 +41,7 @@ func (r *mutationResolver) DeletePolicy(ctx context.Context, input generated.Del
 	if err != nil {
 		return nil, err
 	}
+	ref.IfVersion = input.IfVersion
 	if input.Rehearse {
 		rehearsal, err := r.Graph.RehearseDeletePolicy(ctx, scopeFrom(ctx), ref)
 		return &generated.DeletePolicyPayload{Rehearsal: rehearsal}, err

@@ -39,6 +39,7 @@ func (r *Resolver) deleteProfile(ctx context.Context, in generated.DeleteProfile
 	if err != nil {
 		return "", err
 	}
+	ref.IfVersion = in.IfVersion
 	return r.Graph.DeleteProfile(ctx, scopeFrom(ctx), ref)
 }
 

@@ -28,7 +28,7 @@ func (r *mutationResolver) CreateMeasureType(ctx context.Context, input generate
 
 // DeleteMeasureType is the resolver for the deleteMeasureType field.
 func (r *mutationResolver) DeleteMeasureType(ctx context.Context, input generated.DeleteMeasureTypeInput) (*generated.DeleteMeasureTypePayload, error) {
-	id, err := r.Graph.DeleteMeasureType(ctx, scopeFrom(ctx), input.Name)
+	id, err := r.Graph.DeleteMeasureType(ctx, scopeFrom(ctx), input.Name, input.IfVersion)
 	if err != nil {
 		return nil, err
 	}

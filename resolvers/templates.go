@@ -80,6 +80,7 @@ func (r *Resolver) updateTemplate(ctx context.Context, in generated.UpdateTempla
 	if err != nil {
 		return nil, err
 	}
+	ref.IfVersion, ref.IfRevision = in.IfVersion, in.IfRevision
 	return r.Graph.UpdateTemplate(ctx, scopeFrom(ctx), ref, templatePatch(in))
 }
 
@@ -88,6 +89,7 @@ func (r *Resolver) publishTemplate(ctx context.Context, in generated.PublishTemp
 	if err != nil {
 		return nil, err
 	}
+	ref.IfVersion, ref.IfRevision = in.IfVersion, in.IfRevision
 	payload := &generated.PublishTemplatePayload{}
 	if in.Rehearse {
 		payload.Template, payload.Rehearsal, err = r.Graph.RehearsePublish(ctx, scopeFrom(ctx), ref)
@@ -154,6 +156,7 @@ func (r *Resolver) deleteTemplate(ctx context.Context, in generated.DeleteTempla
 	if err != nil {
 		return nil, err
 	}
+	ref.IfVersion, ref.IfRevision = in.IfVersion, in.IfRevision
 	ids, err := r.Graph.DeleteTemplate(ctx, scopeFrom(ctx), ref)
 	if err != nil {
 		return nil, err

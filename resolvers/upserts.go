@@ -10,7 +10,7 @@ import (
 func deviceUpsert(in generated.UpsertDeviceInput) registry.TwinEdit {
 	return registry.TwinEdit{Ref: deviceRef(in.Reference), Patch: registry.TwinPatch{
 		Description: patched(in.Description), State: in.State, Attributes: in.Attributes, Template: in.Template,
-		Profile: in.Profile, ProfileMode: in.ProfileMode,
+		Profile: in.Profile, ProfileMode: in.ProfileMode, IfVersion: in.IfVersion,
 		ExternalReference: patched(in.ExternalReference), ImageURL: patched(in.ImageURL), Connected: patched(in.Connected),
 		Relations: addedRelations(in.Relations),
 	}}
@@ -19,7 +19,7 @@ func deviceUpsert(in generated.UpsertDeviceInput) registry.TwinEdit {
 func assetUpsert(in generated.UpsertAssetInput) registry.TwinEdit {
 	return registry.TwinEdit{Ref: assetRef(in.Reference), Patch: registry.TwinPatch{
 		Description: patched(in.Description), State: in.State, Attributes: in.Attributes, Template: in.Template,
-		Profile: in.Profile, ProfileMode: in.ProfileMode,
+		Profile: in.Profile, ProfileMode: in.ProfileMode, IfVersion: in.IfVersion,
 		ExternalReference: patched(in.ExternalReference), ImageURL: patched(in.ImageURL), Connected: patched(in.Connected),
 		Relations: addedRelations(in.Relations), PartOf: patched(in.PartOf),
 	}}

@@ -30,7 +30,7 @@ var shapes = map[string]string{
 	"Asset":    twinShape + ` partOf { key: reference } parts { key: reference }`,
 	"Related":  `... on Group { key: path } ... on Device { key: reference } ... on Asset { key: reference }`,
 	"Twin":     `... on Device { key: reference } ... on Asset { key: reference }`,
-	"Template": `id kind name version status description properties required components relations { name direction kind templates inherits } measures { name type unit } annotations provisioning reported createdAt publishedAt`,
+	"Template": `id kind name version revision status description properties required components relations { name direction kind templates inherits } measures { name type unit } annotations provisioning reported createdAt publishedAt`,
 	"Policy":   `id reference type description document appliesTo { key: path } version createdAt updatedAt`,
 	"Link":     `device { key: reference } asset { key: reference } measures { device asset } since until`,
 	"Viewer":   `account { name } key { id name }`,

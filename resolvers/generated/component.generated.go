@@ -328,7 +328,7 @@ func (ec *executionContext) unmarshalInputDeleteComponentInput(ctx context.Conte
 		asMap["rehearse"] = false
 	}
 
-	fieldsInOrder := [...]string{"id", "device", "name", "rehearse", "token"}
+	fieldsInOrder := [...]string{"id", "device", "name", "ifVersion", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -356,6 +356,13 @@ func (ec *executionContext) unmarshalInputDeleteComponentInput(ctx context.Conte
 				return it, err
 			}
 			it.Name = data
+		case "ifVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ifVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IfVersion = data
 		case "rehearse":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
 			data, err := ec.unmarshalNBoolean2bool(ctx, v)

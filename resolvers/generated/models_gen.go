@@ -479,6 +479,8 @@ type DeleteAssetInput struct {
 	ID *registry.ID `json:"id,omitempty"`
 	// The asset's reference.
 	Reference *string `json:"reference,omitempty"`
+	// Refuse with CONFLICT if the asset has another version.
+	IfVersion *int `json:"ifVersion,omitempty"`
 	// Only rehearse: say what would happen, and change nothing.
 	Rehearse bool `json:"rehearse"`
 	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
@@ -515,6 +517,8 @@ type DeleteComponentInput struct {
 	Device *string `json:"device,omitempty"`
 	// The component's name.
 	Name *string `json:"name,omitempty"`
+	// Refuse with CONFLICT if the component has another version.
+	IfVersion *int `json:"ifVersion,omitempty"`
 	// Only rehearse: say what would happen, and change nothing.
 	Rehearse bool `json:"rehearse"`
 	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
@@ -537,6 +541,8 @@ type DeleteDeviceInput struct {
 	ID *registry.ID `json:"id,omitempty"`
 	// The device's reference.
 	Reference *string `json:"reference,omitempty"`
+	// Refuse with CONFLICT if the device has another version.
+	IfVersion *int `json:"ifVersion,omitempty"`
 	// Only rehearse: say what would happen, and change nothing.
 	Rehearse bool `json:"rehearse"`
 	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
@@ -625,6 +631,8 @@ type DeleteMatchingPayload struct {
 type DeleteMeasureTypeInput struct {
 	// Its name.
 	Name string `json:"name"`
+	// Refuse with CONFLICT if the measure type has another version.
+	IfVersion *int `json:"ifVersion,omitempty"`
 }
 
 // What `deleteMeasureType` did.
@@ -639,6 +647,8 @@ type DeletePolicyInput struct {
 	ID *registry.ID `json:"id,omitempty"`
 	// The policy's reference.
 	Reference *string `json:"reference,omitempty"`
+	// Refuse with CONFLICT if the policy has another version.
+	IfVersion *int `json:"ifVersion,omitempty"`
 	// Only rehearse: say what would happen, and change nothing.
 	Rehearse bool `json:"rehearse"`
 	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
@@ -663,6 +673,8 @@ type DeleteProfileInput struct {
 	Template *string `json:"template,omitempty"`
 	// The profile's name.
 	Name *string `json:"name,omitempty"`
+	// Refuse with CONFLICT if the profile has another version.
+	IfVersion *int `json:"ifVersion,omitempty"`
 }
 
 // What `deleteProfile` did.
@@ -679,6 +691,10 @@ type DeleteTemplateInput struct {
 	Kind *registry.Kind `json:"kind,omitempty"`
 	// The template's name.
 	Name *string `json:"name,omitempty"`
+	// Refuse with CONFLICT if the version, or the newest of all, has another number.
+	IfVersion *int `json:"ifVersion,omitempty"`
+	// Refuse with CONFLICT if the version, or the newest of all, has another revision, because it was changed or published meanwhile.
+	IfRevision *int `json:"ifRevision,omitempty"`
 }
 
 // What `deleteTemplate` did.
@@ -1058,6 +1074,10 @@ type PublishTemplateInput struct {
 	Kind *registry.Kind `json:"kind,omitempty"`
 	// The template's name.
 	Name *string `json:"name,omitempty"`
+	// Refuse with CONFLICT if the version has another number.
+	IfVersion *int `json:"ifVersion,omitempty"`
+	// Refuse with CONFLICT if the version has another revision, because it was changed or published meanwhile.
+	IfRevision *int `json:"ifRevision,omitempty"`
 	// Whether to tell only which objects of earlier versions the draft would break, without publishing it.
 	Rehearse bool `json:"rehearse"`
 	// The token of a rehearsal: refuses with CONFLICT if other objects would break by now, or the draft is another.
@@ -1804,6 +1824,10 @@ type UpdateTemplateInput struct {
 	Components []string `json:"components,omitempty"`
 	// The properties that searches go by: at most 24 in all templates of the account, and with plain values only.
 	Searched []string `json:"searched,omitempty"`
+	// Refuse with CONFLICT if the newest version has another number.
+	IfVersion *int `json:"ifVersion,omitempty"`
+	// Refuse with CONFLICT if the newest version has another revision, because it was changed or published meanwhile.
+	IfRevision *int `json:"ifRevision,omitempty"`
 	// When devices or assets raise alarms: at most 32 rules.
 	Alarms []*AlarmRuleInput `json:"alarms,omitempty"`
 	// What clients show. It replaces the old annotations; an empty object is none.
@@ -1854,6 +1878,8 @@ type UpsertAssetInput struct {
 	Connected graphql.Omittable[*bool] `json:"connected,omitempty"`
 	// The reference of the asset that it is a part of; null of none.
 	PartOf graphql.Omittable[*string] `json:"partOf,omitempty"`
+	// Refuse with CONFLICT if the asset has another version; 0 demands that there is none yet.
+	IfVersion *int `json:"ifVersion,omitempty"`
 	// Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole.
 	Rehearse bool `json:"rehearse"`
 	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
@@ -1906,6 +1932,8 @@ type UpsertDeviceInput struct {
 	ImageURL graphql.Omittable[*string] `json:"imageUrl,omitempty"`
 	// Whether it is connected; null says that nobody knows.
 	Connected graphql.Omittable[*bool] `json:"connected,omitempty"`
+	// Refuse with CONFLICT if the device has another version; 0 demands that there is none yet.
+	IfVersion *int `json:"ifVersion,omitempty"`
 	// Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole.
 	Rehearse bool `json:"rehearse"`
 	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.

@@ -842,7 +842,7 @@ func (ec *executionContext) unmarshalInputDeletePolicyInput(ctx context.Context,
 		asMap["rehearse"] = false
 	}
 
-	fieldsInOrder := [...]string{"id", "reference", "rehearse", "token"}
+	fieldsInOrder := [...]string{"id", "reference", "ifVersion", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -863,6 +863,13 @@ func (ec *executionContext) unmarshalInputDeletePolicyInput(ctx context.Context,
 				return it, err
 			}
 			it.Reference = data
+		case "ifVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ifVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IfVersion = data
 		case "rehearse":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
 			data, err := ec.unmarshalNBoolean2bool(ctx, v)

@@ -689,7 +689,7 @@ func (ec *executionContext) unmarshalInputDeleteProfileInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "kind", "template", "name"}
+	fieldsInOrder := [...]string{"id", "kind", "template", "name", "ifVersion"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -724,6 +724,13 @@ func (ec *executionContext) unmarshalInputDeleteProfileInput(ctx context.Context
 				return it, err
 			}
 			it.Name = data
+		case "ifVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ifVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IfVersion = data
 		}
 	}
 	return it, nil

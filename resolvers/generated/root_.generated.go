@@ -1029,6 +1029,7 @@ type ComplexityRoot struct {
 		Relations     func(childComplexity int) int
 		Reported      func(childComplexity int) int
 		Required      func(childComplexity int) int
+		Revision      func(childComplexity int) int
 		SearchIndexes func(childComplexity int) int
 		Searched      func(childComplexity int) int
 		Silence       func(childComplexity int) int
@@ -5736,6 +5737,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Template.Required(childComplexity), true
+	case "Template.revision":
+		if e.ComplexityRoot.Template.Revision == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Template.Revision(childComplexity), true
 	case "Template.searchIndexes":
 		if e.ComplexityRoot.Template.SearchIndexes == nil {
 			break
@@ -7076,6 +7083,8 @@ input DeleteAssetInput {
   id: ID
   """The asset's reference."""
   reference: String
+  """Refuse with CONFLICT if the asset has another version."""
+  ifVersion: Int
   """Only rehearse: say what would happen, and change nothing."""
   rehearse: Boolean! = false
   """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
@@ -7588,6 +7597,8 @@ input DeleteComponentInput {
   device: String
   """The component's name."""
   name: String
+  """Refuse with CONFLICT if the component has another version."""
+  ifVersion: Int
   """Only rehearse: say what would happen, and change nothing."""
   rehearse: Boolean! = false
   """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
@@ -8107,6 +8118,8 @@ input DeleteDeviceInput {
   id: ID
   """The device's reference."""
   reference: String
+  """Refuse with CONFLICT if the device has another version."""
+  ifVersion: Int
   """Only rehearse: say what would happen, and change nothing."""
   rehearse: Boolean! = false
   """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
@@ -9154,6 +9167,8 @@ input DeletePolicyInput {
   id: ID
   """The policy's reference."""
   reference: String
+  """Refuse with CONFLICT if the policy has another version."""
+  ifVersion: Int
   """Only rehearse: say what would happen, and change nothing."""
   rehearse: Boolean! = false
   """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
@@ -9406,6 +9421,8 @@ input DeleteProfileInput {
   template: String
   """The profile's name."""
   name: String
+  """Refuse with CONFLICT if the profile has another version."""
+  ifVersion: Int
 }
 
 """What ` + "`" + `deleteProfile` + "`" + ` did."""
@@ -10324,6 +10341,8 @@ type Template implements Node {
   name: String!
   """The number of this version of the template, from 1."""
   version: Int!
+  """Grows by one, from 1, with every change of the draft, and when it is published; ` + "`" + `ifRevision` + "`" + ` can demand it."""
+  revision: Int!
   """Whether objects can be made from it."""
   status: TemplateStatus!
   """Whether this is the newest published version, which new objects get."""
@@ -10571,6 +10590,8 @@ type CreateMeasureTypePayload {
 input DeleteMeasureTypeInput {
   """Its name."""
   name: String!
+  """Refuse with CONFLICT if the measure type has another version."""
+  ifVersion: Int
 }
 
 """What ` + "`" + `deleteMeasureType` + "`" + ` did."""
@@ -10680,6 +10701,10 @@ input UpdateTemplateInput {
   components: [String!]
   """The properties that searches go by: at most 24 in all templates of the account, and with plain values only."""
   searched: [String!]
+  """Refuse with CONFLICT if the newest version has another number."""
+  ifVersion: Int
+  """Refuse with CONFLICT if the newest version has another revision, because it was changed or published meanwhile."""
+  ifRevision: Int
 }
 
 """What ` + "`" + `updateTemplate` + "`" + ` did."""
@@ -10696,6 +10721,10 @@ input PublishTemplateInput {
   kind: Kind
   """The template's name."""
   name: String
+  """Refuse with CONFLICT if the version has another number."""
+  ifVersion: Int
+  """Refuse with CONFLICT if the version has another revision, because it was changed or published meanwhile."""
+  ifRevision: Int
   """Whether to tell only which objects of earlier versions the draft would break, without publishing it."""
   rehearse: Boolean! = false
   """The token of a rehearsal: refuses with CONFLICT if other objects would break by now, or the draft is another."""
@@ -10718,6 +10747,10 @@ input DeleteTemplateInput {
   kind: Kind
   """The template's name."""
   name: String
+  """Refuse with CONFLICT if the version, or the newest of all, has another number."""
+  ifVersion: Int
+  """Refuse with CONFLICT if the version, or the newest of all, has another revision, because it was changed or published meanwhile."""
+  ifRevision: Int
 }
 
 """What ` + "`" + `deleteTemplate` + "`" + ` did."""
@@ -11276,6 +11309,8 @@ input UpsertDeviceInput {
   imageUrl: String
   """Whether it is connected; null says that nobody knows."""
   connected: Boolean
+  """Refuse with CONFLICT if the device has another version; 0 demands that there is none yet."""
+  ifVersion: Int
   """Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole."""
   rehearse: Boolean! = false
   """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
@@ -11308,6 +11343,8 @@ input UpsertAssetInput {
   connected: Boolean
   """The reference of the asset that it is a part of; null of none."""
   partOf: String
+  """Refuse with CONFLICT if the asset has another version; 0 demands that there is none yet."""
+  ifVersion: Int
   """Only rehearse: say what would happen, and change nothing. Not in an item of a bulk request, which is rehearsed as a whole."""
   rehearse: Boolean! = false
   """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
@@ -13098,6 +13135,8 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_name(ctx, field)
 	case "version":
 		return ec.fieldContext_Template_version(ctx, field)
+	case "revision":
+		return ec.fieldContext_Template_revision(ctx, field)
 	case "status":
 		return ec.fieldContext_Template_status(ctx, field)
 	case "current":

@@ -1128,6 +1128,13 @@ func (ec *executionContext) fieldContext_Template_version(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Template", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _Template_revision(ctx context.Context, field graphql.CollectedField, obj *registry.Template) (ret graphql.Marshaler) {
+	return ec.marshalNInt2int(ctx, field.Selections, obj.Revision)
+}
+func (ec *executionContext) fieldContext_Template_revision(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Template", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _Template_status(ctx context.Context, field graphql.CollectedField, obj *registry.Template) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2382,7 +2389,7 @@ func (ec *executionContext) unmarshalInputDeleteMeasureTypeInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name"}
+	fieldsInOrder := [...]string{"name", "ifVersion"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2396,6 +2403,13 @@ func (ec *executionContext) unmarshalInputDeleteMeasureTypeInput(ctx context.Con
 				return it, err
 			}
 			it.Name = data
+		case "ifVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ifVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IfVersion = data
 		}
 	}
 	return it, nil
@@ -2412,7 +2426,7 @@ func (ec *executionContext) unmarshalInputDeleteTemplateInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "kind", "name"}
+	fieldsInOrder := [...]string{"id", "kind", "name", "ifVersion", "ifRevision"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2440,6 +2454,20 @@ func (ec *executionContext) unmarshalInputDeleteTemplateInput(ctx context.Contex
 				return it, err
 			}
 			it.Name = data
+		case "ifVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ifVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IfVersion = data
+		case "ifRevision":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ifRevision"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IfRevision = data
 		}
 	}
 	return it, nil
@@ -2711,7 +2739,7 @@ func (ec *executionContext) unmarshalInputPublishTemplateInput(ctx context.Conte
 		asMap["rehearse"] = false
 	}
 
-	fieldsInOrder := [...]string{"id", "kind", "name", "rehearse", "token"}
+	fieldsInOrder := [...]string{"id", "kind", "name", "ifVersion", "ifRevision", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2739,6 +2767,20 @@ func (ec *executionContext) unmarshalInputPublishTemplateInput(ctx context.Conte
 				return it, err
 			}
 			it.Name = data
+		case "ifVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ifVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IfVersion = data
+		case "ifRevision":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ifRevision"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IfRevision = data
 		case "rehearse":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
 			data, err := ec.unmarshalNBoolean2bool(ctx, v)
@@ -2837,7 +2879,7 @@ func (ec *executionContext) unmarshalInputUpdateTemplateInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "alarms", "annotations", "commands", "decoder", "manyAssets", "silence", "provisioning", "reported"}
+	fieldsInOrder := [...]string{"id", "kind", "name", "description", "properties", "required", "relations", "measures", "components", "searched", "ifVersion", "ifRevision", "alarms", "annotations", "commands", "decoder", "manyAssets", "silence", "provisioning", "reported"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2914,6 +2956,20 @@ func (ec *executionContext) unmarshalInputUpdateTemplateInput(ctx context.Contex
 				return it, err
 			}
 			it.Searched = data
+		case "ifVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ifVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IfVersion = data
+		case "ifRevision":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ifRevision"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IfRevision = data
 		case "alarms":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("alarms"))
 			data, err := ec.unmarshalOAlarmRuleInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐAlarmRuleInputᚄ(ctx, v)
@@ -3653,6 +3709,11 @@ func (ec *executionContext) _Template(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "version":
 			out.Values[i] = ec._Template_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "revision":
+			out.Values[i] = ec._Template_revision(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

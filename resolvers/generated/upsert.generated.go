@@ -188,7 +188,7 @@ func (ec *executionContext) unmarshalInputUpsertAssetInput(ctx context.Context, 
 		asMap["rehearse"] = false
 	}
 
-	fieldsInOrder := [...]string{"reference", "description", "state", "template", "profile", "profileMode", "attributes", "relations", "externalReference", "imageUrl", "connected", "partOf", "rehearse", "token"}
+	fieldsInOrder := [...]string{"reference", "description", "state", "template", "profile", "profileMode", "attributes", "relations", "externalReference", "imageUrl", "connected", "partOf", "ifVersion", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -279,6 +279,13 @@ func (ec *executionContext) unmarshalInputUpsertAssetInput(ctx context.Context, 
 				return it, err
 			}
 			it.PartOf = graphql.OmittableOf(data)
+		case "ifVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ifVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IfVersion = data
 		case "rehearse":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
 			data, err := ec.unmarshalNBoolean2bool(ctx, v)
@@ -374,7 +381,7 @@ func (ec *executionContext) unmarshalInputUpsertDeviceInput(ctx context.Context,
 		asMap["rehearse"] = false
 	}
 
-	fieldsInOrder := [...]string{"reference", "description", "state", "template", "profile", "profileMode", "attributes", "relations", "externalReference", "imageUrl", "connected", "rehearse", "token"}
+	fieldsInOrder := [...]string{"reference", "description", "state", "template", "profile", "profileMode", "attributes", "relations", "externalReference", "imageUrl", "connected", "ifVersion", "rehearse", "token"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -458,6 +465,13 @@ func (ec *executionContext) unmarshalInputUpsertDeviceInput(ctx context.Context,
 				return it, err
 			}
 			it.Connected = graphql.OmittableOf(data)
+		case "ifVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ifVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IfVersion = data
 		case "rehearse":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
 			data, err := ec.unmarshalNBoolean2bool(ctx, v)
