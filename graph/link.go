@@ -16,7 +16,7 @@ const linkEndsColumns = `
 			[(d)-[:INSTANCE_OF]->(t) | t.id][0] AS deviceTemplate, [(a)-[:INSTANCE_OF]->(t) | t.id][0] AS assetTemplate,
 			[(d)-[:HAS_SERIES]->(s) | {measure: s.measure, type: s.type, unit: s.unit, lastAt: s.lastAt}] AS series,
 			[(d)-[l:LINKED_TO]->(o:Asset) WHERE o <> a | {reference: o.reference, since: l.since, until: l.until}] AS others,
-			[(a)<-[l:LINKED_TO]-(o:Device) | {
+			[(a)<-[l:LINKED_TO]-(o) | {
 				id: l.id, device: o.id, reference: o.reference, since: l.since, until: l.until,
 				deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures, units: l.units, types: l.types,
 				last: CASE WHEN l.until IS NULL THEN [(o)-[:HAS_SERIES]->(s) WHERE s.measure IN l.deviceMeasures | s.lastAt] ELSE [] END,
@@ -55,15 +55,17 @@ var (
 		SET l.until = $until
 		RETURN l.until AS n`)
 
+	// An end that was deleted is still an end of what the other was.
 	linksOf = named("link.of", `
 		UNWIND $ids AS id
 		MATCH (t:Entity {id: id})
 		WHERE t.account = $account
-		RETURN collect({id: id, links:
-			[(t)-[l:LINKED_TO]->(a:Asset) | {id: l.id, device: t.id, asset: a.id, since: l.since, until: l.until, moving: l.movingFrom IS NOT NULL,
-				deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures}] +
-			[(t)<-[l:LINKED_TO]-(d:Device) | {id: l.id, device: d.id, asset: t.id, since: l.since, until: l.until, moving: l.movingFrom IS NOT NULL,
-				deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures}]}) AS twins`)
+		RETURN collect({id: id, links: COLLECT {
+			MATCH (t)-[l:LINKED_TO]-()
+			WITH l, startNode(l) AS d, endNode(l) AS a
+			RETURN {id: l.id, device: d.id, deviceReference: d.reference, asset: a.id, assetReference: a.reference, since: l.since, until: l.until,
+				moving: l.movingFrom IS NOT NULL, deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures}
+		}}) AS twins`)
 )
 
 // linkNode is a link of the asset, as stored.
@@ -116,9 +118,9 @@ func (s *Store) LinksOf(ctx context.Context, scope registry.Scope, twins []regis
 		for _, twin := range f.maps("twins") {
 			var links []*registry.Link
 			for _, l := range twin.maps("links") {
-				link := linkOf(l)
-				link.AssetID, link.Moving = l.id("asset"), l.boolean("moving")
-				links = append(links, &link)
+				link := linkBetween(l)
+				link.Moving = l.boolean("moving")
+				links = append(links, link)
 			}
 			slices.SortFunc(links, newestLink)
 			out[twin.id("id")] = links
@@ -139,6 +141,13 @@ func newestLink(x, y *registry.Link) int {
 		return -1
 	}
 	return 1
+}
+
+// linkBetween reads a link with both of its ends.
+func linkBetween(f fields) *registry.Link {
+	link := linkOf(f)
+	link.AssetID, link.DeviceReference, link.AssetReference = f.id("asset"), f.text("deviceReference"), f.text("assetReference")
+	return &link
 }
 
 // linkOf reads a link but for its asset.
@@ -265,6 +274,7 @@ func linkEndsOf(f fields) linkEnds {
 	}
 	for _, l := range f.maps("links") {
 		node := linkNode{link: linkOf(l), reference: l.text("reference")}
+		node.link.DeviceReference, node.link.AssetReference = node.reference, ends.assetReference
 		node.link.Moving, _ = l.object["moving"].(bool)
 		if l.object["last"] != nil {
 			node.deviceVersion, node.units, node.types = l.integer("deviceVersion"), l.texts("units"), l.texts("types")

@@ -97,6 +97,7 @@ func (s *Store) makeLink(ctx context.Context, tx *transaction, p *linkPlan, out 
 	if out.Link, err = p.ends.create(ctx, tx, p.device, p.asset, p.measures, p.since, move); err != nil {
 		return false, err
 	}
+	out.Link.DeviceReference = p.ends.deviceReference
 	if p.until != nil {
 		if err := endLink(ctx, tx, p.asset, out.Link, *p.until); err != nil {
 			return false, err
@@ -151,7 +152,10 @@ func (ends *linkEnds) narrow(ctx context.Context, tx *transaction, asset registr
 			kept = append(kept, fitted{MeasureMapping: m, unit: o.units[i], only: registry.ValueType(o.types[i])})
 		}
 	}
-	return ends.create(ctx, tx, o.link.DeviceID, asset, kept, o.until, nil)
+	if remaining, err = ends.create(ctx, tx, o.link.DeviceID, asset, kept, o.until, nil); err == nil {
+		remaining.DeviceReference = o.reference
+	}
+	return remaining, err
 }
 
 func endLink(ctx context.Context, tx *transaction, asset registry.ID, link *registry.Link, at time.Time) error {
@@ -167,7 +171,7 @@ func endLink(ctx context.Context, tx *transaction, asset registry.ID, link *regi
 
 // create makes the relationship, and the asset's series whose types are known.
 func (ends *linkEnds) create(ctx context.Context, tx *transaction, device, asset registry.ID, measures []fitted, since time.Time, move *linkMove) (*registry.Link, error) {
-	link := &registry.Link{ID: newID(), DeviceID: device, AssetID: asset, Since: since, Measures: mappings(measures)}
+	link := &registry.Link{ID: newID(), DeviceID: device, AssetID: asset, AssetReference: ends.assetReference, Since: since, Measures: mappings(measures)}
 	p := params{"device": string(device), "asset": string(asset), "id": string(link.ID), "since": since.UnixMilli(), "movingFrom": nil}
 	if move != nil {
 		p["movingFrom"] = move.frontier

@@ -39,11 +39,13 @@ var (
 		UNWIND $ids AS id
 		MATCH (t:Entity {id: id})
 		WHERE t.account = $account
-		RETURN collect({id: id, links:
-			[(t)-[l:LINKED_TO]->(a) WHERE l.since <= $when | {id: l.id, device: t.id, asset: a.id, since: l.since, until: CASE WHEN l.until <= $when THEN l.until END,
-				deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures}] +
-			[(t)<-[l:LINKED_TO]-(d) WHERE l.since <= $when | {id: l.id, device: d.id, asset: t.id, since: l.since, until: CASE WHEN l.until <= $when THEN l.until END,
-				deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures}]}) AS twins`)
+		RETURN collect({id: id, links: COLLECT {
+			MATCH (t)-[l:LINKED_TO]-()
+			WHERE l.since <= $when
+			WITH l, startNode(l) AS d, endNode(l) AS a
+			RETURN {id: l.id, device: d.id, deviceReference: d.reference, asset: a.id, assetReference: a.reference, since: l.since,
+				until: CASE WHEN l.until <= $when THEN l.until END, deviceMeasures: l.deviceMeasures, assetMeasures: l.assetMeasures}
+		}}) AS twins`)
 )
 
 // pastKey is the key of a thing, which may be gone.
@@ -146,9 +148,7 @@ func (s *Store) pastLinks(ctx context.Context, scope registry.Scope, ids []regis
 		for _, twin := range f.maps("twins") {
 			links := []*registry.Link{}
 			for _, l := range twin.maps("links") {
-				link := linkOf(l)
-				link.AssetID = l.id("asset")
-				links = append(links, &link)
+				links = append(links, linkBetween(l))
 			}
 			slices.SortFunc(links, newestLink)
 			out[twin.id("id")] = links

@@ -8,6 +8,8 @@ type Link struct {
 	ID       ID
 	DeviceID ID
 	AssetID  ID
+	// DeviceReference and AssetReference are those of the ends, which may be deleted.
+	DeviceReference, AssetReference string
 	// Measures maps the device's measures to the asset's.
 	Measures []MeasureMapping
 	Since    time.Time

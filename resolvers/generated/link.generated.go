@@ -18,6 +18,7 @@ import (
 
 type LinkResolver interface {
 	Device(ctx context.Context, obj *registry.Link) (*registry.Device, error)
+
 	Asset(ctx context.Context, obj *registry.Link) (*registry.Asset, error)
 
 	Unmapped(ctx context.Context, obj *registry.Link) ([]*registry.LiveValue, error)
@@ -70,6 +71,13 @@ func (ec *executionContext) fieldContext_Link_device(_ context.Context, field gr
 	return fc, nil
 }
 
+func (ec *executionContext) _Link_deviceReference(ctx context.Context, field graphql.CollectedField, obj *registry.Link) (ret graphql.Marshaler) {
+	return ec.marshalNString2string(ctx, field.Selections, obj.DeviceReference)
+}
+func (ec *executionContext) fieldContext_Link_deviceReference(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Link", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Link_asset(ctx context.Context, field graphql.CollectedField, obj *registry.Link) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -100,6 +108,13 @@ func (ec *executionContext) fieldContext_Link_asset(_ context.Context, field gra
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Link_assetReference(ctx context.Context, field graphql.CollectedField, obj *registry.Link) (ret graphql.Marshaler) {
+	return ec.marshalNString2string(ctx, field.Selections, obj.AssetReference)
+}
+func (ec *executionContext) fieldContext_Link_assetReference(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Link", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _Link_measures(ctx context.Context, field graphql.CollectedField, obj *registry.Link) (ret graphql.Marshaler) {
@@ -763,6 +778,11 @@ func (ec *executionContext) _Link(ctx context.Context, sel ast.SelectionSet, obj
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "deviceReference":
+			out.Values[i] = ec._Link_deviceReference(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "asset":
 			field := field
 
@@ -801,6 +821,11 @@ func (ec *executionContext) _Link(ctx context.Context, sel ast.SelectionSet, obj
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "assetReference":
+			out.Values[i] = ec._Link_assetReference(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "measures":
 			out.Values[i] = ec._Link_measures(ctx, field, obj)
 			if out.Values[i] == graphql.Null {

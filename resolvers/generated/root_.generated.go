@@ -507,14 +507,16 @@ type ComplexityRoot struct {
 	}
 
 	Link struct {
-		Asset    func(childComplexity int) int
-		Device   func(childComplexity int) int
-		ID       func(childComplexity int) int
-		Measures func(childComplexity int) int
-		Moving   func(childComplexity int) int
-		Since    func(childComplexity int) int
-		Unmapped func(childComplexity int) int
-		Until    func(childComplexity int) int
+		Asset           func(childComplexity int) int
+		AssetReference  func(childComplexity int) int
+		Device          func(childComplexity int) int
+		DeviceReference func(childComplexity int) int
+		ID              func(childComplexity int) int
+		Measures        func(childComplexity int) int
+		Moving          func(childComplexity int) int
+		Since           func(childComplexity int) int
+		Unmapped        func(childComplexity int) int
+		Until           func(childComplexity int) int
 	}
 
 	LinkDevicePayload struct {
@@ -3171,12 +3173,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Link.Asset(childComplexity), true
+	case "Link.assetReference":
+		if e.ComplexityRoot.Link.AssetReference == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Link.AssetReference(childComplexity), true
 	case "Link.device":
 		if e.ComplexityRoot.Link.Device == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Link.Device(childComplexity), true
+	case "Link.deviceReference":
+		if e.ComplexityRoot.Link.DeviceReference == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Link.DeviceReference(childComplexity), true
 	case "Link.id":
 		if e.ComplexityRoot.Link.ID == nil {
 			break
@@ -8611,8 +8625,12 @@ type Link {
   id: ID!
   """The device that measures; null if it was deleted."""
   device: Device
+  """The reference of the device, which a device that was deleted had last."""
+  deviceReference: String!
   """The asset that it measures for; null if it was deleted."""
   asset: Asset
+  """The reference of the asset, which an asset that was deleted had last."""
+  assetReference: String!
   """Which measure of the device is which measure of the asset."""
   measures: [MeasureMapping!]!
   """From when on the link holds."""
@@ -12311,8 +12329,12 @@ func (ec *executionContext) childFields_Link(ctx context.Context, field graphql.
 		return ec.fieldContext_Link_id(ctx, field)
 	case "device":
 		return ec.fieldContext_Link_device(ctx, field)
+	case "deviceReference":
+		return ec.fieldContext_Link_deviceReference(ctx, field)
 	case "asset":
 		return ec.fieldContext_Link_asset(ctx, field)
+	case "assetReference":
+		return ec.fieldContext_Link_assetReference(ctx, field)
 	case "measures":
 		return ec.fieldContext_Link_measures(ctx, field)
 	case "since":
