@@ -10,7 +10,8 @@ import (
 )
 
 // relationEnding are the relations that end with objects, seen from these: those
-// that lead away from them, and those that come from other objects.
+// that lead away from them, and those that come from other objects, of which some
+// are parts of them.
 var relationEnding = named("relation.ending", `
 	UNWIND $ids AS id
 	MATCH (n:Entity {id: id})
@@ -23,9 +24,13 @@ var relationEnding = named("relation.ending", `
 		MATCH (n)<-[r]-(o:Group|Device|Asset)
 		WHERE NOT type(r) IN $builtIn AND NOT o.id IN $ids
 		RETURN r, o, false AS away
+		UNION ALL
+		MATCH (n)<-[r:PART_OF]-(o:Asset)
+		WHERE NOT o.id IN $ids
+		RETURN r, o, false AS away
 	}
 	WITH id, r, o, away LIMIT $limit
-	RETURN collect({of: id, name: toLower(type(r)), away: away, id: o.id, kind: `+kindOfNode+`, key: coalesce(o.path, o.reference), version: o.version}) AS items`)
+	RETURN collect({of: id, name: toLower(type(r)), away: away, part: type(r) = 'PART_OF', id: o.id, kind: `+kindOfNode+`, key: coalesce(o.path, o.reference), version: o.version}) AS items`)
 
 // ending is what objects that are deleted take along of relations.
 type ending struct {
@@ -62,7 +67,11 @@ func (t *transaction) endings(ctx context.Context, gone []registry.Related) (end
 						action: "unrelated", version: item.integer("version"),
 					}
 				}
-				others[far.id].relations = append(others[far.id].relations, relationDifference(name, of, false))
+				ended := relationDifference(name, of, false)
+				if item.boolean("part") {
+					ended = wholeDifference(of, nil)
+				}
+				others[far.id].relations = append(others[far.id].relations, ended)
 			}
 		}
 		out.others = slices.SortedFunc(maps.Values(others), func(a, b *entry) int {
