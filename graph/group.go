@@ -86,10 +86,8 @@ func newGroup(object registry.Object, n registry.NewGroup, template *registry.Te
 }
 
 // UpdateGroup changes a group.
-func (s *Store) UpdateGroup(ctx context.Context, scope registry.Scope, ref registry.Ref, patch registry.GroupPatch) (*registry.Group, error) {
-	updated, err := s.update(ctx, scope, groupRef(ref), registry.TwinPatch{
-		Description: patch.Description, Attributes: patch.Attributes, Template: patch.Template, Profile: patch.Profile, ProfileMode: patch.ProfileMode, Relations: patch.Relations, IfVersion: patch.IfVersion,
-	})
+func (s *Store) UpdateGroup(ctx context.Context, scope registry.Scope, ref registry.Ref, patch registry.TwinPatch) (*registry.Group, error) {
+	updated, err := s.update(ctx, scope, groupRef(ref), patch)
 	if err != nil {
 		return nil, err
 	}

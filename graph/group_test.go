@@ -39,7 +39,7 @@ func TestGroupLife(t *testing.T) {
 		violates(t, err, "name", "format")
 	}
 
-	updated, err := w.UpdateGroup(t.Context(), w.scope, group("/site/halle süd/"), registry.GroupPatch{
+	updated, err := w.UpdateGroup(t.Context(), w.scope, group("/site/halle süd/"), registry.TwinPatch{
 		Description: registry.Some("south"), Attributes: map[string]any{"area": nil, "floor": 2},
 	})
 	if err != nil || updated.Version != 2 || *updated.Description != "south" || !cmp.Equal(updated.Attributes, map[string]any{"floor": int64(2)}) {
@@ -51,7 +51,7 @@ func TestGroupLife(t *testing.T) {
 	if strangers, err := other.GroupsByID(t.Context(), other.scope, []registry.ID{hall.ID}); err != nil || strangers[0] != nil {
 		t.Errorf("another account sees %v, %v", strangers, err)
 	}
-	_, err = other.UpdateGroup(t.Context(), other.scope, registry.Ref{ID: hall.ID}, registry.GroupPatch{})
+	_, err = other.UpdateGroup(t.Context(), other.scope, registry.Ref{ID: hall.ID}, registry.TwinPatch{})
 	refused(t, err, registry.CodeNotFound, string(hall.ID))
 
 	_, err = w.DeleteGroup(t.Context(), w.scope, group("/"), registry.GroupDeletion{})

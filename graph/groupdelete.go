@@ -126,7 +126,7 @@ func (t *transaction) deleteGroups(ctx context.Context, gone []instance) error {
 // deletable says what would go with a group, or why it cannot go.
 func deletable(ctx context.Context, r runner, group *registry.Group, cascade bool) (burden, error) {
 	if group.Depth == 0 {
-		return burden{}, registry.InvalidField("path", "root", "the root group cannot be deleted")
+		return burden{}, rootStays()
 	}
 	levels := 0
 	if cascade {
@@ -135,12 +135,12 @@ func deletable(ctx context.Context, r runner, group *registry.Group, cascade boo
 	h, _, err := one(ctx, r, groupHeld, params{"id": string(group.ID), "levels": levels, "builtIn": builtInTypes}, func(f fields) burden {
 		return burden{f.integer("groups"), f.integer("relations"), f.integer("twins"), f.integer("children"), f.integer("members"), f.texts("policies"), f.texts("profiles")}
 	})
+	if err == nil && !cascade {
+		err = h.inTheWay(group.Path)
+	}
 	switch {
 	case err != nil:
 		return h, err
-	case !cascade && h.children+h.members+len(h.policies) > 0:
-		return h, registry.FailedPrecondition("group %q still has %s", group.Path, list(
-			count(h.children, "child", "children"), count(h.members, "member", "members"), count(len(h.policies), "policy", "policies")))
 	case len(h.policies) > 0:
 		return h, registry.FailedPrecondition("%s %s to %q or to groups below it", someOf(h.policies), applies(len(h.policies)), group.Path)
 	case len(h.profiles) > 0:
@@ -169,6 +169,22 @@ func profilesNamed(names []string) string {
 		return "profile " + names[0]
 	}
 	return "profiles " + someOf(names)
+}
+
+func rootStays() error {
+	return registry.InvalidField("path", "root", "the root group cannot be deleted")
+}
+
+// inTheWay refuses to delete a group on its own that still has something.
+func (b burden) inTheWay(path string) error {
+	switch {
+	case b.children+b.members+len(b.policies) > 0:
+		return registry.FailedPrecondition("group %q still has %s", path, list(
+			count(b.children, "child", "children"), count(b.members, "member", "members"), count(len(b.policies), "policy", "policies")))
+	case len(b.profiles) > 0:
+		return registry.FailedPrecondition("group %q is named by %s: change or delete what names it first", path, profilesNamed(b.profiles))
+	}
+	return nil
 }
 
 func applies(n int) string {

@@ -76,7 +76,7 @@ func (h *history) step() {
 		id, _ := oneOf(h, m.groups, nil)
 		g := m.groups[id]
 		g.floor = floor["floor"]
-		must(h.UpdateGroup(ctx, h.scope, registry.Ref{Kind: registry.KindGroup, ID: id}, registry.GroupPatch{Attributes: floor}))
+		must(h.UpdateGroup(ctx, h.scope, registry.Ref{Kind: registry.KindGroup, ID: id}, registry.TwinPatch{Attributes: floor}))
 		m.groups[id] = g
 	case 5, 6:
 		groups := h.someGroups()

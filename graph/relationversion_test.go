@@ -83,7 +83,7 @@ func TestRelationsRaiseVersions(t *testing.T) {
 			}, false))
 		}, 2, []string{"related m 2"}},
 		{"a group", func() (registry.Related, error) {
-			return w.UpdateGroup(ctx, w.scope, group("/a"), registry.GroupPatch{IfVersion: new(1), Relations: &registry.RelationPatch{Add: []registry.NewRelation{leadsTo("near", group("/b"), group("/c"))}}})
+			return w.UpdateGroup(ctx, w.scope, group("/a"), registry.TwinPatch{IfVersion: new(1), Relations: &registry.RelationPatch{Add: []registry.NewRelation{leadsTo("near", group("/b"), group("/c"))}}})
 		}, 2, []string{"related /a 2", "related /a 2"}},
 	} {
 		before := len(w.journal())

@@ -82,7 +82,7 @@ func TestPatchRelations(t *testing.T) {
 	violates(t, err, "relations.sibling", "unknown")
 	_, err = patch(device("probe"), groups(leadsTo("linked", device("hub"))))
 	violates(t, err, "relations.linked", "kind")
-	if _, err = w.UpdateGroup(ctx, w.scope, group("/shed"), registry.GroupPatch{Relations: &registry.RelationPatch{Add: []registry.NewRelation{leadsTo("beside", group("/yard"))}}}); err != nil {
+	if _, err = w.UpdateGroup(ctx, w.scope, group("/shed"), registry.TwinPatch{Relations: &registry.RelationPatch{Add: []registry.NewRelation{leadsTo("beside", group("/yard"))}}}); err != nil {
 		t.Error(err)
 	}
 }

@@ -21,7 +21,7 @@ func newBuilding(t *testing.T) world {
 	})
 	w.groups("/north/1", "/north/2", "/south/1")
 	for i, path := range []string{"/north", "/north/1", "/north/2", "/south/1"} {
-		must(w.UpdateGroup(w.Context(), w.scope, group(path), registry.GroupPatch{Attributes: registry.Attributes{"floor": i, "colour": []string{"red", "blue"}[i%2]}}))
+		must(w.UpdateGroup(w.Context(), w.scope, group(path), registry.TwinPatch{Attributes: registry.Attributes{"floor": i, "colour": []string{"red", "blue"}[i%2]}}))
 	}
 	for _, name := range []string{"Panel-1", "Panel-2"} {
 		must(w.CreateAsset(w.Context(), w.scope, registry.NewTwin{Reference: name, Relations: locatedAt("/south/1"), Description: new("Switchboard in the cellar")}))

@@ -212,7 +212,7 @@ func TestMigrateManyGroups(t *testing.T) {
 	if err != nil || n != 2500 {
 		t.Errorf("moved %d, %v", n, err)
 	}
-	if _, err := w.UpdateGroup(t.Context(), w.scope, group(fmt.Sprintf("/r%d", 2499)), registry.GroupPatch{Attributes: map[string]any{"area": 12.5}}); err != nil {
+	if _, err := w.UpdateGroup(t.Context(), w.scope, group(fmt.Sprintf("/r%d", 2499)), registry.TwinPatch{Attributes: map[string]any{"area": 12.5}}); err != nil {
 		t.Errorf("a moved group: %v", err)
 	}
 }

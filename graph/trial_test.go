@@ -78,7 +78,7 @@ func TestTrials(t *testing.T) {
 	}, "1 twins +0 -1, 0 groups, 0 relations", `2/part +[] -["of_a"]`, "0 made, 0 deleted, 0 links")
 	w.tried("update of a group", func(scope registry.Scope) error {
 		incoming := registry.NewRelation{Name: "located_at", Direction: registry.DirectionIn, To: []registry.Ref{device("d")}}
-		_, err := w.UpdateGroup(ctx, scope, group("/x"), registry.GroupPatch{Relations: &registry.RelationPatch{Add: []registry.NewRelation{incoming}}})
+		_, err := w.UpdateGroup(ctx, scope, group("/x"), registry.TwinPatch{Relations: &registry.RelationPatch{Add: []registry.NewRelation{incoming}}})
 		return err
 	}, "2 twins +2 -0, 0 groups, 1 relations", `1/d +["of_x"] -[]`, `1/d/c +["of_x"] -[]`, "0 made, 0 deleted, 0 links")
 	w.tried("creation", func(scope registry.Scope) error {

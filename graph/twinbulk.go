@@ -21,7 +21,7 @@ func (s *Store) CreateTwins(ctx context.Context, scope registry.Scope, kind regi
 	return s.bulk(ctx, scope, s.making(scope, kind, noun(kind)+"s", things), atomic, func(i int) string { return twins[i].Reference })
 }
 
-// UpdateTwins changes devices or assets. If it is not atomic, what is wrong with
+// UpdateTwins changes devices, assets or groups. If it is not atomic, what is wrong with
 // one stops no other.
 func (s *Store) UpdateTwins(ctx context.Context, scope registry.Scope, kind registry.Kind, updates []registry.TwinEdit, atomic bool) (*registry.Bulk, error) {
 	things := make([]patchedThing, len(updates))
@@ -38,16 +38,7 @@ func (s *Store) UpdateTwins(ctx context.Context, scope registry.Scope, kind regi
 func (s *Store) DeleteTwins(ctx context.Context, scope registry.Scope, kind registry.Kind, refs []registry.Ref, atomic bool) (*registry.Bulk, []registry.ID, error) {
 	d := doom{kind: kind, refs: refs}
 	work := s.deleting(scope, "", &d)
-	byIDs := len(refs)
-	if i := slices.IndexFunc(refs, func(ref registry.Ref) bool { return ref.ID == "" }); i >= 0 {
-		byIDs = i
-	}
-	work.at = func(i int) string {
-		if i < byIDs {
-			return placeIn("ids")(i)
-		}
-		return placeIn("references")(i - byIDs)
-	}
+	work.at = idsBefore(refs, "references")
 	result, err := s.bulk(ctx, scope, work, atomic, func(i int) string { return nameOf(refs[i]) })
 	if err != nil {
 		return nil, nil, err
@@ -63,6 +54,21 @@ func (s *Store) DeleteTwins(ctx context.Context, scope registry.Scope, kind regi
 	return result, deleted, nil
 }
 
+// idsBefore is where objects stand that are named in two lists, by their ids and
+// then by their keys.
+func idsBefore(refs []registry.Ref, keys string) func(i int) string {
+	byIDs := len(refs)
+	if i := slices.IndexFunc(refs, func(ref registry.Ref) bool { return ref.ID == "" }); i >= 0 {
+		byIDs = i
+	}
+	return func(i int) string {
+		if i < byIDs {
+			return placeIn("ids")(i)
+		}
+		return placeIn(keys)(i - byIDs)
+	}
+}
+
 // nameOf is what a reference names an object by.
 func nameOf(ref registry.Ref) string {
 	if ref.ID != "" {
@@ -74,7 +80,7 @@ func nameOf(ref registry.Ref) string {
 // bulk runs a batch and says what became of its items.
 func (s *Store) bulk(ctx context.Context, scope registry.Scope, b bulk, atomic bool, key func(i int) string) (*registry.Bulk, error) {
 	if b.items > registry.MaxBulk {
-		return nil, registry.LimitExceeded("a request has at most %d items, not %d", registry.MaxBulk, b.items)
+		return nil, tooManyItems(b.items)
 	}
 	var out []outcome
 	// What is rehearsed happens as a whole, or not at all.
@@ -101,6 +107,10 @@ func (s *Store) bulk(ctx context.Context, scope registry.Scope, b bulk, atomic b
 		}
 	}
 	return result, nil
+}
+
+func tooManyItems(n int) error {
+	return registry.LimitExceeded("a request has at most %d items, not %d", registry.MaxBulk, n)
 }
 
 // shown is what a caller may see of an item's error. What was not written for

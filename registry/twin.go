@@ -121,22 +121,6 @@ type NewGroup struct {
 	Relations  []NewRelation
 }
 
-// GroupPatch changes a group. Attributes merge: null clears one.
-type GroupPatch struct {
-	Description Optional[string]
-	Attributes  Attributes
-	// Template moves the group to the published template of that name.
-	Template *string
-	// Profile is the name of one of the template's profiles, which the mode says
-	// what to do with; empty it is FILL_UNSET.
-	Profile     *string
-	ProfileMode ProfileMode
-	// Relations are made and ended, nil for none.
-	Relations *RelationPatch
-	// IfVersion refuses the change with CONFLICT when the version differs.
-	IfVersion *int
-}
-
 // NewTwin is what a device or an asset is made from.
 type NewTwin struct {
 	Reference   string

@@ -43,7 +43,7 @@ func (r *queryResolver) Alarms(ctx context.Context, active *bool, severity *regi
 	if err != nil {
 		return nil, err
 	}
-	return r.alarms(ctx, registry.AlarmFilter{Active: active, Severity: severity, Under: deref(under), Where: deref(where), From: from, To: to}, page)
+	return r.alarms(ctx, registry.AlarmFilter{Active: active, Severity: severity, Under: underPath(under), Where: deref(where), From: from, To: to}, page)
 }
 
 // Alarm returns generated.AlarmResolver implementation.

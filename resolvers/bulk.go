@@ -53,6 +53,34 @@ func (r *Resolver) createGroups(ctx context.Context, in generated.CreateGroupsIn
 	return done(ctx, result, err)
 }
 
+func (r *Resolver) updateGroups(ctx context.Context, in generated.UpdateGroupsInput) (*registry.Bulk, error) {
+	err := asWhole("groups", in.Groups, func(in *generated.UpdateGroupInput) (bool, *string) { return in.Rehearse, in.Token })
+	if err != nil {
+		return nil, err
+	}
+	items := make([]registry.TwinEdit, len(in.Groups))
+	for i, group := range in.Groups {
+		if items[i], err = groupEdit(*group); err != nil {
+			return nil, registry.InvalidField(fmt.Sprintf("input.groups[%d]", i), "exclusive", "give either id or path")
+		}
+	}
+	result, err := r.Graph.UpdateGroups(ctx, trying(ctx, in.Rehearse, in.Token), items, in.Atomic)
+	return done(ctx, result, err)
+}
+
+func groupEdit(in generated.UpdateGroupInput) (registry.TwinEdit, error) {
+	ref, err := refOf(registry.KindGroup, in.ID, in.Path, "path")
+	return registry.TwinEdit{Ref: ref, Patch: registry.TwinPatch{
+		Description: patched(in.Description), Attributes: in.Attributes, Template: in.Template, IfVersion: in.IfVersion,
+		Profile: in.Profile, ProfileMode: in.ProfileMode, Relations: relationPatch(in.Relations),
+	}}, err
+}
+
+func (r *Resolver) deleteGroups(ctx context.Context, in generated.DeleteGroupsInput) (*registry.Bulk, error) {
+	all := append(each(in.Ids, func(id registry.ID) registry.Ref { return registry.Ref{ID: id, Kind: registry.KindGroup} }), refs(registry.KindGroup, in.Paths)...)
+	return r.Graph.DeleteGroups(ctx, trying(ctx, in.Rehearse, in.Token), all, in.Atomic)
+}
+
 func (r *Resolver) createDevices(ctx context.Context, in generated.CreateDevicesInput) (*registry.Bulk, error) {
 	if err := asWhole("devices", in.Devices, func(in *generated.CreateDeviceInput) (bool, *string) { return in.Rehearse, in.Token }); err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func (r *queryResolver) Changes(ctx context.Context, kinds []registry.ObjectKind
 	}
 	return r.changes(ctx, registry.ChangeFilter{
 		Kinds: kinds, ObjectID: value(object), Key: deref(key), ActorID: value(actor), Operation: value(operation),
-		From: from, To: to, Under: deref(under), Direction: direction,
+		From: from, To: to, Under: underPath(under), Direction: direction,
 	}, page)
 }
 

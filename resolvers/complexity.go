@@ -79,6 +79,12 @@ func complexity() generated.ComplexityRoot {
 		return bulkCost(child, len(in.Assets), in.Rehearse)
 	}
 
+	m.UpdateGroups = func(child int, in generated.UpdateGroupsInput) int {
+		return bulkCost(child, len(in.Groups), in.Rehearse)
+	}
+	m.DeleteGroups = func(child int, in generated.DeleteGroupsInput) int {
+		return bulkCost(child, len(in.Ids)+len(in.Paths), in.Rehearse)
+	}
 	m.DeleteDevices = func(child int, in generated.DeleteDevicesInput) int {
 		return bulkCost(child, len(in.Ids)+len(in.References), in.Rehearse)
 	}

@@ -125,15 +125,12 @@ func (r *mutationResolver) CreateGroups(ctx context.Context, input generated.Cre
 
 // UpdateGroup is the resolver for the updateGroup field.
 func (r *mutationResolver) UpdateGroup(ctx context.Context, input generated.UpdateGroupInput) (*generated.UpdateGroupPayload, error) {
-	ref, err := refOf(registry.KindGroup, input.ID, input.Path, "path")
+	edit, err := groupEdit(input)
 	if err != nil {
 		return nil, err
 	}
 	scope := trying(ctx, input.Rehearse, input.Token)
-	group, err := r.Graph.UpdateGroup(ctx, scope, ref, registry.GroupPatch{
-		Description: patched(input.Description), Attributes: input.Attributes,
-		Template: input.Template, Profile: input.Profile, ProfileMode: input.ProfileMode, IfVersion: input.IfVersion, Relations: relationPatch(input.Relations),
-	})
+	group, err := r.Graph.UpdateGroup(ctx, scope, edit.Ref, edit.Patch)
 	if err != nil {
 		return nil, err
 	}
@@ -176,6 +173,16 @@ func (r *mutationResolver) DeleteGroup(ctx context.Context, input generated.Dele
 	return &generated.DeleteGroupPayload{
 		DeletedID: &deleted.Group.ID, Deleted: &deleted.DeletedGroups,
 	}, nil
+}
+
+// UpdateGroups is the resolver for the updateGroups field.
+func (r *mutationResolver) UpdateGroups(ctx context.Context, input generated.UpdateGroupsInput) (*registry.Bulk, error) {
+	return r.updateGroups(ctx, input)
+}
+
+// DeleteGroups is the resolver for the deleteGroups field.
+func (r *mutationResolver) DeleteGroups(ctx context.Context, input generated.DeleteGroupsInput) (*registry.Bulk, error) {
+	return r.deleteGroups(ctx, input)
 }
 
 // Group is the resolver for the group field.

@@ -95,8 +95,17 @@ func (r *Resolver) updatePolicy(ctx context.Context, in generated.UpdatePolicyIn
 	return &generated.UpdatePolicyPayload{Policy: policy}, err
 }
 
+// underPath is the path of a group that a list is about; empty if none was given.
+// An empty path is the root's, as everywhere.
+func underPath(under *string) string {
+	if under != nil && *under == "" {
+		return "/"
+	}
+	return deref(under)
+}
+
 func filter(under, template *string, state *registry.State) registry.Filter {
-	f := registry.Filter{Under: deref(under), Template: deref(template)}
+	f := registry.Filter{Under: underPath(under), Template: deref(template)}
 	if state != nil {
 		f.State = *state
 	}

@@ -18,7 +18,7 @@ func narrowed(where *string, orderBy []*registry.OrderBy) bool {
 
 // searchIn makes a search of the arguments of a list.
 func searchIn(kind registry.Kind, under, template *string, where *string, orderBy []*registry.OrderBy) registry.Search {
-	s := registry.Search{Under: value(under), OrderBy: orders(orderBy)}
+	s := registry.Search{Under: underPath(under), OrderBy: orders(orderBy)}
 	if kind != "" {
 		s.Kinds = []registry.Kind{kind}
 	}
@@ -221,9 +221,13 @@ func numberOr(value any, otherwise float64) float64 {
 	return otherwise
 }
 
-// matchingIn makes a search whose finds are deleted or changed.
-func matchingIn(kinds []registry.Kind, where, under *string, includeSelf bool, templates []string, rehearse bool, token *string) registry.Matching {
+// matchingIn makes a search whose finds are deleted or changed. An empty path,
+// which may be a variable that was forgotten, does not mean everything.
+func matchingIn(kinds []registry.Kind, where, under *string, includeSelf bool, templates []string, rehearse bool, token *string) (registry.Matching, error) {
+	if under != nil && *under == "" {
+		return registry.Matching{}, registry.InvalidField("input.under", "required", "is empty: say `/` if the whole account is meant")
+	}
 	return registry.Matching{
 		Search: registry.Search{Kinds: kinds, Where: ruleText(where), Under: value(under), IncludeSelf: includeSelf, Templates: templates}, Rehearse: rehearse, Token: value(token),
-	}
+	}, nil
 }

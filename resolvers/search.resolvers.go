@@ -16,7 +16,11 @@ import (
 
 // DeleteMatching is the resolver for the deleteMatching field.
 func (r *mutationResolver) DeleteMatching(ctx context.Context, input generated.DeleteMatchingInput) (*generated.DeleteMatchingPayload, error) {
-	m, err := r.Graph.DeleteMatching(ctx, scopeFrom(ctx), matchingIn(input.Kinds, input.Where, input.Under, input.IncludeSelf, input.Templates, input.Rehearse, input.Token))
+	matching, err := matchingIn(input.Kinds, input.Where, input.Under, input.IncludeSelf, input.Templates, input.Rehearse, input.Token)
+	if err != nil {
+		return nil, err
+	}
+	m, err := r.Graph.DeleteMatching(ctx, scopeFrom(ctx), matching)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +30,11 @@ func (r *mutationResolver) DeleteMatching(ctx context.Context, input generated.D
 
 // UpdateMatching is the resolver for the updateMatching field.
 func (r *mutationResolver) UpdateMatching(ctx context.Context, input generated.UpdateMatchingInput) (*generated.UpdateMatchingPayload, error) {
-	m, err := r.Graph.UpdateMatching(ctx, scopeFrom(ctx), matchingIn(input.Kinds, input.Where, input.Under, input.IncludeSelf, input.Templates, input.Rehearse, input.Token),
+	matching, err := matchingIn(input.Kinds, input.Where, input.Under, input.IncludeSelf, input.Templates, input.Rehearse, input.Token)
+	if err != nil {
+		return nil, err
+	}
+	m, err := r.Graph.UpdateMatching(ctx, scopeFrom(ctx), matching,
 		registry.MatchingPatch{Attributes: input.Patch.Attributes, State: input.Patch.State, Description: patched(input.Patch.Description)})
 	if err != nil {
 		return nil, err
@@ -37,7 +45,7 @@ func (r *mutationResolver) UpdateMatching(ctx context.Context, input generated.U
 // Search is the resolver for the search field.
 func (r *queryResolver) Search(ctx context.Context, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*generated.SearchConnection, error) {
 	return r.searchFound(ctx, registry.Search{
-		Kinds: kinds, Where: ruleText(where), Under: value(under), IncludeSelf: includeSelf, IncludeLinked: includeLinked,
+		Kinds: kinds, Where: ruleText(where), Under: underPath(under), IncludeSelf: includeSelf, IncludeLinked: includeLinked,
 		Templates: templates, Text: value(text), OrderBy: orders(orderBy),
 	}, first, after, last, before)
 }

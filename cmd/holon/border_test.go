@@ -77,6 +77,8 @@ var reaches = map[string][]string{
 	"deleteDevice":      {`mutation { deleteDevice(input: {id: "$Device"}) { deletedId } }`, `mutation { deleteDevice(input: {reference: "$DeviceRef"}) { deletedId } }`},
 	"createDevices":     {`mutation { createDevices(input: {devices: [{reference: "x", relations: [{name: "located_at", groups: ["$Path"]}]}, {reference: "y", template: "$TemplateName"}]}) { succeeded results { object { __typename } error { code message } } } }`},
 	"updateDevices":     {`mutation { updateDevices(input: {devices: [{id: "$Device", description: "x"}, {reference: "$DeviceRef", description: "x"}]}) { succeeded results { object { __typename } error { code message } } } }`},
+	"updateGroups":      {`mutation { updateGroups(input: {groups: [{id: "$Group", description: "x"}, {path: "$Path", description: "x"}]}) { succeeded results { object { __typename } error { code message } } } }`},
+	"deleteGroups":      {`mutation { deleteGroups(input: {ids: ["$Group"], paths: ["$Path"]}) { succeeded results { object { __typename } error { code message } } } }`},
 	"deleteDevices":     {`mutation { deleteDevices(input: {ids: ["$Device"], references: ["$DeviceRef"]}) { succeeded results { object { __typename } error { code message } } } }`},
 	"createAsset":       {`mutation { createAsset(input: {reference: "x", relations: [{name: "located_at", groups: ["$Path"]}]}) { asset { id } } }`},
 	"updateAsset":       {`mutation { updateAsset(input: {id: "$Asset", description: "x"}) { asset { id } } }`, `mutation { updateAsset(input: {reference: "$AssetRef", description: "x"}) { asset { id } } }`},

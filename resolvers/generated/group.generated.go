@@ -1832,6 +1832,77 @@ func (ec *executionContext) unmarshalInputDeleteGroupInput(ctx context.Context, 
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputDeleteGroupsInput(ctx context.Context, obj any) (DeleteGroupsInput, error) {
+	var it DeleteGroupsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["ids"]; !present {
+		asMap["ids"] = []any{}
+	}
+	if _, present := asMap["paths"]; !present {
+		asMap["paths"] = []any{}
+	}
+	if _, present := asMap["atomic"]; !present {
+		asMap["atomic"] = false
+	}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
+
+	fieldsInOrder := [...]string{"ids", "paths", "atomic", "rehearse", "token"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalNID2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ids = data
+		case "paths":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("paths"))
+			data, err := ec.unmarshalNString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Paths = data
+		case "atomic":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("atomic"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Atomic = data
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputMoveGroupInput(ctx context.Context, obj any) (MoveGroupInput, error) {
 	var it MoveGroupInput
 	if obj == nil {
@@ -1996,6 +2067,64 @@ func (ec *executionContext) unmarshalInputUpdateGroupInput(ctx context.Context, 
 				return it, err
 			}
 			it.IfVersion = data
+		case "rehearse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rehearse = data
+		case "token":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Token = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpdateGroupsInput(ctx context.Context, obj any) (UpdateGroupsInput, error) {
+	var it UpdateGroupsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["atomic"]; !present {
+		asMap["atomic"] = false
+	}
+	if _, present := asMap["rehearse"]; !present {
+		asMap["rehearse"] = false
+	}
+
+	fieldsInOrder := [...]string{"groups", "atomic", "rehearse", "token"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "groups":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("groups"))
+			data, err := ec.unmarshalNUpdateGroupInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐUpdateGroupInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Groups = data
+		case "atomic":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("atomic"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Atomic = data
 		case "rehearse":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rehearse"))
 			data, err := ec.unmarshalNBoolean2bool(ctx, v)
@@ -2989,6 +3118,11 @@ func (ec *executionContext) marshalNDeleteGroupPayload2ᚖgithubᚗcomᚋholon�
 	return ec._DeleteGroupPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNDeleteGroupsInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐDeleteGroupsInput(ctx context.Context, v any) (DeleteGroupsInput, error) {
+	res, err := ec.unmarshalInputDeleteGroupsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNDeletedGroups2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐDeletedGroups(ctx context.Context, sel ast.SelectionSet, v *registry.DeletedGroups) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -3091,6 +3225,25 @@ func (ec *executionContext) unmarshalNUpdateGroupInput2githubᚗcomᚋholonᚑre
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNUpdateGroupInput2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐUpdateGroupInputᚄ(ctx context.Context, v any) ([]*UpdateGroupInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*UpdateGroupInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNUpdateGroupInput2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐUpdateGroupInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNUpdateGroupInput2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐUpdateGroupInput(ctx context.Context, v any) (*UpdateGroupInput, error) {
+	res, err := ec.unmarshalInputUpdateGroupInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNUpdateGroupPayload2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐUpdateGroupPayload(ctx context.Context, sel ast.SelectionSet, v *UpdateGroupPayload) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -3099,6 +3252,11 @@ func (ec *executionContext) marshalNUpdateGroupPayload2ᚖgithubᚗcomᚋholon�
 		return graphql.Null
 	}
 	return ec._UpdateGroupPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUpdateGroupsInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐUpdateGroupsInput(ctx context.Context, v any) (UpdateGroupsInput, error) {
+	res, err := ec.unmarshalInputUpdateGroupsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOGroup2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐGroup(ctx context.Context, sel ast.SelectionSet, v *registry.Group) graphql.Marshaler {

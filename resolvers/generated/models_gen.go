@@ -211,7 +211,7 @@ type CreateAssetPayload struct {
 
 // Many assets to make.
 type CreateAssetsInput struct {
-	// At most 10,000.
+	// At most 10,000; none does nothing.
 	Assets []*CreateAssetInput `json:"assets"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
@@ -283,7 +283,7 @@ type CreateDevicePayload struct {
 
 // Many devices to make.
 type CreateDevicesInput struct {
-	// At most 10,000.
+	// At most 10,000; none does nothing.
 	Devices []*CreateDeviceInput `json:"devices"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
@@ -325,7 +325,7 @@ type CreateGroupPayload struct {
 
 // Many groups to make.
 type CreateGroupsInput struct {
-	// At most 10,000.
+	// At most 10,000; none does nothing.
 	Groups []*CreateGroupInput `json:"groups"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
@@ -495,7 +495,7 @@ type DeleteAssetPayload struct {
 	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
-// Many assets to delete: at most 10,000 in all.
+// Many assets to delete: at most 10,000 in all; none does nothing.
 type DeleteAssetsInput struct {
 	// Their ids; their outcomes come first.
 	Ids []registry.ID `json:"ids"`
@@ -559,7 +559,7 @@ type DeleteDevicePayload struct {
 	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
-// Many devices to delete: at most 10,000 in all.
+// Many devices to delete: at most 10,000 in all; none does nothing.
 type DeleteDevicesInput struct {
 	// Their ids; their outcomes come first.
 	Ids []registry.ID `json:"ids"`
@@ -597,6 +597,20 @@ type DeleteGroupPayload struct {
 	Deleted *registry.DeletedGroups `json:"deleted"`
 	// What the change would do; null unless it was only rehearsed.
 	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
+}
+
+// Many groups to delete: at most 10,000 in all; none does nothing.
+type DeleteGroupsInput struct {
+	// Their ids; their outcomes come first.
+	Ids []registry.ID `json:"ids"`
+	// Their paths.
+	Paths []string `json:"paths"`
+	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
+	Atomic bool `json:"atomic"`
+	// Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What to delete: `where`, `under` or `templates` has to say.
@@ -1595,7 +1609,7 @@ type UpdateAssetPayload struct {
 
 // Many assets to change.
 type UpdateAssetsInput struct {
-	// At most 10,000, each asset once.
+	// At most 10,000, none does nothing, each asset once.
 	Assets []*UpdateAssetInput `json:"assets"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
@@ -1649,7 +1663,7 @@ type UpdateDevicePayload struct {
 
 // Many devices to change.
 type UpdateDevicesInput struct {
-	// At most 10,000, each device once.
+	// At most 10,000, none does nothing, each device once.
 	Devices []*UpdateDeviceInput `json:"devices"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
@@ -1691,6 +1705,18 @@ type UpdateGroupPayload struct {
 	Group *registry.Group `json:"group,omitempty"`
 	// What the change would do; null unless it was only rehearsed.
 	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
+}
+
+// Many groups to change.
+type UpdateGroupsInput struct {
+	// At most 10,000, none does nothing, each group once.
+	Groups []*UpdateGroupInput `json:"groups"`
+	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
+	Atomic bool `json:"atomic"`
+	// Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction.
+	Rehearse bool `json:"rehearse"`
+	// The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said.
+	Token *string `json:"token,omitempty"`
 }
 
 // What to change: `where`, `under` or `templates` has to say of what.
@@ -1898,7 +1924,7 @@ type UpsertAssetPayload struct {
 
 // Assets to change or to make.
 type UpsertAssetsInput struct {
-	// At most 10,000, each asset once.
+	// At most 10,000, none does nothing, each asset once.
 	Assets []*UpsertAssetInput `json:"assets"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`
@@ -1952,7 +1978,7 @@ type UpsertDevicePayload struct {
 
 // Devices to change or to make.
 type UpsertDevicesInput struct {
-	// At most 10,000, each device once.
+	// At most 10,000, none does nothing, each device once.
 	Devices []*UpsertDeviceInput `json:"devices"`
 	// Whether one item that is wrong stops all others. The error then lists what is wrong with which item.
 	Atomic bool `json:"atomic"`

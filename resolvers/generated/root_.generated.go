@@ -645,6 +645,7 @@ type ComplexityRoot struct {
 		DeleteDevice      func(childComplexity int, input DeleteDeviceInput) int
 		DeleteDevices     func(childComplexity int, input DeleteDevicesInput) int
 		DeleteGroup       func(childComplexity int, input DeleteGroupInput) int
+		DeleteGroups      func(childComplexity int, input DeleteGroupsInput) int
 		DeleteMatching    func(childComplexity int, input DeleteMatchingInput) int
 		DeleteMeasureType func(childComplexity int, input DeleteMeasureTypeInput) int
 		DeletePolicy      func(childComplexity int, input DeletePolicyInput) int
@@ -671,6 +672,7 @@ type ComplexityRoot struct {
 		UpdateDevice      func(childComplexity int, input UpdateDeviceInput) int
 		UpdateDevices     func(childComplexity int, input UpdateDevicesInput) int
 		UpdateGroup       func(childComplexity int, input UpdateGroupInput) int
+		UpdateGroups      func(childComplexity int, input UpdateGroupsInput) int
 		UpdateMatching    func(childComplexity int, input UpdateMatchingInput) int
 		UpdateMeasureType func(childComplexity int, input UpdateMeasureTypeInput) int
 		UpdatePolicy      func(childComplexity int, input UpdatePolicyInput) int
@@ -3835,6 +3837,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteGroup(childComplexity, args["input"].(DeleteGroupInput)), true
+	case "Mutation.deleteGroups":
+		if e.ComplexityRoot.Mutation.DeleteGroups == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteGroups_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteGroups(childComplexity, args["input"].(DeleteGroupsInput)), true
 	case "Mutation.deleteMatching":
 		if e.ComplexityRoot.Mutation.DeleteMatching == nil {
 			break
@@ -4121,6 +4134,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateGroup(childComplexity, args["input"].(UpdateGroupInput)), true
+	case "Mutation.updateGroups":
+		if e.ComplexityRoot.Mutation.UpdateGroups == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateGroups_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateGroups(childComplexity, args["input"].(UpdateGroupsInput)), true
 	case "Mutation.updateMatching":
 		if e.ComplexityRoot.Mutation.UpdateMatching == nil {
 			break
@@ -6287,6 +6311,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteDeviceInput,
 		ec.unmarshalInputDeleteDevicesInput,
 		ec.unmarshalInputDeleteGroupInput,
+		ec.unmarshalInputDeleteGroupsInput,
 		ec.unmarshalInputDeleteMatchingInput,
 		ec.unmarshalInputDeleteMeasureTypeInput,
 		ec.unmarshalInputDeletePolicyInput,
@@ -6326,6 +6351,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateDeviceInput,
 		ec.unmarshalInputUpdateDevicesInput,
 		ec.unmarshalInputUpdateGroupInput,
+		ec.unmarshalInputUpdateGroupsInput,
 		ec.unmarshalInputUpdateMatchingInput,
 		ec.unmarshalInputUpdateMeasureTypeInput,
 		ec.unmarshalInputUpdatePolicyInput,
@@ -7115,7 +7141,7 @@ type DeleteAssetPayload {
 
 """Many assets to make."""
 input CreateAssetsInput {
-  """At most 10,000."""
+  """At most 10,000; none does nothing."""
   assets: [CreateAssetInput!]!
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
@@ -7127,7 +7153,7 @@ input CreateAssetsInput {
 
 """Many assets to change."""
 input UpdateAssetsInput {
-  """At most 10,000, each asset once."""
+  """At most 10,000, none does nothing, each asset once."""
   assets: [UpdateAssetInput!]!
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
@@ -7137,7 +7163,7 @@ input UpdateAssetsInput {
   token: String
 }
 
-"""Many assets to delete: at most 10,000 in all."""
+"""Many assets to delete: at most 10,000 in all; none does nothing."""
 input DeleteAssetsInput {
   """Their ids; their outcomes come first."""
   ids: [ID!]! = []
@@ -8152,7 +8178,7 @@ type DeleteDevicePayload {
 
 """Many devices to make."""
 input CreateDevicesInput {
-  """At most 10,000."""
+  """At most 10,000; none does nothing."""
   devices: [CreateDeviceInput!]!
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
@@ -8164,7 +8190,7 @@ input CreateDevicesInput {
 
 """Many devices to change."""
 input UpdateDevicesInput {
-  """At most 10,000, each device once."""
+  """At most 10,000, none does nothing, each device once."""
   devices: [UpdateDeviceInput!]!
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
@@ -8174,7 +8200,7 @@ input UpdateDevicesInput {
   token: String
 }
 
-"""Many devices to delete: at most 10,000 in all."""
+"""Many devices to delete: at most 10,000 in all; none does nothing."""
 input DeleteDevicesInput {
   """Their ids; their outcomes come first."""
   ids: [ID!]! = []
@@ -8257,6 +8283,19 @@ extend type Mutation {
     """What to delete."""
     input: DeleteGroupInput!
   ): DeleteGroupPayload!
+  """Changes up to 10,000 groups. Each item has an outcome of its own, unless the request is atomic."""
+  updateGroups(
+    """What to change."""
+    input: UpdateGroupsInput!
+  ): BulkPayload!
+  """
+  Deletes up to 10,000 groups, children and their parents in any order. What one still has that the request does not name,
+  such as members, keeps it and those above it. Each item has an outcome of its own, unless the request is atomic.
+  """
+  deleteGroups(
+    """What to delete."""
+    input: DeleteGroupsInput!
+  ): BulkPayload!
 }
 
 """A place in a hierarchy: a site, a floor, a supplier. It has one parent, and any number of children and members."""
@@ -8467,7 +8506,7 @@ input CreateGroupInput {
 
 """Many groups to make."""
 input CreateGroupsInput {
-  """At most 10,000."""
+  """At most 10,000; none does nothing."""
   groups: [CreateGroupInput!]!
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
@@ -8571,6 +8610,32 @@ type DeleteGroupPayload {
   deleted: DeletedGroups!
   """What the change would do; null unless it was only rehearsed."""
   rehearsal: Rehearsal
+}
+
+"""Many groups to change."""
+input UpdateGroupsInput {
+  """At most 10,000, none does nothing, each group once."""
+  groups: [UpdateGroupInput!]!
+  """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
+  atomic: Boolean! = false
+  """Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
+}
+
+"""Many groups to delete: at most 10,000 in all; none does nothing."""
+input DeleteGroupsInput {
+  """Their ids; their outcomes come first."""
+  ids: [ID!]! = []
+  """Their paths."""
+  paths: [String!]! = []
+  """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
+  atomic: Boolean! = false
+  """Only rehearse: say what would happen, and change nothing. It is rehearsed as a whole; with its token, it happens in one transaction."""
+  rehearse: Boolean! = false
+  """The token of a rehearsal of the same change: refuse with CONFLICT if the change would not do any more what that said."""
+  token: String
 }
 
 """How much a deletion took away."""
@@ -11391,7 +11456,7 @@ type UpsertAssetPayload {
 
 """Devices to change or to make."""
 input UpsertDevicesInput {
-  """At most 10,000, each device once."""
+  """At most 10,000, none does nothing, each device once."""
   devices: [UpsertDeviceInput!]!
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
@@ -11403,7 +11468,7 @@ input UpsertDevicesInput {
 
 """Assets to change or to make."""
 input UpsertAssetsInput {
-  """At most 10,000, each asset once."""
+  """At most 10,000, none does nothing, each asset once."""
   assets: [UpsertAssetInput!]!
   """Whether one item that is wrong stops all others. The error then lists what is wrong with which item."""
   atomic: Boolean! = false
