@@ -20,18 +20,8 @@ type fitted struct {
 	only registry.ValueType
 }
 
-// fit checks a mapping against both templates, and makes one if none is given:
-// of the measures whose names and types agree.
+// fit checks a mapping against both templates.
 func (ends *linkEnds) fit(mapping []registry.MeasureMapping) ([]fitted, error) {
-	if len(mapping) == 0 {
-		var misfits []registry.Violation
-		if mapping, misfits = ends.agreeing(); len(mapping) == 0 && len(misfits) > 0 {
-			return nil, registry.Invalid(misfits...)
-		}
-	}
-	if len(mapping) == 0 {
-		return nil, registry.InvalidField("measures", "required", "no measure of device %s and asset %s agrees in name and type: say which is which", ends.deviceReference, ends.assetReference)
-	}
 	var out []fitted
 	var wrong []registry.Violation
 	fromSeen, toSeen := map[string]bool{}, map[string]bool{}
@@ -53,43 +43,6 @@ func (ends *linkEnds) fit(mapping []registry.MeasureMapping) ([]fitted, error) {
 		return nil, registry.Invalid(wrong...)
 	}
 	return out, nil
-}
-
-// agreeing are the measures that both ends have under one name, with one type
-// and units that can be converted; misfits say why others of one name do not
-// agree.
-func (ends *linkEnds) agreeing() (out []registry.MeasureMapping, misfits []registry.Violation) {
-	var names []string
-	for _, m := range ends.device.Measures {
-		names = append(names, m.Name)
-	}
-	if ends.device.Open {
-		for _, m := range ends.asset.Measures {
-			names = append(names, m.Name)
-		}
-		for _, s := range ends.series {
-			names = append(names, s.measure)
-		}
-	}
-	seen := map[string]bool{}
-	for _, name := range names {
-		if seen[name] {
-			continue
-		}
-		seen[name] = true
-		from, fromOK := ends.fromDevice(name)
-		to, toOK := declaredBy(ends.asset, name)
-		if !fromOK || !toOK {
-			continue
-		}
-		if wrong := cmp.Or(misfit(&from, &to), ends.oneUnit(&from, &to)); wrong != nil {
-			wrong.Path = "measures"
-			misfits = append(misfits, *wrong)
-			continue
-		}
-		out = append(out, registry.MeasureMapping{Device: name, Asset: name})
-	}
-	return out, misfits
 }
 
 func (ends *linkEnds) fitOne(path string, m registry.MeasureMapping) (fitted, *registry.Violation) {

@@ -20,8 +20,8 @@ func (s *Store) LinkDevice(ctx context.Context, scope registry.Scope, n registry
 
 // MakeLink says that an asset has measures of a device from now on, or from
 // Since: what the device has measured since then becomes the asset's, the newest
-// day at once, the rest soon. Without a mapping, all measures whose names and
-// types agree are linked. Two that are linked already get one link of all the
+// day at once, the rest soon. Without a mapping, the measures whose names and
+// types agree and which have no other source are linked. Two that are linked already get one link of all the
 // measures; asked for an earlier beginning, another link precedes the one that
 // holds. INVALID if the measures do not fit, FAILED_PRECONDITION if a measure
 // of the asset has another source at that time, or the device another asset and
@@ -34,11 +34,12 @@ func (s *Store) MakeLink(ctx context.Context, scope registry.Scope, n registry.N
 		out, err = s.rehearseLink(ctx, scope, n)
 	} else {
 		err = change(ctx, s, scope, "link", func(ctx context.Context, tx *transaction) error {
-			out, moving = &registry.Linked{}, false
+			out, moving = nil, false
 			p, err := s.lockLink(ctx, tx, scope, n)
 			if err != nil {
 				return err
 			}
+			out = &registry.Linked{Skipped: p.skipped}
 			moving, err = s.makeLink(ctx, tx, p, out)
 			return err
 		})

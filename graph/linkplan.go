@@ -21,6 +21,8 @@ type linkPlan struct {
 	mine *linkNode
 	// measures are all of the new link, added those that mine does not have.
 	measures, added []fitted
+	// skipped are those that a mapping which was not given leaves out, and why.
+	skipped []registry.Violation
 	// over are the links that measures are taken over from, mine among them.
 	over  []*takeover
 	since time.Time
@@ -50,6 +52,11 @@ func planLink(ctx context.Context, r runner, ends linkEnds, device, asset regist
 	wanted, instead, err := ends.wanted(ctx, r, n, device)
 	if err != nil {
 		return nil, err
+	}
+	if len(wanted) == 0 {
+		if wanted, p.skipped, err = ends.implicit(n, device, now); err != nil {
+			return nil, err
+		}
 	}
 	if p.added, err = ends.fit(wanted); err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ func (s *Store) rehearseLink(ctx context.Context, scope registry.Scope, n regist
 	if err != nil {
 		return nil, err
 	}
-	out := &registry.Linked{}
+	out := &registry.Linked{Skipped: p.skipped}
 	horizon := p.horizon()
 	if out.Moved, err = p.count(ctx, r, horizon); err != nil {
 		return nil, err

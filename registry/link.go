@@ -63,6 +63,9 @@ type Linked struct {
 	// Ended are the links that it took over from, in whole or in part.
 	Ended []*Link
 	Moved Moved
+	// Skipped are measures of both ends that a link without a mapping leaves out:
+	// the path is the name, the message says why.
+	Skipped []Violation
 	// Token is that of a rehearsal.
 	Token string
 }

@@ -13,7 +13,7 @@ func (r *Resolver) linkDevice(ctx context.Context, in generated.LinkDeviceInput)
 	if err != nil {
 		return nil, err
 	}
-	out := &generated.LinkDevicePayload{Link: linked.Link, Ended: linked.Ended, Moved: &linked.Moved}
+	out := &generated.LinkDevicePayload{Link: linked.Link, Ended: linked.Ended, Moved: &linked.Moved, Skipped: each(linked.Skipped, func(v registry.Violation) *registry.Violation { return &v })}
 	if linked.Token != "" {
 		out.Token = &linked.Token
 	}

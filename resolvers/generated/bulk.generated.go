@@ -546,6 +546,32 @@ func (ec *executionContext) marshalNViolation2ᚕgithubᚗcomᚋholonᚑregistry
 	return ret
 }
 
+func (ec *executionContext) marshalNViolation2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐViolationᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.Violation) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNViolation2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐViolation(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNViolation2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐViolation(ctx context.Context, sel ast.SelectionSet, v *registry.Violation) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Violation(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOBulkError2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐError(ctx context.Context, sel ast.SelectionSet, v *registry.Error) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null

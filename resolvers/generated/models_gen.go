@@ -793,7 +793,7 @@ type LinkDeviceInput struct {
 	Device string `json:"device"`
 	// The asset's reference.
 	Asset string `json:"asset"`
-	// Which measure of the device is which measure of the asset; if absent, all whose names and types agree.
+	// Which measure of the device is which measure of the asset; if absent, all whose names and types agree and which have no other source.
 	Measures []*MeasureMappingInput `json:"measures,omitempty"`
 	// From when on; now if absent. It may lie in the past, where no other device fed the asset's measures.
 	Since *time.Time `json:"since,omitempty"`
@@ -814,6 +814,8 @@ type LinkDevicePayload struct {
 	Ended []*registry.Link `json:"ended"`
 	// What the device has measured since the link begins: the asset gets it.
 	Moved *registry.Moved `json:"moved"`
+	// Without `measures`: those that both have by name but which were not mapped, by `path`, and why.
+	Skipped []*registry.Violation `json:"skipped"`
 	// After a rehearsal: give it to the real call, so that it does what was rehearsed or nothing.
 	Token *string `json:"token,omitempty"`
 }

@@ -520,10 +520,11 @@ type ComplexityRoot struct {
 	}
 
 	LinkDevicePayload struct {
-		Ended func(childComplexity int) int
-		Link  func(childComplexity int) int
-		Moved func(childComplexity int) int
-		Token func(childComplexity int) int
+		Ended   func(childComplexity int) int
+		Link    func(childComplexity int) int
+		Moved   func(childComplexity int) int
+		Skipped func(childComplexity int) int
+		Token   func(childComplexity int) int
 	}
 
 	LiveValue struct {
@@ -3248,6 +3249,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.LinkDevicePayload.Moved(childComplexity), true
+	case "LinkDevicePayload.skipped":
+		if e.ComplexityRoot.LinkDevicePayload.Skipped == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LinkDevicePayload.Skipped(childComplexity), true
 	case "LinkDevicePayload.token":
 		if e.ComplexityRoot.LinkDevicePayload.Token == nil {
 			break
@@ -8663,7 +8670,8 @@ type GroupAggregate {
   Links a device to an asset: from now on, what the device measures is measured of the asset, under the asset's own names. An
   asset's measure has one device as its source, and a measure of the device feeds one of the asset's. With ` + "`" + `since` + "`" + ` in the past, what the
   device has measured since then becomes the asset's: the newest days at once, the rest soon. Linked again with more measures, the two
-  get one link of all of them. A link that is refused for one of its measures links none.
+  get one link of all of them. A link that is refused for one of its measures links none;
+  without ` + "`" + `measures` + "`" + `, what cannot be mapped is left out and told.
   """
   linkDevice(
     """What to link."""
@@ -8722,7 +8730,7 @@ input LinkDeviceInput {
   device: String!
   """The asset's reference."""
   asset: String!
-  """Which measure of the device is which measure of the asset; if absent, all whose names and types agree."""
+  """Which measure of the device is which measure of the asset; if absent, all whose names and types agree and which have no other source."""
   measures: [MeasureMappingInput!]
   """From when on; now if absent. It may lie in the past, where no other device fed the asset's measures."""
   since: DateTime
@@ -8785,6 +8793,8 @@ type LinkDevicePayload {
   ended: [Link!]!
   """What the device has measured since the link begins: the asset gets it."""
   moved: Moved!
+  """Without ` + "`" + `measures` + "`" + `: those that both have by name but which were not mapped, by ` + "`" + `path` + "`" + `, and why."""
+  skipped: [Violation!]!
   """After a rehearsal: give it to the real call, so that it does what was rehearsed or nothing."""
   token: String
 }
@@ -12422,6 +12432,8 @@ func (ec *executionContext) childFields_LinkDevicePayload(ctx context.Context, f
 		return ec.fieldContext_LinkDevicePayload_ended(ctx, field)
 	case "moved":
 		return ec.fieldContext_LinkDevicePayload_moved(ctx, field)
+	case "skipped":
+		return ec.fieldContext_LinkDevicePayload_skipped(ctx, field)
 	case "token":
 		return ec.fieldContext_LinkDevicePayload_token(ctx, field)
 	}
