@@ -3,6 +3,7 @@ package graph
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/holon-registry/holon/internal/jsonschema"
 	"github.com/holon-registry/holon/registry"
@@ -32,6 +33,9 @@ func behaviourViolations(n registry.NewTemplate) []registry.Violation {
 // ruleViolations is what is wrong with the rule of an alarm: it is decided on
 // the twin alone, with every reading.
 func ruleViolations(path, text string) []registry.Violation {
+	if strings.TrimSpace(text) == "" {
+		return []registry.Violation{{Path: path, Rule: "required", Message: "is empty: write a condition, such as measures.temperature > 30"}}
+	}
 	parsed, err := rule.Parse(text)
 	if err == nil && !parsed.NeedsNeighbours() {
 		return nil

@@ -119,7 +119,7 @@ func desiredAfter(template *registry.Template, before, given map[string]any) (ma
 		}
 		stored, _, refusal := template.Accept(name, decoded)
 		if refusal != nil {
-			violations = append(violations, registry.Violation{Path: "values." + name, Rule: string(refusal.Reason), Message: refusal.Message})
+			violations = append(violations, registry.Violation{Path: "values." + name, Rule: refusal.Rule, Message: refusal.Message})
 			continue
 		}
 		after[name] = registry.PlainValue(stored)

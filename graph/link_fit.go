@@ -81,7 +81,7 @@ func misfit(from, to *registry.MeasureDeclaration) *registry.Violation {
 		return nil
 	}
 	if from.ValueType != to.ValueType {
-		return &registry.Violation{Rule: "type", Message: fmt.Sprintf("measure %s is a %s, %s takes a %s", from.Name, from.ValueType, to.Name, to.ValueType)}
+		return &registry.Violation{Rule: "type", Message: fmt.Sprintf("measure %s is %s, %s takes %s", from.Name, registry.WithArticle(string(from.ValueType)), to.Name, registry.WithArticle(string(to.ValueType)))}
 	}
 	if problem := from.Fits(to); problem != "" {
 		return &registry.Violation{Rule: "type", Message: problem}

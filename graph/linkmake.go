@@ -64,7 +64,7 @@ func (s *Store) lockLink(ctx context.Context, tx *transaction, scope registry.Sc
 		}
 		p, err := planLink(ctx, tx, ends, device, asset, n, tx.at)
 		if err != nil {
-			return nil, err
+			return nil, staleLink(tx.scope, n, err)
 		}
 		others := slices.DeleteFunc(p.otherDevices(), func(id registry.ID) bool { return slices.Contains(held, id) })
 		if len(others) == 0 {

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
@@ -55,16 +56,29 @@ func (p *linkPlan) keepTo(ctx context.Context, tx *transaction, n registry.NewLi
 	}
 	t, ok := parseToken(tx.scope.Token)
 	if !ok || t.binding != binding(tx.scope, linking(n)) {
-		return wrongToken()
+		return registry.WrongToken()
 	}
 	moved, err := p.count(ctx, tx, t.position)
 	if err != nil {
 		return err
 	}
 	if p.digest(moved) != t.digest {
-		return staleToken()
+		return registry.StaleToken()
 	}
 	return nil
+}
+
+// staleLink is the refusal of a link: something is in its way that was not when
+// it was rehearsed, if it was.
+func staleLink(scope registry.Scope, n registry.NewLink, refusal error) error {
+	t, ok := parseToken(scope.Token)
+	reason, known := errors.AsType[*registry.Error](refusal)
+	if !ok || !known || t.binding != binding(scope, linking(n)) {
+		return refusal
+	}
+	stale := registry.StaleToken()
+	stale.Message += ": " + reason.Message
+	return stale
 }
 
 // everything is a horizon after all that can be measured.

@@ -72,7 +72,7 @@ func (s *Store) keepToToken(ctx context.Context, tx *transaction, operation any,
 	t, ok := parseToken(tx.scope.Token)
 	switch {
 	case !ok || t.binding != binding(tx.scope, operation):
-		return wrongToken()
+		return registry.WrongToken()
 	case t.position == tx.position:
 		return nil
 	}
@@ -85,19 +85,9 @@ func (s *Store) keepToToken(ctx context.Context, tx *transaction, operation any,
 		return err
 	}
 	if digest != t.digest {
-		return staleToken()
+		return registry.StaleToken()
 	}
 	return nil
-}
-
-// wrongToken refuses a token that is none of the change.
-func wrongToken() error {
-	return registry.InvalidField("token", "token", "is not that of a rehearsal of this change")
-}
-
-// staleToken refuses a change that would do something else by now.
-func staleToken() error {
-	return registry.Conflict("token", "the change would not do any more what its rehearsal said: rehearse it again")
 }
 
 // effects decides what a change would do.

@@ -299,6 +299,9 @@ func stateIn(f fields) *registry.PastState {
 // StateAt returns what a twin was at a moment; nil if there was no trace of it
 // yet: neither the twin itself nor a measurement of it.
 func (s *Store) StateAt(ctx context.Context, scope registry.Scope, twin registry.ID, at time.Time) (*registry.PastState, error) {
+	if at.After(s.now().Add(ahead)) {
+		return nil, registry.InvalidField("time", "future", "this moment has not come yet: %s", moment(at))
+	}
 	moment := at.UnixMilli()
 	values, err := s.valuesAt(ctx, scope, twin, []int64{moment})
 	if err != nil {

@@ -88,6 +88,7 @@ func (s *Store) prepareTemplate(ctx context.Context, tx *transaction, n registry
 		t.Measures = append(t.Measures, declared)
 	}
 	violations = append(violations, rule.CheckComputed(t)...)
+	violations = append(violations, rule.CheckAlarms(t)...)
 	if violations = append(violations, decode.Check(t)...); len(violations) > 0 {
 		return nil, nil, registry.Invalid(violations...)
 	}

@@ -59,7 +59,7 @@ func (t trial) keep(ctx context.Context, tx *transaction) error {
 	given, ok := parseToken(tx.scope.Token)
 	switch {
 	case !ok || given.binding != t.binding:
-		return wrongToken()
+		return registry.WrongToken()
 	case given.position == tx.position:
 		return t.work(ctx, tx)
 	}
@@ -68,7 +68,7 @@ func (t trial) keep(ctx context.Context, tx *transaction) error {
 		return err
 	}
 	if now, _ := parseToken(told.Token); now.digest != given.digest {
-		return staleToken()
+		return registry.StaleToken()
 	}
 	return nil
 }

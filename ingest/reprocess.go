@@ -8,6 +8,7 @@ import (
 	"hash"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/holon-registry/holon/registry"
@@ -54,6 +55,8 @@ type reprocessing struct {
 	became map[registry.MeasureTime]any
 	// changed counts what becomes another measurement in the whole call.
 	changed int
+	// bound is what tokens of the request begin with.
+	bound string
 	// digest takes what is done, lines what is of the payload at hand.
 	digest hash.Hash
 	lines  []string
@@ -72,9 +75,14 @@ type reprocessing struct {
 //
 // It ends before all that was asked for is done if very much becomes another.
 //
-// With a token of a rehearsal it is CONFLICT if it would do something else.
+// With a token of a rehearsal it is CONFLICT if it would do something else, and
+// INVALID if the rehearsal was of another request.
 func (r *Receiver) Reprocess(ctx context.Context, principal *registry.Principal, store Payloads, request registry.ReprocessRequest) (registry.Reprocessed, error) {
+	bound := binding(principal.Scope.Account, &request)
 	if request.Token != "" && !request.Rehearse {
+		if !strings.HasPrefix(request.Token, bound) {
+			return registry.Reprocessed{}, registry.WrongToken()
+		}
 		first := request
 		first.Rehearse, first.Token = true, ""
 		would, err := r.Reprocess(ctx, principal, store, first)
@@ -82,7 +90,7 @@ func (r *Receiver) Reprocess(ctx context.Context, principal *registry.Principal,
 			return would, err
 		}
 		if would.Token != request.Token {
-			return registry.Reprocessed{}, registry.Conflict("token", "decoding anew would do something else than was rehearsed: rehearse again")
+			return registry.Reprocessed{}, registry.StaleToken()
 		}
 	}
 	named := []registry.Reading{{Device: request.Device}}
@@ -94,8 +102,22 @@ func (r *Receiver) Reprocess(ctx context.Context, principal *registry.Principal,
 	if devices[0] == nil {
 		return registry.Reprocessed{}, registry.NotFound("device", request.Device)
 	}
-	p := &reprocessing{receiver: r, principal: principal, store: store, request: request, device: devices[0], became: map[registry.MeasureTime]any{}, digest: sha256.New()}
+	p := &reprocessing{receiver: r, principal: principal, store: store, request: request, device: devices[0], became: map[registry.MeasureTime]any{}, bound: bound, digest: sha256.New()}
 	return p.run(ctx)
+}
+
+// binding is what the tokens of a request begin with, and no other's.
+func binding(account registry.ID, r *registry.ReprocessRequest) string {
+	text := fmt.Sprintf("%s %q %d %q", account, strings.ToLower(r.Device), r.First, r.After)
+	for _, t := range []*time.Time{r.From, r.To} {
+		if t != nil {
+			text += " " + t.UTC().Format(time.RFC3339Nano)
+		} else {
+			text += " -"
+		}
+	}
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:8])
 }
 
 func (p *reprocessing) run(ctx context.Context) (registry.Reprocessed, error) {
@@ -147,7 +169,7 @@ func (p *reprocessing) run(ctx context.Context) (registry.Reprocessed, error) {
 func (p *reprocessing) done(after string) registry.Reprocessed {
 	p.out.After = after
 	if p.request.Rehearse {
-		p.out.Token = hex.EncodeToString(p.digest.Sum(nil)[:16])
+		p.out.Token = p.bound + hex.EncodeToString(p.digest.Sum(nil)[:16])
 	}
 	slices.Sort(p.out.Twins)
 	p.out.Twins = slices.Compact(p.out.Twins)

@@ -27,7 +27,7 @@ func (t *Template) Accept(measure string, value any) (stored any, sent string, r
 		return declared.Accept(value)
 	}
 	if !t.Open || !measureName.MatchString(measure) {
-		return nil, "", &Refusal{Reason: ReasonUndeclaredMeasure, Measure: measure, Rule: "undeclared", Message: "template " + t.Name + " declares no measure " + measure}
+		return nil, "", &Refusal{Reason: ReasonUndeclaredMeasure, Measure: measure, Rule: "undeclared", Message: "template " + t.Name + " declares no measure " + measure + t.listMeasures()}
 	}
 	of, _ := TypeOf(value)
 	if q, ok := value.(Quantity); ok {
@@ -111,7 +111,7 @@ func (m *MeasureDeclaration) wrong(value any) (message, rule string) {
 		return "", ""
 	}
 	if m.ValueType != got {
-		return "measure " + m.Name + " takes a " + string(m.ValueType) + ", not a " + string(got), "type"
+		return "measure " + m.Name + " takes " + WithArticle(string(m.ValueType)) + ", not " + WithArticle(string(got)), "type"
 	}
 	switch v := value.(type) {
 	case string:
@@ -146,7 +146,7 @@ func (m *MeasureDeclaration) wrongFields(value Composite) (message, rule string)
 		}
 		got, _ := TypeOf(field)
 		if got != m.Fields[i].Type {
-			return "field " + name + " takes a " + string(m.Fields[i].Type), "type"
+			return "field " + name + " takes " + WithArticle(string(m.Fields[i].Type)), "type"
 		}
 		switch v := field.(type) {
 		case float64:
@@ -168,6 +168,26 @@ func fieldNames(fields []MeasureField) string {
 		names[i] = f.Name
 	}
 	return someOf(names)
+}
+
+// listMeasures goes on with the names of the measures, if there are any.
+func (t *Template) listMeasures() string {
+	if len(t.Measures) == 0 {
+		return ""
+	}
+	names := make([]string, len(t.Measures))
+	for i := range t.Measures {
+		names[i] = t.Measures[i].Name
+	}
+	return ": there are " + someOf(names)
+}
+
+// WithArticle puts "a" or "an" before a word.
+func WithArticle(word string) string {
+	if strings.ContainsAny(word[:min(1, len(word))], "AEIOUaeiou") {
+		return "an " + word
+	}
+	return "a " + word
 }
 
 // someOf lists names in a message, but not hundreds.

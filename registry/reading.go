@@ -80,7 +80,7 @@ func CheckTime(measuredAt, now time.Time) *Refusal {
 	case measuredAt.IsZero():
 		return nil
 	case measuredAt.Before(earliestMeasurement):
-		return &Refusal{Reason: ReasonTimeOutOfBounds, Message: "measuredAt lies before the year 2000; a number counts milliseconds since 1970, not seconds"}
+		return &Refusal{Reason: ReasonTimeOutOfBounds, Message: "measuredAt lies before the year 2000, before which nothing is taken; a number counts milliseconds since 1970, not seconds"}
 	case measuredAt.After(now.Add(FutureTolerance)):
 		return &Refusal{Reason: ReasonTimeOutOfBounds, Message: "measuredAt lies more than 5 minutes in the future"}
 	}

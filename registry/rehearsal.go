@@ -43,3 +43,14 @@ func (r *Rehearsal) Page(request PageRequest) Page[RehearsedEffect] {
 	to := min(from+request.Size, len(r.Twin))
 	return Page[RehearsedEffect]{Items: r.Twin[from:to], HasNext: to < len(r.Twin), HasPrevious: from > 0}
 }
+
+// WrongToken refuses a token that no rehearsal of the change has given.
+func WrongToken() *Error {
+	return InvalidField("token", "token", "is not that of a rehearsal of this change")
+}
+
+// StaleToken refuses a change that would do something else by now than its
+// rehearsal said.
+func StaleToken() *Error {
+	return Conflict("token", "the change would not do any more what its rehearsal said: rehearse it again")
+}

@@ -16,6 +16,7 @@ type checker struct {
 	relations bool
 	measures  bool
 	connected bool
+	own       []field
 	err       error
 }
 

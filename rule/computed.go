@@ -64,41 +64,21 @@ func (in input) problem(t *registry.Template) (rule, message string) {
 	if in.boolean {
 		want, wants = registry.ValueBoolean, "true or false"
 	}
+	if rule, message = in.undeclared(t); message != "" {
+		return rule, message
+	}
 	if in.attribute != "" {
 		name, _, part := strings.Cut(in.attribute, ".")
-		schema, declared := t.Properties[name]
-		if !declared {
-			return "undeclared", fmt.Sprintf("template %s declares no attribute %s", t.Name, name)
-		}
-		object, _ := schema.(map[string]any)
+		object, _ := t.Properties[name].(map[string]any)
 		of, _ := object["type"].(string)
 		isNumber := of == "number" || of == "integer"
 		if of != "" && !part && (in.boolean && of != "boolean" || !in.boolean && !isNumber) {
-			return "type", fmt.Sprintf("attribute %s is a %s, and %s is expected here", name, of, wants)
+			return "type", fmt.Sprintf("attribute %s is %s, and %s is expected here", name, registry.WithArticle(of), wants)
 		}
 		return "", ""
 	}
-	name, part, hasPart := strings.Cut(in.measure, ".")
-	m := t.Declared(name)
-	if m == nil {
-		return "undeclared", fmt.Sprintf("template %s declares no measure %s", t.Name, name)
-	}
-	of := m.ValueType
-	switch {
-	case !hasPart:
-	case of == registry.ValueLocation && slices.Contains([]string{"latitude", "longitude", "altitude"}, part):
-		of = registry.ValueNumber
-	case of == registry.ValueComposite:
-		i := slices.IndexFunc(m.Fields, func(f registry.MeasureField) bool { return f.Name == part })
-		if i < 0 {
-			return "undeclared", fmt.Sprintf("measure %s has no field %s", name, part)
-		}
-		of = m.Fields[i].Type
-	default:
-		return "undeclared", fmt.Sprintf("measure %s has no part %s", name, part)
-	}
-	if of != want {
-		return "type", fmt.Sprintf("measure %s is a %s, and %s is expected here", in.measure, of, wants)
+	if of := typeOfMeasure(t, in.measure); of != want {
+		return "type", fmt.Sprintf("measure %s is %s, and %s is expected here", in.measure, registry.WithArticle(string(of)), wants)
 	}
 	return "", ""
 }

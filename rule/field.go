@@ -20,6 +20,9 @@ func (c *checker) field(node ast.Node, s scope) (field, bool) {
 		return f, false
 	}
 	f.position = node.Location().From
+	if depth == 0 {
+		c.own = append(c.own, f)
+	}
 	c.measures = c.measures || f.measure != ""
 	c.connected = c.connected || f.name == FieldConnected && f.depth == 0
 	return f, true

@@ -31,6 +31,8 @@ type Rule struct {
 	// measures says that it asks for newest values, connected that it asks whether
 	// the object itself is connected.
 	measures, connected bool
+	// own are the fields of the object itself that it names.
+	own []field
 }
 
 // String is the text that the rule was made from.
@@ -72,7 +74,7 @@ func Parse(text string) (rule *Rule, err error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	return &Rule{text: text, root: root, relations: c.relations, measures: c.measures, connected: c.connected}, nil
+	return &Rule{text: text, root: root, relations: c.relations, measures: c.measures, connected: c.connected, own: c.own}, nil
 }
 
 // syntaxError says what the parser did not understand, in its own words.

@@ -97,6 +97,8 @@ func TestReprocess(t *testing.T) {
 		t.Errorf("replaced: %s", diff)
 	}
 	refused(t, client, "CONFLICT", `mutation ($token: String) { reprocess(input: {device: "p1", token: $token}) `+fields, token)
+	refused(t, client, "INVALID", `mutation ($token: String) { reprocess(input: {device: "p1", first: 7, token: $token}) `+fields, token)
+	refused(t, client, "INVALID", `mutation { reprocess(input: {device: "p1", token: "x"}) `+fields, nil)
 
 	// Another measure: what was given goes, piece by piece.
 	publish(options("pressure", 1))
