@@ -40,21 +40,36 @@ func axes(step float64, unit string) []cayennePart {
 	return []cayennePart{{"x", step, unit}, {"y", step, unit}, {"z", step, unit}}
 }
 
-// cayenneTypes are the types of the format, by their numbers. The numbers are
-// those of the IPSO objects less 3200.
+// cayenneTypes are the types of the format, by their numbers, and the extensions
+// of its widely used libraries, which their documentation calls additional types.
+// The numbers are those of the IPSO objects less 3200.
 var cayenneTypes = map[byte]*cayenneType{
 	0:   {name: "digital_input", size: 1, step: 1},
 	1:   {name: "digital_output", size: 1, step: 1},
 	2:   {name: "analog_input", size: 2, step: 0.01, signed: true},
 	3:   {name: "analog_output", size: 2, step: 0.01, signed: true},
+	100: {name: "generic_sensor", size: 4, step: 1},
 	101: {name: "illuminance", size: 2, step: 1, unit: "lx"},
 	102: {name: "presence", size: 1, step: 1},
 	103: {name: "temperature", size: 2, step: 0.1, signed: true, unit: "Cel"},
 	104: {name: "humidity", size: 1, step: 0.5, unit: "%"},
 	113: {name: "accelerometer", size: 6, signed: true, parts: axes(0.001, "[g]")},
 	115: {name: "barometer", size: 2, step: 0.1, unit: "hPa"},
+	116: {name: "voltage", size: 2, step: 0.01, unit: "V"},
+	117: {name: "current", size: 2, step: 0.001, unit: "A"},
+	118: {name: "frequency", size: 4, step: 1, unit: "Hz"},
+	120: {name: "percentage", size: 1, step: 1, unit: "%"},
+	121: {name: "altitude", size: 2, step: 1, signed: true, unit: "m"},
+	125: {name: "concentration", size: 2, step: 1, unit: "[ppm]"},
+	128: {name: "power", size: 2, step: 1, unit: "W"},
+	130: {name: "distance", size: 4, step: 0.001, unit: "m"},
+	131: {name: "energy", size: 4, step: 0.001, unit: "kW.h"},
+	132: {name: "direction", size: 2, step: 1, unit: "deg"},
+	133: {name: "unixtime", size: 4, step: 1, unit: "s"},
 	134: {name: "gyrometer", size: 6, signed: true, parts: axes(0.01, "deg/s")},
+	135: {name: "colour", size: 3, parts: []cayennePart{{"red", 1, ""}, {"green", 1, ""}, {"blue", 1, ""}}},
 	136: {name: "gps", size: 9, signed: true, parts: []cayennePart{{"latitude", 0.0001, "deg"}, {"longitude", 0.0001, "deg"}, {"altitude", 0.01, "m"}}},
+	142: {name: "switch", size: 1, step: 1},
 }
 
 // cayenneKey says which data of a payload is meant.
@@ -135,7 +150,7 @@ func cayennePlace(o *options) (any, string) {
 	}
 	key.part = slices.IndexFunc(key.of.parts, func(p cayennePart) bool { return p.name == part })
 	if key.part < 0 {
-		o.refuse("part", "enum", "is x, y or z of accelerometer and gyrometer, or latitude, longitude or altitude of gps")
+		o.refuse("part", "enum", "is x, y or z of accelerometer and gyrometer, latitude, longitude or altitude of gps, or red, green or blue of colour")
 		return nil, ""
 	}
 	return key, label + " " + part

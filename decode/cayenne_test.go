@@ -52,6 +52,36 @@ func TestCayenne(t *testing.T) {
 	})
 }
 
+// TestCayenneAdditional reads the types that libraries have beyond the format's
+// own, at the ends of what they hold.
+func TestCayenneAdditional(t *testing.T) {
+	number := func(name, payload string, want float64) one {
+		return one{
+			decoder: "cayenne", options: object{"encoding": "hex", "measures": object{"count": lpp(1, name)}}, device: "a", payload: payload,
+			want: []registry.Reading{reading("a", object{"count": want})},
+		}
+	}
+	check(t, map[string]one{
+		"generic sensor": number("generic_sensor", "0164 FFFFFFFF", 4294967295),
+		"voltage":        number("voltage", "0174 FFFF", 655.35),
+		"current":        number("current", "0175 9C40", 40),
+		"frequency":      number("frequency", "0176 33BCA100", 868000000),
+		"percentage":     number("percentage", "0178 64", 100),
+		"altitude":       number("altitude", "0179 FFFB", -5),
+		"concentration":  number("concentration", "017D 0320", 800),
+		"power":          number("power", "0180 8000", 32768),
+		"distance":       number("distance", "0182 000004D3", 1.235),
+		"energy":         number("energy", "0183 80000000", 2147483.648),
+		"direction":      number("direction", "0184 0167", 359),
+		"unixtime":       number("unixtime", "0185 65920080", 1704067200),
+		"switch":         number("switch", "018E 01", 1),
+		"colour": {decoder: "cayenne", options: object{"encoding": "hex", "measures": object{"count": object{"channel": 1.0, "type": "colour", "part": "green"}}}, device: "a", payload: "0187 10FF20",
+			want: []registry.Reading{reading("a", object{"count": 255.0})}},
+		"one after the other": number("percentage", "0285FFFFFFFF 03870000FF 017832", 50),
+		"cut off":             {decoder: "cayenne", options: object{"encoding": "hex", "measures": object{"count": lpp(1, "energy")}}, device: "a", payload: "01830000", wrong: "byte 2: ends too soon: energy takes 4 bytes"},
+	})
+}
+
 func FuzzCayenne(f *testing.F) {
 	for _, seed := range []string{"03670110056700FF", "067104D2FB2E0000", "018806765FF2960A0003E8"} {
 		raw, err := hex.DecodeString(seed)

@@ -53,7 +53,7 @@ func (l *csvLines) page(s *registry.Series, samples *registry.Samples) error {
 		if err != nil {
 			return err
 		}
-		if err := l.writer.Write([]string{l.reference, s.Measure, at.UTC().Format(timeLayout), value, unit}); err != nil {
+		if err := l.writer.Write([]string{guarded(l.reference), s.Measure, at.UTC().Format(timeLayout), value, unit}); err != nil {
 			return fmt.Errorf("write a row: %w", err)
 		}
 	}
@@ -86,6 +86,15 @@ func (l *csvLines) end() error {
 	return l.flush()
 }
 
+// guarded is a text that no spreadsheet takes for a formula: an apostrophe goes
+// before one that begins like one, as OWASP recommends.
+func guarded(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+		return "'" + text
+	}
+	return text
+}
+
 // text is a value as a cell shows it: what is no plain value as JSON.
 func text(value any) (string, error) {
 	switch v := value.(type) {
@@ -94,7 +103,7 @@ func text(value any) (string, error) {
 	case bool:
 		return strconv.FormatBool(v), nil
 	case string:
-		return v, nil
+		return guarded(v), nil
 	case nil:
 		return "", nil
 	}

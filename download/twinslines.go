@@ -49,7 +49,7 @@ func newTwinCSV(w http.ResponseWriter, attributes, measures []string, restAttrib
 
 func (l *twinCSV) row(r *Row) error {
 	cells := []string{
-		r.Reference, r.Template, strconv.Itoa(r.TemplateVersion), string(r.State), orEmpty(r.Description), orEmpty(r.ExternalReference),
+		guarded(r.Reference), r.Template, strconv.Itoa(r.TemplateVersion), string(r.State), guarded(orEmpty(r.Description)), guarded(orEmpty(r.ExternalReference)),
 		r.CreatedAt.UTC().Format(timeLayout), r.UpdatedAt.UTC().Format(timeLayout),
 	}
 	add := func(value any) error {
