@@ -55,7 +55,7 @@ const sourceMQTT = "mqtt"
 // free. Readings go to holon/{account}/readings/{reference}; the payload is
 // one reading or an array, without "device". Readings that name their device, or
 // their asset, go to holon/{account}/readings. What is to be decoded goes to
-// holon/{account}/raw/{reference}. A PUBACK means "in the queue".
+// holon/{account}/raw/{reference} or holon/{account}/templates/{template}. A PUBACK means "in the queue".
 //
 //	                           MQTT 5                  MQTT 3.1.1
 //	queued                     PUBACK 0x00             PUBACK

@@ -9,10 +9,17 @@ import (
 	"github.com/holon-registry/holon/registry"
 )
 
-// rawTopic finds the device's reference in the topic of payloads to decode.
-func rawTopic(account, topic string) (reference string, ok bool) {
-	reference, ok = strings.CutPrefix(topic, "holon/"+account+"/raw/")
-	return reference, ok && reference != ""
+// rawTopic finds in the topic of payloads to decode the device's reference, or the
+// template whose decoder finds the devices.
+func rawTopic(account, topic string) (reference, template string, ok bool) {
+	of, kind, name := splitTopic(topic)
+	switch {
+	case !strings.HasPrefix(topic, "holon/") || of != account || name == "":
+		return "", "", false
+	case kind == topicRaw:
+		return name, "", true
+	}
+	return "", name, kind == topicTemplates
 }
 
 // judgeRaw decodes the payloads at some places of a batch and queues their
@@ -22,8 +29,8 @@ func (s *mqttSession) judgeRaw(ctx context.Context, principal *registry.Principa
 	messages := make([]rawMessage, len(places))
 	for i, place := range places {
 		m := batch[place]
-		reference, _ := rawTopic(principal.AccountName, m.topic)
-		messages[i] = rawMessage{reference: reference, content: m.payload, contentType: m.kind, receivedAt: m.at}
+		reference, template, _ := rawTopic(principal.AccountName, m.topic)
+		messages[i] = rawMessage{reference: reference, template: template, content: m.payload, contentType: m.kind, receivedAt: m.at}
 	}
 	checks, err := s.hook.receiver.checkRaw(ctx, principal, sourceMQTT, messages, false)
 	if err != nil {
@@ -36,7 +43,7 @@ func (s *mqttSession) judgeRaw(ctx context.Context, principal *registry.Principa
 }
 
 // queueRaw puts a payload in line. A sender that can be told that there is no
-// such device is told; what cannot be decoded is kept for when its template was
+// such device or template is told; what cannot be decoded is kept for when its template was
 // mended.
 func (s *mqttSession) queueRaw(principal *registry.Principal, m mqttMessage, raw *rawMessage, c *rawCheck, v *verdict) {
 	v.readings = len(c.readings)

@@ -137,7 +137,7 @@ func (s *mqttSession) judge(ctx context.Context, principal *registry.Principal, 
 	places := make([]int, 0, len(batch)) // of the messages in the batch
 	var raw []int
 	for i := range batch {
-		if _, ok := rawTopic(principal.AccountName, batch[i].topic); ok {
+		if _, _, ok := rawTopic(principal.AccountName, batch[i].topic); ok {
 			raw = append(raw, i)
 			continue
 		}
@@ -150,7 +150,7 @@ func (s *mqttSession) judge(ctx context.Context, principal *registry.Principal, 
 			// The readings say themselves what they are of.
 			reference = ""
 		} else if !ok || reference == "" {
-			verdicts[i] = verdict{code: packets.ErrNotAuthorized, message: "readings go to " + prefix + "{reference}, or without it if they name their device or asset"}
+			verdicts[i] = verdict{code: packets.ErrNotAuthorized, message: "readings go to " + prefix + "{reference}, or without it if they name their device or asset; payloads to decode go to holon/" + principal.AccountName + "/raw/{reference}, or to /templates/{template} if they name their devices"}
 			continue
 		}
 		messages, places = append(messages, deviceMessage{reference, batch[i].payload}), append(places, i)

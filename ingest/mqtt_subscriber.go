@@ -44,7 +44,7 @@ type SubscriberConfig struct {
 }
 
 // subscriberTopics are those of readings and of payloads to decode.
-var subscriberTopics = []string{"holon/+/readings/#", "holon/+/raw/#"}
+var subscriberTopics = []string{"holon/+/readings/#", "holon/+/raw/#", "holon/+/templates/+"}
 
 const (
 	sourceSubscriber = "mqtt-broker"
@@ -227,12 +227,17 @@ func (s *MQTTSubscriber) queue(ctx context.Context, batch []delivery) (left []de
 	return left, err
 }
 
-// splitTopic takes holon/{account}/readings/{reference} apart, or
-// holon/{account}/raw/{reference}. The broker delivers no other topic.
-func splitTopic(topic string) (account, reference string, raw bool) {
+// The kinds of topics that payloads to decode come by.
+const (
+	topicRaw       = "raw"
+	topicTemplates = "templates"
+)
+
+// splitTopic takes holon/{account}/readings/{reference} apart, and the like.
+func splitTopic(topic string) (account, kind, name string) {
 	account, rest, _ := strings.Cut(strings.TrimPrefix(topic, "holon/"), "/")
-	kind, reference, _ := strings.Cut(rest, "/")
-	return account, reference, kind == "raw"
+	kind, name, _ = strings.Cut(rest, "/")
+	return account, kind, name
 }
 
 func (s *MQTTSubscriber) queueAccount(ctx context.Context, name string, batch []delivery) (left []delivery, problem error) {
@@ -287,12 +292,18 @@ func (s *MQTTSubscriber) check(ctx context.Context, scope registry.Scope, batch 
 	var messages []deviceMessage
 	var raws []rawMessage
 	for _, d := range batch {
-		_, reference, raw := splitTopic(d.packet.Topic)
-		if raw {
-			raws = append(raws, rawMessage{reference: reference, content: d.packet.Payload, contentType: contentTypeOf(d.packet), receivedAt: d.at})
-		} else {
-			messages = append(messages, deviceMessage{reference, d.packet.Payload})
+		_, kind, name := splitTopic(d.packet.Topic)
+		raw := rawMessage{content: d.packet.Payload, contentType: contentTypeOf(d.packet), receivedAt: d.at}
+		switch kind {
+		case topicRaw:
+			raw.reference = name
+		case topicTemplates:
+			raw.template = name
+		default:
+			messages = append(messages, deviceMessage{name, d.packet.Payload})
+			continue
 		}
+		raws = append(raws, raw)
 	}
 	everybody := &registry.Principal{Scope: scope}
 	plain, err := s.receiver.checkMessages(ctx, everybody, sourceSubscriber, messages)
@@ -305,7 +316,7 @@ func (s *MQTTSubscriber) check(ctx context.Context, scope registry.Scope, batch 
 	}
 	out := make([]deliveryCheck, len(batch))
 	for i, d := range batch {
-		if _, _, raw := splitTopic(d.packet.Topic); raw {
+		if _, kind, _ := splitTopic(d.packet.Topic); kind == topicRaw || kind == topicTemplates {
 			out[i] = deliveryCheck{decoded[0].messageCheck, s.receiver.queued(scope, sourceSubscriber, &raws[0], &decoded[0])}
 			raws, decoded = raws[1:], decoded[1:]
 			continue

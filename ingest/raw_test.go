@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -219,6 +220,38 @@ func TestRawMQTT(t *testing.T) {
 	}
 	want := map[string]string{"sensor-1 ": "", "sensor-1 UNDECODABLE": "\x00\xff", "nobody UNKNOWN_DEVICE": `{"t": 1, "at": 1780315201}`}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// TestRawMQTTTemplate sends payloads that name their devices.
+func TestRawMQTTTemplate(t *testing.T) {
+	q, who, bound := openQueue(t, nil), newPrincipal(), newPrincipal()
+	bound.Key.DeviceIDs = []registry.ID{idOf(bound.Account, "sensor-1")}
+	address := listen(t, q, new(devices), secrets{"hk_a": who, "hk_bound": bound})
+	client, _ := connectThree(t, address, "c3", "hk_a")
+	const both = `[{"id": "sensor-1", "t": 1, "at": 1780315200}, {"id": "sensor-2", "t": 2, "at": 1780315200}]`
+	for i, m := range [][2]string{{"Sensor", both}, {"sensor", "\x00"}, {"nothing", both}} {
+		client.publish(uint16(i+1), 1, "holon/"+who.AccountName+"/templates/"+m[0], m[1])
+		if !client.acked(uint16(i + 1)) {
+			t.Fatalf("message %d is not acknowledged", i)
+		}
+	}
+	other, _ := connectThree(t, address, "cb", "hk_bound")
+	other.publish(1, 1, "holon/"+bound.AccountName+"/templates/sensor", both)
+	if other.acked(1) {
+		t.Error("a bound key sent a payload of another device")
+	}
+	var got []string
+	for _, r := range queuedReadings(t, q) {
+		if r.Refused != nil {
+			got = append(got, r.Payload.Template+" "+string(r.Refused.Reason))
+		} else {
+			got = append(got, r.Reference)
+		}
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff([]string{"nothing UNKNOWN_DEVICE", "sensor UNDECODABLE", "sensor-1", "sensor-2"}, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }
