@@ -45,7 +45,7 @@ func (b *restoring) writeThings(ctx context.Context, kind registry.Kind, plans [
 	for _, p := range plans {
 		switch b.results[p.index].Result {
 		case registry.RestoreMade:
-			m, differences := madeThing{thing: p.wanted, template: p.template.ID, node: p.node, edges: p.edges}, relationsMade(p.edges)
+			m, differences := madeThing{thing: p.wanted, template: p.template.ID, node: p.node, edges: p.edges, silence: p.template.SilenceFor()}, relationsMade(p.edges)
 			if p.whole != nil {
 				m.whole = p.whole.id
 				differences = append(differences, wholeDifference(nil, p.whole.thing()))

@@ -12,7 +12,7 @@ import (
 // When a device was seen, as far as the graph knows, is the newest time of its
 // measurements.
 
-const seenDevice = `{account: d.account, id: d.id, silence: t.silence,
+const seenDevice = `{account: d.account, id: d.id, silence: t.silence, madeAt: d.createdAt,
 		lastAt: reduce(last = null, s IN [(d)-[:HAS_SERIES]->(x:Series) | x.lastAt] | CASE WHEN last IS NULL OR s > last THEN s ELSE last END)}`
 
 // watchedPage is how many devices are read at a time.
@@ -44,7 +44,7 @@ func seenIn(f fields) []registry.Seen {
 	rows := f.maps("devices")
 	out := make([]registry.Seen, len(rows))
 	for i, row := range rows {
-		out[i] = registry.Seen{Account: row.id("account"), TwinID: row.id("id"), LastAt: row.optionalMillis("lastAt")}
+		out[i] = registry.Seen{Account: row.id("account"), TwinID: row.id("id"), LastAt: row.optionalMillis("lastAt"), MadeAt: row.time("madeAt")}
 		if silence := nullable[int64](row, "silence"); silence != nil {
 			out[i].Silence = time.Duration(*silence) * time.Millisecond
 		}
@@ -102,4 +102,21 @@ func (s *Store) Watched(ctx context.Context, after string) ([]registry.Seen, str
 		return got.devices, chosen + "|" + got.keys[n-1], nil
 	}
 	return got.devices, chosen + "\x00|", nil
+}
+
+// OnExpected sets what is told of each device that was made and whose template
+// says when it is silent. It must not wait. Call it before the store is used.
+func (s *Store) OnExpected(told func(devices []registry.Seen)) { s.expected = told }
+
+// expect tells, once they are there, of the devices among things that are made.
+func (s *Store) expect(tx *transaction, made []madeThing) {
+	var devices []registry.Seen
+	for _, m := range made {
+		if m.silence > 0 {
+			devices = append(devices, registry.Seen{Account: tx.scope.Account, TwinID: m.thing.NodeID(), MadeAt: tx.at, Silence: m.silence})
+		}
+	}
+	if len(devices) > 0 && s.expected != nil {
+		tx.onCommit(func() { s.expected(devices) })
+	}
 }

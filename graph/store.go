@@ -71,6 +71,8 @@ type Store struct {
 	knownChanged func(ids []registry.ID)
 	// downlink is told of devices that there is something for.
 	downlink func(account, device registry.ID)
+	// expected is told of devices that were made and are to be heard of.
+	expected func(devices []registry.Seen)
 	// moveBuckets bounds the buckets that a turn of a link's move looks at, but for
 	// those of one day.
 	moveBuckets int

@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -66,6 +67,8 @@ type madeThing struct {
 	edges    []edge
 	// whole is what it is a component or a part of, empty for nothing.
 	whole registry.ID
+	// silence is after which time without a reading a device is not connected.
+	silence time.Duration
 }
 
 // madeEdge is a relationship that is made with a thing.
@@ -140,6 +143,7 @@ func (s *Store) insert(ctx context.Context, tx *transaction, kind registry.Kind,
 		// The template or a target was deleted between the two queries.
 		return errAgain
 	}
+	s.expect(tx, made)
 	return err
 }
 

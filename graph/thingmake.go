@@ -270,7 +270,7 @@ func (n *newThing) check(tx *transaction, got *prepared) (madeThing, error) {
 			tx.record(relationChange{"related", e.pair(thing)}.entry())
 		}
 	}
-	return madeThing{thing, template.ID, node, found, wholeID}, nil
+	return madeThing{thing, template.ID, node, found, wholeID, template.SilenceFor()}, nil
 }
 
 // childProperties are those of the relationship from a group to its parent. The

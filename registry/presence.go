@@ -19,19 +19,31 @@ type Seen struct {
 	TwinID  ID
 	// LastAt is nil for a device that never measured.
 	LastAt *time.Time
+	// MadeAt is when the device was made: the silence of one that was never heard
+	// of counts from then.
+	MadeAt time.Time
 	// Silence is that of its template, 0 for never.
 	Silence time.Duration
 }
 
-// Present is the presence that follows.
+// SilentAt is when the device is silent if nothing more is heard of it.
+func (s Seen) SilentAt() time.Time {
+	if s.LastAt == nil {
+		return s.MadeAt.Add(s.Silence)
+	}
+	return s.LastAt.Add(s.Silence)
+}
+
+// Present is the presence that follows. Whether a device is there that was never
+// heard of is not known until it has been silent for as long as its template says.
 func (s Seen) Present(now time.Time) Presence {
 	p := Presence{LastSeenAt: s.LastAt}
-	if s.LastAt == nil || s.Silence == 0 {
+	until := s.SilentAt()
+	connected := until.After(now)
+	if s.Silence == 0 || s.LastAt == nil && connected {
 		return p
 	}
-	connected := s.LastAt.Add(s.Silence).After(now)
-	p.Connected = &connected
-	if until := s.LastAt.Add(s.Silence); !connected {
+	if p.Connected = &connected; !connected {
 		p.Since = &until
 	}
 	return p

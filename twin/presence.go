@@ -107,7 +107,22 @@ redis.call('HSET', key, 'on', '1', 'since', ARGV[3])
 return 1
 `)
 
-// lapseScript disconnects devices whose time has passed. They stay in the set of
+// expectScript notes when devices are silent that were never heard of, once each.
+//
+//	KEYS  the deadlines of a hash tag, then a hash for each device
+//	ARGV  for each device: member of the deadlines, its deadline (ms)
+var expectScript = redis.NewScript(`
+for i = 2, #KEYS do
+  local at = 1 + (i - 2) * 2
+  if not redis.call('HGET', KEYS[i], 'on') and redis.call('HSETNX', KEYS[i], 'expected', ARGV[at + 1]) == 1 then
+    redis.call('ZADD', KEYS[1], ARGV[at + 1], ARGV[at])
+  end
+end
+return 0
+`)
+
+// lapseScript disconnects devices whose time has passed, and lets those go that
+// never were connected. They stay in the set of
 // those that leave until that was told. It returns their indices.
 //
 //	KEYS  the deadlines of a hash tag, those that leave, a hash for each device
@@ -120,7 +135,11 @@ for i = 3, #KEYS do
   local score = tonumber(redis.call('ZSCORE', due, member) or now + 1)
   if score <= now then
     redis.call('ZREM', due, member)
-    if redis.call('HGET', KEYS[i], 'on') == '1' then
+    local on = redis.call('HGET', KEYS[i], 'on')
+    if not on then
+      redis.call('ZADD', leaving, ARGV[1], member)
+      left[#left + 1] = i - 3
+    elseif on == '1' then
       redis.call('HSET', KEYS[i], 'on', '0', 'since', string.format('%d', score))
       redis.call('HDEL', KEYS[i], 'sessions')
       redis.call('ZADD', leaving, ARGV[1], member)
@@ -177,6 +196,38 @@ func (s *Store) seenRuns(updates []registry.TwinUpdate) ([]*scriptRun, [][]int) 
 		of[r] = append(of[r], i)
 	}
 	return runs, of
+}
+
+// Expect notes devices that were made, so that it is noticed if nothing is ever
+// heard of them. It does not wait: the watcher looks for them by itself as well.
+func (s *Store) Expect(devices []registry.Seen) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = s.expect(ctx, devices)
+	}()
+}
+
+func (s *Store) expect(ctx context.Context, devices []registry.Seen) error {
+	var runs []*scriptRun
+	open := [tags]*scriptRun{}
+	for _, d := range devices {
+		if d.LastAt != nil || d.Silence == 0 {
+			continue
+		}
+		tag := tagOf(d.TwinID)
+		if open[tag] == nil || len(open[tag].keys) > maxScript/4 {
+			open[tag] = &scriptRun{script: expectScript, keys: []string{s.dueKey(tag)}}
+			runs = append(runs, open[tag])
+		}
+		run := open[tag]
+		run.keys = append(run.keys, s.presenceKey(d.Account, d.TwinID))
+		run.args = append(run.args, member(d.Account, d.TwinID), d.SilentAt().UnixMilli())
+	}
+	if len(runs) == 0 {
+		return nil
+	}
+	return s.runScripts(ctx, "expect", runs)
 }
 
 // connected returns the updates whose devices have connected.

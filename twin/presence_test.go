@@ -1,13 +1,16 @@
 package twin
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/rs/zerolog"
 
 	"github.com/holon-registry/holon/registry"
@@ -128,6 +131,66 @@ func TestSilence(t *testing.T) {
 	if p := present(t, live, scope, id); *p.Connected {
 		t.Errorf("silent after Redis was emptied: %+v", p)
 	}
+}
+
+// TestNeverHeard takes a device that was never heard of as silent once it was there
+// for as long as its template says, and tells of it once.
+func TestNeverHeard(t *testing.T) {
+	t.Parallel()
+	clock := new(hand)
+	clock.Store(1_000_000)
+	s, scope := open(t, func(c *Config) { c.Clock = clock.now })
+	g, ids := newGraph(), newIDs(3)
+	made, late, talks := ids[0], ids[1], ids[2]
+	g.seen = map[registry.ID]registry.Seen{}
+	for _, id := range ids {
+		g.seen[id] = registry.Seen{Account: scope.Account, TwinID: id, MadeAt: at(1_000_000), Silence: time.Minute}
+	}
+	live := NewLive(s, g, zerolog.Nop())
+	var left []registry.ID
+	watcher := NewWatcher(s, g, func(_ context.Context, devices []registry.TwinUpdate) error {
+		for _, d := range devices {
+			if d.Account == scope.Account {
+				left = append(left, d.TwinID)
+			}
+		}
+		return nil
+	}, zerolog.Nop())
+	turn := func(ms int64, want ...registry.ID) {
+		t.Helper()
+		clock.Store(ms)
+		left = nil
+		if err := watcher.turn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(left)
+		slices.Sort(want)
+		if diff := gocmp.Diff(want, left, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("at %d (-want +got):\n%s", ms, diff)
+		}
+	}
+	// One was noted when it was made, the others are found by the watcher.
+	if err := s.expect(t.Context(), []registry.Seen{g.seen[made]}); err != nil {
+		t.Fatal(err)
+	}
+	if p := present(t, live, scope, made); p.Connected != nil {
+		t.Errorf("a device that was just made: %+v", p)
+	}
+	turn(1_059_000)
+	u := registry.TwinUpdate{Account: scope.Account, TwinID: talks, Values: []registry.LiveValue{value("t", 1_059_000, 1.5)}, SeenFirst: at(1_059_000), Seen: at(1_059_000), Silence: time.Minute}
+	if err := s.Apply(t.Context(), []registry.TwinUpdate{u}); err != nil {
+		t.Fatal(err)
+	}
+	turn(1_061_000, made, late)
+	if p := present(t, live, scope, late); p.Connected == nil || *p.Connected || !p.Since.Equal(at(1_060_000)) || p.LastSeenAt != nil {
+		t.Errorf("a device that was never heard of: %+v", p)
+	}
+	turn(1_062_000)
+	if err := s.expect(t.Context(), []registry.Seen{g.seen[made]}); err != nil {
+		t.Fatal(err)
+	}
+	turn(1_063_000)
+	turn(1_120_000, talks)
 }
 
 // TestSessions takes a device as connected while one of its sessions is open.

@@ -162,6 +162,9 @@ func (w *Watcher) seed(ctx context.Context) error {
 		if err := w.store.learnSeen(ctx, devices); err != nil {
 			return err
 		}
+		if err := w.store.expect(ctx, devices); err != nil {
+			return err
+		}
 		if held, err := w.store.Hold(ctx, "presence", w.id, watchLease); err != nil || !held {
 			return err
 		}

@@ -220,3 +220,24 @@ func TestAlarmsAgain(t *testing.T) {
 	}
 	awaitAlarms(t, c, "-hot hot ajar")
 }
+
+// TestAlarmNeverHeard raises an alarm of a device of which nothing was ever heard,
+// and clears it with the first reading.
+func TestAlarmNeverHeard(t *testing.T) {
+	t.Parallel()
+	c, _ := newAccount(t)
+	ask[any](t, c, `mutation {
+		createTemplate(input: {kind: DEVICE, name: "probe", publish: true, silence: "PT2S", measures: [{name: "t", type: "number"}],
+			alarms: [{name: "lost", when: "not connected", severity: MAJOR}]}) { template { id } }
+		createDevice(input: {reference: "probe-1", template: "probe"}) { device { id } }
+	}`, nil)
+	awaitAlarms(t, c, "lost")
+	got := ask[struct {
+		Device struct{ Presence struct{ Connected *bool } }
+	}](t, c, `{ device(reference: "probe-1") { presence { connected } } }`, nil)
+	if connected := got.Device.Presence.Connected; connected == nil || *connected {
+		t.Errorf("the device is connected: %v", connected)
+	}
+	sendProbe(t, c, time.Now().UTC(), 0, "t", 20)
+	awaitAlarms(t, c, "-lost")
+}

@@ -57,6 +57,7 @@ func openStores(ctx context.Context, log zerolog.Logger, g graphSettings, r redi
 	}
 	s.graph.OnChange(s.twin.Announce)
 	s.graph.OnDownlink(s.twin.AnnounceDownlink)
+	s.graph.OnExpected(s.twin.Expect)
 	s.queue, err = ingest.Open(ctx, ingest.QueueConfig{
 		URL: r.queueURL(), Partitions: partitions, MaxReadings: r.MaxReadings,
 		AllowVolatile: r.AllowVolatile, Logger: log, Metrics: s.metrics,
