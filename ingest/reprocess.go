@@ -78,7 +78,7 @@ type reprocessing struct {
 // With a token of a rehearsal it is CONFLICT if it would do something else, and
 // INVALID if the rehearsal was of another request.
 func (r *Receiver) Reprocess(ctx context.Context, principal *registry.Principal, store Payloads, request registry.ReprocessRequest) (registry.Reprocessed, error) {
-	bound := binding(principal.Scope.Account, &request)
+	bound := binding(principal.Account, &request)
 	if request.Token != "" && !request.Rehearse {
 		if !strings.HasPrefix(request.Token, bound) {
 			return registry.Reprocessed{}, registry.WrongToken()
