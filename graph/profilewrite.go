@@ -152,10 +152,16 @@ func (s *Store) against(ctx context.Context, tx *transaction, p *registry.Profil
 	if found == nil {
 		return nil, nil, unknownTemplate(p.Kind, template)
 	}
-	violations := found.checkGiven(p.Attributes)
-	given, wrong := edges(found.Template, folded(relations), got)
+	given, violations := fitProfile(found, p, folded(relations), got)
 	p.Ends = endsOf(given)
-	return found, append(violations, wrong...), nil
+	return found, violations, nil
+}
+
+// fitProfile holds a profile with some relations against a version of its
+// template.
+func fitProfile(target *compiledTemplate, p *registry.Profile, relations []registry.NewRelation, got *prepared) ([]edge, []registry.Violation) {
+	given, wrong := edges(target.Template, relations, got)
+	return given, append(target.checkGiven(p.Attributes), wrong...)
 }
 
 // folded are relations with their names in lower case.

@@ -74,31 +74,68 @@ func TestRehearsePublishing(t *testing.T) {
 	if _, _, err := other.RehearsePublish(t.Context(), other.scope, ref); registry.CodeOf(err) != registry.CodeNotFound {
 		t.Errorf("another account rehearses: %v", err)
 	}
-	_, err = w.PublishTemplate(t.Context(), w.scope, ref, "nonsense")
+	_, _, err = w.PublishTemplate(t.Context(), w.scope, ref, "nonsense")
 	violates(t, err, "token", "token")
 
 	// What does not concern the template does not spoil the token; another misfit
 	// does, and so does another definition.
 	w.device("elsewhere")
 	must(w.UpdateDevice(t.Context(), w.scope, device("a"), registry.TwinPatch{Attributes: map[string]any{"colour": "green"}}))
-	_, err = w.PublishTemplate(t.Context(), w.scope, ref, found.Token)
+	_, _, err = w.PublishTemplate(t.Context(), w.scope, ref, found.Token)
 	refused(t, err, registry.CodeConflict, "rehearse it again")
 	_, found, err = w.RehearsePublish(t.Context(), w.scope, ref)
 	if err != nil {
 		t.Fatal(err)
 	}
 	must(w.draft(registry.KindDevice, "pump", registry.TemplatePatch{Description: registry.Some("mended")}))
-	_, err = w.PublishTemplate(t.Context(), w.scope, ref, found.Token)
+	_, _, err = w.PublishTemplate(t.Context(), w.scope, ref, found.Token)
 	refused(t, err, registry.CodeConflict, "rehearse it again")
 	_, found, err = w.RehearsePublish(t.Context(), w.scope, ref)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.device("elsewhere-2")
-	published, err := w.PublishTemplate(t.Context(), w.scope, ref, found.Token)
+	published, _, err := w.PublishTemplate(t.Context(), w.scope, ref, found.Token)
 	if err != nil || published.Version != 2 || published.Status != registry.TemplatePublished {
 		t.Errorf("published = %+v, %v", published, err)
 	}
+}
+
+func TestRehearsePublishingNamesProfiles(t *testing.T) {
+	w := newWorld(t)
+	w.cams()
+	other := registry.NewProfile{Kind: registry.KindDevice, Template: "cam", Name: "fits", Attributes: map[string]any{"colour": "red"}}
+	must(w.CreateProfile(t.Context(), w.scope, other))
+	properties := map[string]any{"model": property("string"), "serial": property("integer"), "colour": property("string")}
+	backup := registry.RelationRule{Name: "backup", Direction: registry.DirectionOut, Kind: registry.KindGroup, Inherits: true}
+	draft := must(w.draft(registry.KindDevice, "cam", registry.TemplatePatch{Properties: properties, Relations: []registry.RelationRule{backup}}))
+	ref := registry.TemplateRef{ID: draft.ID}
+	broken := func(what string, misfits []*registry.ProfileMisfit, want ...string) {
+		t.Helper()
+		var got []string
+		for _, m := range misfits {
+			for _, v := range m.Violations {
+				got = append(got, fmt.Sprintf("%s %s/%s", m.Profile.Name, v.Path, v.Rule))
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+
+	_, found, err := w.RehearsePublish(t.Context(), w.scope, ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken("rehearsed", found.Profiles, "Std attributes.serial/type", "Std attributes.zoom/undeclared", "Std relations.linked_to/undeclared")
+	must(w.UpdateProfile(t.Context(), w.scope, std, registry.ProfilePatch{Attributes: map[string]any{"zoom": nil}}))
+	_, _, err = w.PublishTemplate(t.Context(), w.scope, ref, found.Token)
+	refused(t, err, registry.CodeConflict, "rehearse it again")
+	_, misfits, err := w.PublishTemplate(t.Context(), w.scope, ref, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken("published", misfits, "Std attributes.serial/type", "Std relations.linked_to/undeclared")
 }
 
 func TestMigrateNamed(t *testing.T) {

@@ -73,17 +73,18 @@ func (s *Store) toPublish(ctx context.Context, r runner, scope registry.Scope, r
 // PublishTemplate makes a draft the version that new objects get; from then on
 // it never changes. Objects of earlier versions stay with theirs. One that is
 // published stays as it is. With the token of a rehearsal it is refused if it
-// would break other objects than it said.
-func (s *Store) PublishTemplate(ctx context.Context, scope registry.Scope, ref registry.TemplateRef, token string) (*registry.Template, error) {
-	var published *registry.Template
+// would break other objects or profiles than it said. Profiles that break the
+// version are returned: they cannot be applied until they are changed.
+func (s *Store) PublishTemplate(ctx context.Context, scope registry.Scope, ref registry.TemplateRef, token string) (published *registry.Template, broken []*registry.ProfileMisfit, err error) {
 	committed := func() {}
-	err := change(ctx, s, scope, "template.publish", func(ctx context.Context, tx *transaction) error {
+	err = change(ctx, s, scope, "template.publish", func(ctx context.Context, tx *transaction) error {
 		before, err := s.toPublish(ctx, tx, scope, ref)
 		if err != nil {
 			return err
 		}
 		published = before.Template
 		if before.Status == registry.TemplatePublished {
+			broken = nil
 			return nil
 		}
 		if err := s.asRehearsed(ctx, tx, token, before); err != nil {
@@ -96,6 +97,9 @@ func (s *Store) PublishTemplate(ctx context.Context, scope registry.Scope, ref r
 		if committed, err = s.claimTemplate(ctx, tx, published); err != nil {
 			return err
 		}
+		if broken, err = s.misfitProfiles(ctx, tx, scope, before); err != nil {
+			return err
+		}
 		after, at := *published, tx.at
 		after.Status, after.PublishedAt, after.Revision = registry.TemplatePublished, &at, before.Revision+1
 		published = &after
@@ -103,10 +107,10 @@ func (s *Store) PublishTemplate(ctx context.Context, scope registry.Scope, ref r
 		return nothing(ctx, tx, templatePublish, params{"id": string(after.ID), "now": at, "revision": after.Revision})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("publish template: %w", err)
+		return nil, nil, fmt.Errorf("publish template: %w", err)
 	}
 	committed()
-	return published, nil
+	return published, broken, nil
 }
 
 // several counts things in words.

@@ -34,6 +34,15 @@ func (r *fitReport) add(things []subject, violations [][]registry.Violation) {
 	}
 }
 
+// addProfiles notes what was found about profiles.
+func (r *fitReport) addProfiles(misfits []*registry.ProfileMisfit) {
+	r.Profiles = misfits
+	for _, misfit := range misfits {
+		text, _ := json.Marshal(misfit.Violations) // three texts each
+		fmt.Fprintln(r.hash, misfit.Profile.ID, string(text))
+	}
+}
+
 // digest stands for all that was found, and for the version itself.
 func (r *fitReport) digest(target *registry.Template) digest {
 	version, _ := json.Marshal(templateSnapshot(target)) // was read from JSON
@@ -59,7 +68,7 @@ func tokenOf(text string, operation digest) (token, error) {
 }
 
 // rehearseAll holds every object of a version's template that has another one
-// against it.
+// against it, and every profile.
 func (s *Store) rehearseAll(ctx context.Context, r runner, scope registry.Scope, target *compiledTemplate) (*fitReport, error) {
 	out, fit, key := newFitReport(), s.fittingOf(target, true), ""
 	for {
@@ -75,7 +84,9 @@ func (s *Store) rehearseAll(ctx context.Context, r runner, scope registry.Scope,
 		}
 		out.add(things, violations)
 		if len(things) < fitPage {
-			return out, nil
+			profiles, err := s.misfitProfiles(ctx, r, scope, target)
+			out.addProfiles(profiles)
+			return out, err
 		}
 		key = things[len(things)-1].key()
 	}
@@ -92,7 +103,7 @@ func publishing(scope registry.Scope, id registry.ID) digest {
 }
 
 // RehearsePublish tells, without publishing a draft, which objects of earlier
-// versions it would break.
+// versions, and which profiles, it would break.
 func (s *Store) RehearsePublish(ctx context.Context, scope registry.Scope, ref registry.TemplateRef) (*registry.Template, *registry.TemplateRehearsal, error) {
 	// The position first: what is written while this reads is then noticed later.
 	position, err := s.position(ctx, scope)

@@ -170,7 +170,8 @@ func (w world) draft(kind registry.Kind, name string, patch registry.TemplatePat
 }
 
 func (w world) publish(ref registry.TemplateRef) (*registry.Template, error) {
-	return w.PublishTemplate(w.Context(), w.scope, ref, "")
+	t, _, err := w.PublishTemplate(w.Context(), w.scope, ref, "")
+	return t, err
 }
 
 func orEmpty[T any](list []T) []T {

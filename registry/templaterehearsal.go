@@ -12,11 +12,23 @@ type TemplateRehearsal struct {
 	Objects, Failing int
 	// Misfits are the first of them, by key.
 	Misfits []TemplateMisfit
+	// Profiles are the first of the template's profiles that break the version, by
+	// key: they are for the newest published version.
+	Profiles []*ProfileMisfit
 }
 
 // TemplateMisfit is an object that breaks a version of a template, and where.
 type TemplateMisfit struct {
 	Object     Related
+	Violations []Violation
+}
+
+// MaxProfileMisfits bounds the profiles that are listed for breaking a version.
+const MaxProfileMisfits = 1000
+
+// ProfileMisfit is a profile that breaks a version of its template, and where.
+type ProfileMisfit struct {
+	Profile    *Profile
 	Violations []Violation
 }
 

@@ -139,7 +139,8 @@ func complexity() generated.ComplexityRoot {
 	root.Policy.Changes, root.Template.Changes, root.Profile.Changes = changeCost, changeCost, changeCost
 	root.Change.Differences = list
 	root.TemplateRehearsal.Failures = func(child int, first *int, _ *string) int { return page(child, first, nil) }
-	root.TemplateMisfit.Violations = list
+	root.TemplateMisfit.Violations, root.ProfileMisfit.Violations = list, list
+	root.TemplateRehearsal.Profiles, root.PublishTemplatePayload.Profiles = list, list
 	return root
 }
 

@@ -94,7 +94,7 @@ func (r *Resolver) publishTemplate(ctx context.Context, in generated.PublishTemp
 	if in.Rehearse {
 		payload.Template, payload.Rehearsal, err = r.Graph.RehearsePublish(ctx, scopeFrom(ctx), ref)
 	} else {
-		payload.Template, err = r.Graph.PublishTemplate(ctx, scopeFrom(ctx), ref, deref(in.Token))
+		payload.Template, payload.Profiles, err = r.Graph.PublishTemplate(ctx, scopeFrom(ctx), ref, deref(in.Token))
 	}
 	if err != nil {
 		return nil, err

@@ -1104,8 +1104,11 @@ type PublishTemplateInput struct {
 type PublishTemplatePayload struct {
 	// The published template; after a rehearsal, the draft.
 	Template *registry.Template `json:"template"`
-	// Which objects would break; null unless it was only rehearsed.
+	// Which objects and profiles would break; null unless it was only rehearsed.
 	Rehearsal *registry.TemplateRehearsal `json:"rehearsal,omitempty"`
+	// The template's profiles that do not fit what was published, by name: the first 1,000. They cannot be applied until they are
+	// changed. None after a rehearsal, which lists them itself.
+	Profiles []*registry.ProfileMisfit `json:"profiles"`
 }
 
 // Where every question starts.

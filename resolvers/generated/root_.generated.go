@@ -786,6 +786,11 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	ProfileMisfit struct {
+		Profile    func(childComplexity int) int
+		Violations func(childComplexity int) int
+	}
+
 	ProfileRelation struct {
 		Assets    func(childComplexity int) int
 		Devices   func(childComplexity int) int
@@ -799,6 +804,7 @@ type ComplexityRoot struct {
 	}
 
 	PublishTemplatePayload struct {
+		Profiles  func(childComplexity int) int
 		Rehearsal func(childComplexity int) int
 		Template  func(childComplexity int) int
 	}
@@ -1081,6 +1087,7 @@ type ComplexityRoot struct {
 		Failing  func(childComplexity int) int
 		Failures func(childComplexity int, first *int, after *string) int
 		Objects  func(childComplexity int) int
+		Profiles func(childComplexity int) int
 		Token    func(childComplexity int) int
 	}
 
@@ -4647,6 +4654,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ProfileEdge.Node(childComplexity), true
 
+	case "ProfileMisfit.profile":
+		if e.ComplexityRoot.ProfileMisfit.Profile == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProfileMisfit.Profile(childComplexity), true
+	case "ProfileMisfit.violations":
+		if e.ComplexityRoot.ProfileMisfit.Violations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProfileMisfit.Violations(childComplexity), true
+
 	case "ProfileRelation.assets":
 		if e.ComplexityRoot.ProfileRelation.Assets == nil {
 			break
@@ -4685,6 +4705,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PrunePayloadsPayload.Pruned(childComplexity), true
 
+	case "PublishTemplatePayload.profiles":
+		if e.ComplexityRoot.PublishTemplatePayload.Profiles == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublishTemplatePayload.Profiles(childComplexity), true
 	case "PublishTemplatePayload.rehearsal":
 		if e.ComplexityRoot.PublishTemplatePayload.Rehearsal == nil {
 			break
@@ -5950,6 +5976,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TemplateRehearsal.Objects(childComplexity), true
+	case "TemplateRehearsal.profiles":
+		if e.ComplexityRoot.TemplateRehearsal.Profiles == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TemplateRehearsal.Profiles(childComplexity), true
 	case "TemplateRehearsal.token":
 		if e.ComplexityRoot.TemplateRehearsal.Token == nil {
 			break
@@ -10828,8 +10860,13 @@ input PublishTemplateInput {
 type PublishTemplatePayload {
   """The published template; after a rehearsal, the draft."""
   template: Template!
-  """Which objects would break; null unless it was only rehearsed."""
+  """Which objects and profiles would break; null unless it was only rehearsed."""
   rehearsal: TemplateRehearsal
+  """
+  The template's profiles that do not fit what was published, by name: the first 1,000. They cannot be applied until they are
+  changed. None after a rehearsal, which lists them itself.
+  """
+  profiles: [ProfileMisfit!]!
 }
 
 """Which template to delete: one version by ` + "`" + `id` + "`" + `, or all versions by ` + "`" + `kind` + "`" + ` and ` + "`" + `name` + "`" + `."""
@@ -10899,6 +10936,19 @@ type TemplateRehearsal {
     """Only what follows this cursor."""
     after: String
   ): TemplateMisfitConnection!
+  """
+  The template's profiles that would break the version once it is published, by name: the first 1,000. They do not hinder
+  publishing, but cannot be applied from then on. None if objects are moved, which leaves profiles alone.
+  """
+  profiles: [ProfileMisfit!]!
+}
+
+"""A profile that would break a version of its template."""
+type ProfileMisfit {
+  """The profile."""
+  profile: Profile!
+  """Where and how it would: attributes, relations."""
+  violations: [Violation!]!
 }
 
 """An object that would break a version of its template."""
@@ -12840,6 +12890,16 @@ func (ec *executionContext) childFields_ProfileEdge(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type ProfileEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_ProfileMisfit(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "profile":
+		return ec.fieldContext_ProfileMisfit_profile(ctx, field)
+	case "violations":
+		return ec.fieldContext_ProfileMisfit_violations(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProfileMisfit", field.Name)
+}
+
 func (ec *executionContext) childFields_ProfileRelation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -12870,6 +12930,8 @@ func (ec *executionContext) childFields_PublishTemplatePayload(ctx context.Conte
 		return ec.fieldContext_PublishTemplatePayload_template(ctx, field)
 	case "rehearsal":
 		return ec.fieldContext_PublishTemplatePayload_rehearsal(ctx, field)
+	case "profiles":
+		return ec.fieldContext_PublishTemplatePayload_profiles(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PublishTemplatePayload", field.Name)
 }
@@ -13366,6 +13428,8 @@ func (ec *executionContext) childFields_TemplateRehearsal(ctx context.Context, f
 		return ec.fieldContext_TemplateRehearsal_failing(ctx, field)
 	case "failures":
 		return ec.fieldContext_TemplateRehearsal_failures(ctx, field)
+	case "profiles":
+		return ec.fieldContext_TemplateRehearsal_profiles(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TemplateRehearsal", field.Name)
 }

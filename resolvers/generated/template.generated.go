@@ -937,6 +937,70 @@ func (ec *executionContext) fieldContext_MigrateObjectsPayload_rehearsal(_ conte
 	return fc, nil
 }
 
+func (ec *executionContext) _ProfileMisfit_profile(ctx context.Context, field graphql.CollectedField, obj *registry.ProfileMisfit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProfileMisfit_profile(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Profile, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.Profile) graphql.Marshaler {
+			return ec.marshalNProfile2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐProfile(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProfileMisfit_profile(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ProfileMisfit",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Profile(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ProfileMisfit_violations(ctx context.Context, field graphql.CollectedField, obj *registry.ProfileMisfit) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProfileMisfit_violations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Violations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []registry.Violation) graphql.Marshaler {
+			return ec.marshalNViolation2ᚕgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐViolationᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProfileMisfit_violations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ProfileMisfit",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Violation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _PublishTemplatePayload_template(ctx context.Context, field graphql.CollectedField, obj *PublishTemplatePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -996,6 +1060,38 @@ func (ec *executionContext) fieldContext_PublishTemplatePayload_rehearsal(_ cont
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_TemplateRehearsal(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PublishTemplatePayload_profiles(ctx context.Context, field graphql.CollectedField, obj *PublishTemplatePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PublishTemplatePayload_profiles(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Profiles, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*registry.ProfileMisfit) graphql.Marshaler {
+			return ec.marshalNProfileMisfit2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐProfileMisfitᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PublishTemplatePayload_profiles(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PublishTemplatePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ProfileMisfit(ctx, field)
 		},
 	}
 	return fc, nil
@@ -2107,6 +2203,38 @@ func (ec *executionContext) fieldContext_TemplateRehearsal_failures(ctx context.
 	if fc.Args, err = ec.field_TemplateRehearsal_failures_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TemplateRehearsal_profiles(ctx context.Context, field graphql.CollectedField, obj *registry.TemplateRehearsal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TemplateRehearsal_profiles(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Profiles, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*registry.ProfileMisfit) graphql.Marshaler {
+			return ec.marshalNProfileMisfit2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐProfileMisfitᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TemplateRehearsal_profiles(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TemplateRehearsal",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ProfileMisfit(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -3579,6 +3707,49 @@ func (ec *executionContext) _MigrateObjectsPayload(ctx context.Context, sel ast.
 	return out
 }
 
+var profileMisfitImplementors = []string{"ProfileMisfit"}
+
+func (ec *executionContext) _ProfileMisfit(ctx context.Context, sel ast.SelectionSet, obj *registry.ProfileMisfit) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, profileMisfitImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ProfileMisfit")
+		case "profile":
+			out.Values[i] = ec._ProfileMisfit_profile(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "violations":
+			out.Values[i] = ec._ProfileMisfit_violations(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     pathOfDeferred(ctx, deferLabelToView),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var publishTemplatePayloadImplementors = []string{"PublishTemplatePayload"}
 
 func (ec *executionContext) _PublishTemplatePayload(ctx context.Context, sel ast.SelectionSet, obj *PublishTemplatePayload) graphql.Marshaler {
@@ -3599,6 +3770,11 @@ func (ec *executionContext) _PublishTemplatePayload(ctx context.Context, sel ast
 		case "rehearsal":
 			out.Values[i] = ec._PublishTemplatePayload_rehearsal(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "profiles":
+			out.Values[i] = ec._PublishTemplatePayload_profiles(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -4323,6 +4499,11 @@ func (ec *executionContext) _TemplateRehearsal(ctx context.Context, sel ast.Sele
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "profiles":
+			out.Values[i] = ec._TemplateRehearsal_profiles(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -4591,6 +4772,32 @@ func (ec *executionContext) marshalNMigrateObjectsPayload2ᚖgithubᚗcomᚋholo
 		return graphql.Null
 	}
 	return ec._MigrateObjectsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNProfileMisfit2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐProfileMisfitᚄ(ctx context.Context, sel ast.SelectionSet, v []*registry.ProfileMisfit) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNProfileMisfit2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐProfileMisfit(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNProfileMisfit2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐProfileMisfit(ctx context.Context, sel ast.SelectionSet, v *registry.ProfileMisfit) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ProfileMisfit(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNPublishTemplateInput2githubᚗcomᚋholonᚑregistryᚋholonᚋresolversᚋgeneratedᚐPublishTemplateInput(ctx context.Context, v any) (PublishTemplateInput, error) {
