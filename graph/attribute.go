@@ -113,7 +113,8 @@ func flattens(object map[string]any) bool {
 }
 
 // nativeList returns a list as the database keeps it, false if its items have
-// several types. Whole numbers become fractions beside fractions.
+// several types. Whole numbers become fractions beside fractions, if they stay the
+// same.
 func nativeList(list []any) ([]any, bool) {
 	if len(list) == 0 {
 		return nil, false
@@ -138,7 +139,9 @@ func nativeList(list []any) ([]any, bool) {
 		numbers := make([]any, n)
 		for i, item := range list {
 			if whole, ok := item.(int64); ok {
-				numbers[i] = float64(whole)
+				if numbers[i] = float64(whole); !exact(whole) {
+					return nil, false
+				}
 			} else {
 				numbers[i] = item
 			}
@@ -147,6 +150,9 @@ func nativeList(list []any) ([]any, bool) {
 	}
 	return nil, false
 }
+
+// exact says whether a fraction holds a whole number as it is.
+func exact(whole int64) bool { return -1<<53 <= whole && whole <= 1<<53 }
 
 // attributesOf turns a node's properties back into attributes.
 func attributesOf(f fields, kind registry.Kind) registry.Attributes {
@@ -158,9 +164,7 @@ func attributesOf(f fields, kind registry.Kind) registry.Attributes {
 			continue
 		}
 		if slices.Contains(encoded, name) {
-			var decoded any
-			f.json(name, &decoded)
-			value, _ = jsonschema.Plain(name, decoded)
+			value = f.plain(name)
 		}
 		put(out, strings.Split(name, "."), value)
 	}

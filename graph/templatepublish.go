@@ -141,7 +141,7 @@ func namedOrNewest(versions []holder, ref registry.TemplateRef, newest *registry
 
 // DeleteTemplate deletes a version of a template, or all its versions if it is
 // named by kind and name, and returns the ids, newest version first. What
-// objects are instances of, or profiles are for, stays.
+// objects are instances of, profiles are for, or other templates name, stays.
 func (s *Store) DeleteTemplate(ctx context.Context, scope registry.Scope, ref registry.TemplateRef) ([]registry.ID, error) {
 	var deleted []registry.ID
 	err := change(ctx, s, scope, "template.delete", func(ctx context.Context, tx *transaction) error {
@@ -180,6 +180,11 @@ func (s *Store) DeleteTemplate(ctx context.Context, scope registry.Scope, ref re
 		}
 		if profiles := versions[0].profiles; profiles > 0 && kept == 0 {
 			return registry.FailedPrecondition("template %q is in use by %s", newest.Name, several(profiles, "profile"))
+		}
+		if kept == 0 {
+			if err := unnamed(ctx, tx, newest); err != nil {
+				return err
+			}
 		}
 		return tx.bury(ctx, deleted...)
 	})

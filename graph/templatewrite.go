@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 
 	"github.com/holon-registry/holon/internal/jsonschema"
 	"github.com/holon-registry/holon/registry"
@@ -38,7 +40,7 @@ var (
 // CreateTemplate makes version 1 of a template, as a draft or published at
 // once. A name that there is already is CONFLICT.
 func (s *Store) CreateTemplate(ctx context.Context, scope registry.Scope, n registry.NewTemplate) (*registry.Template, error) {
-	n, schema, err := checkedTemplate(n)
+	n, schema, err := checkedTemplate(n, contradictionsIn(n)...)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +97,8 @@ func (s *Store) UpdateTemplate(ctx context.Context, scope registry.Scope, ref re
 		if err := atRevision(newest, ref); err != nil {
 			return err
 		}
-		n, _, err := checkedTemplate(patch.Apply(newest))
+		n := patch.Apply(newest)
+		n, _, err = checkedTemplate(n, contradictionsIn(n)...)
 		if err != nil {
 			return err
 		}
@@ -139,14 +142,28 @@ func atRevision(t *registry.Template, ref registry.TemplateRef) error {
 	return nil
 }
 
+// contradictionsIn tells which schemas of a definition that is written contradict
+// themselves. An import takes them: they may be those of an earlier Holon.
+func contradictionsIn(n registry.NewTemplate) []registry.Violation {
+	var out []registry.Violation
+	for _, name := range slices.Sorted(maps.Keys(n.Properties)) {
+		out = append(out, jsonschema.Contradictions("properties."+name, n.Properties[name])...)
+	}
+	for i, declared := range n.Commands {
+		out = append(out, jsonschema.Contradictions(fmt.Sprintf("commands[%d].parameters", i), declared.Parameters)...)
+		out = append(out, jsonschema.Contradictions(fmt.Sprintf("commands[%d].response", i), declared.Response)...)
+	}
+	return out
+}
+
 // checkedTemplate is a definition in normal form, with its compiled schemas, or
-// all that is wrong with it.
-func checkedTemplate(n registry.NewTemplate) (registry.NewTemplate, *jsonschema.Schema, error) {
+// all that is wrong with it, and more that is.
+func checkedTemplate(n registry.NewTemplate, more ...registry.Violation) (registry.NewTemplate, *jsonschema.Schema, error) {
 	n, err := n.Normal()
 	if err != nil {
 		return n, nil, err
 	}
-	violations := n.Check()
+	violations := append(n.Check(), more...)
 	schema, wrong := jsonschema.Compile(n.Properties, n.Required)
 	violations = append(violations, behaviourViolations(n)...)
 	if schema != nil {

@@ -112,6 +112,14 @@ func names(list []string, template string) bool {
 // another.
 func (t *Template) Component(template string) bool { return t.Open || names(t.Components, template) }
 
+// Names says whether the template names another in its relations or components.
+func (t *Template) Names(kind Kind, name string) bool {
+	if kind == KindDevice && names(t.Components, name) {
+		return true
+	}
+	return slices.ContainsFunc(t.Relations, func(r RelationRule) bool { return r.Kind == kind && names(r.Templates, name) })
+}
+
 // TemplateStatus is the state of a template.
 type TemplateStatus string
 

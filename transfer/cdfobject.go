@@ -20,7 +20,7 @@ func (c *cdf) template(o object, notes *[]string) []registry.Record {
 		Properties: map[string]any{},
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.object("properties"))) {
-		t.Properties[n.attribute(kind, name)] = o.object("properties")[name]
+		t.Properties[n.attribute(kind, name)] = cdfSchema(n, "property "+name, o.object("properties")[name])
 	}
 	for _, name := range o.list("required") {
 		if name, ok := name.(string); ok {

@@ -57,31 +57,35 @@ func unknownKeywords(path string, schema any) []registry.Violation {
 			continue
 		}
 		at, value := path+"."+name, object[name]
-		kind, known := keywords[name]
-		if !known {
+		if _, known := keywords[name]; !known {
 			out = append(out, registry.Violation{Path: at, Rule: "keyword", Message: fmt.Sprintf("%q is no keyword of JSON Schema", name)})
 			continue
 		}
 		if format, ok := value.(string); ok && name == "format" && !slices.Contains(formats, format) {
 			out = append(out, registry.Violation{Path: at, Rule: "format", Message: fmt.Sprintf("%q is no format that is checked: there are %s", format, strings.Join(formats, ", "))})
 		}
-		switch inner := value.(type) {
-		case []any:
-			if kind == listOfSchemas {
-				for i, one := range inner {
-					out = append(out, unknownKeywords(fmt.Sprintf("%s[%d]", at, i), one)...)
-				}
+		inside(at, name, value, func(path string, inner any) { out = append(out, unknownKeywords(path, inner)...) })
+	}
+	return out
+}
+
+// inside calls back for each schema that the value of a keyword holds.
+func inside(path, keyword string, value any, do func(path string, schema any)) {
+	switch inner := value.(type) {
+	case []any:
+		if keywords[keyword] == listOfSchemas {
+			for i, one := range inner {
+				do(fmt.Sprintf("%s[%d]", path, i), one)
 			}
-		case map[string]any:
-			switch kind {
-			case oneSchema:
-				out = append(out, unknownKeywords(at, inner)...)
-			case schemasByName:
-				for _, one := range slices.Sorted(maps.Keys(inner)) {
-					out = append(out, unknownKeywords(at+"."+one, inner[one])...)
-				}
+		}
+	case map[string]any:
+		switch keywords[keyword] {
+		case oneSchema:
+			do(path, inner)
+		case schemasByName:
+			for _, one := range slices.Sorted(maps.Keys(inner)) {
+				do(path+"."+one, inner[one])
 			}
 		}
 	}
-	return out
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -13,8 +15,9 @@ const maxNesting = 32
 
 // Plain turns a decoded JSON value, however it was decoded, into nil, bool,
 // string, int64, float64, []any and map[string]any. A number is an int64 if it
-// is written as a whole number and fits, else a float64. Path is for the
-// violation that tells what cannot be turned.
+// is written as a whole number, else a float64. Path is for the
+// violation that tells what cannot be turned: a whole number that does not fit is
+// not rounded.
 func Plain(path string, value any) (any, *registry.Violation) { return plain(path, value, 0) }
 
 func plain(path string, value any, depth int) (any, *registry.Violation) {
@@ -71,6 +74,10 @@ func plainNumber(path string, n json.Number) (any, *registry.Violation) {
 	f, err := n.Float64()
 	if err != nil || math.IsInf(f, 0) {
 		return nil, &registry.Violation{Path: path, Rule: "type", Message: "is not a number that fits into 64 bits"}
+	}
+	// A large fraction may be written without a point, as 1e20 is in many languages.
+	if whole := n.String(); !strings.ContainsAny(whole, ".eE") && strconv.FormatFloat(f, 'f', -1, 64) != whole {
+		return nil, &registry.Violation{Path: path, Rule: "range", Message: fmt.Sprintf("%s would be rounded: whole numbers are from %d to %d", whole, math.MinInt64, math.MaxInt64)}
 	}
 	return f, nil
 }

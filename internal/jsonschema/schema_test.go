@@ -117,11 +117,11 @@ func TestCompileRefuses(t *testing.T) {
 
 func TestPlain(t *testing.T) {
 	got, violation := jsonschema.Plain("attributes", registry.Attributes{
-		"whole": json.Number("3"), "written as a fraction": json.Number("3.0"), "beyond 64 bits": json.Number("12345678901234567890"),
+		"whole": json.Number("3"), "written as a fraction": json.Number("3.0"), "beyond 64 bits": json.Number("1.2345678901234567890e19"), "as others write 1e20": json.Number("100000000000000000000"),
 		"int": 7, "list": []any{json.Number("1"), 2.5, nil}, "object": map[string]any{"x": json.Number("-1")},
 	})
 	want := map[string]any{
-		"whole": int64(3), "written as a fraction": 3.0, "beyond 64 bits": 12345678901234567890.0,
+		"whole": int64(3), "written as a fraction": 3.0, "beyond 64 bits": 12345678901234567890.0, "as others write 1e20": 1e20,
 		"int": int64(7), "list": []any{int64(1), 2.5, nil}, "object": map[string]any{"x": int64(-1)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || violation != nil {
@@ -131,7 +131,7 @@ func TestPlain(t *testing.T) {
 	for range 40 {
 		deep = []any{deep}
 	}
-	for name, bad := range map[string]any{"infinite": math.Inf(1), "huge": json.Number("1e999"), "channel": make(chan int), "deep": deep} {
+	for name, bad := range map[string]any{"infinite": math.Inf(1), "huge": json.Number("1e999"), "whole": json.Number("9223372036854775808"), "negative": json.Number("-9223372036854775809"), "channel": make(chan int), "deep": deep} {
 		if _, violation := jsonschema.Plain("attributes."+name, bad); violation == nil || !strings.HasPrefix(violation.Path, "attributes."+name) {
 			t.Errorf("%s: %v", name, fmt.Sprint(violation))
 		}

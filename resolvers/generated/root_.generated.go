@@ -10446,7 +10446,7 @@ extend type Mutation {
     """Which objects to move where."""
     input: MigrateObjectsInput!
   ): MigrateObjectsPayload!
-  """Deletes a version of a template, or a template with all its versions, that no object and no profile uses."""
+  """Deletes a version of a template, or a template with all its versions, that no object and no profile uses and no other template names."""
   deleteTemplate(
     """What to delete."""
     input: DeleteTemplateInput!
