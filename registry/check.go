@@ -87,20 +87,20 @@ func CheckRelationName(path, name string) *Violation {
 
 // CheckReference tells what is wrong with a user's own key, nil if nothing is.
 func CheckReference(path, reference string) *Violation {
-	if n := utf8.RuneCountInString(reference); n < 1 || n > MaxReference || !printable(reference) || strings.TrimSpace(reference) != reference {
-		return &Violation{path, "format", fmt.Sprintf("is 1 to %d characters without control characters, and without spaces at the ends", MaxReference)}
+	if n := utf8.RuneCountInString(reference); n < 1 || n > MaxReference || !utf8.ValidString(reference) || strings.Trim(reference, spaces) != reference {
+		return &Violation{path, "format", fmt.Sprintf("is 1 to %d characters without spaces at the ends", MaxReference)}
 	}
-	return nil
+	return checkVisible(path, reference)
 }
 
 // CheckGroupName tells what is wrong with the last part of a path, nil if
 // nothing is.
 func CheckGroupName(path, name string) *Violation {
 	n := utf8.RuneCountInString(name)
-	if n < 1 || n > MaxGroupName || strings.Contains(name, "/") || !printable(name) || name == "." || name == ".." || strings.TrimSpace(name) != name {
-		return &Violation{path, "format", fmt.Sprintf("is 1 to %d characters without / and control characters, without spaces at the ends, and neither . nor ..", MaxGroupName)}
+	if n < 1 || n > MaxGroupName || strings.Contains(name, "/") || !utf8.ValidString(name) || name == "." || name == ".." || strings.Trim(name, spaces) != name {
+		return &Violation{path, "format", fmt.Sprintf("is 1 to %d characters without /, without spaces at the ends, and neither . nor ..", MaxGroupName)}
 	}
-	return nil
+	return checkVisible(path, name)
 }
 
 // CheckDescription tells what is wrong with a description, nil if nothing is.
@@ -114,8 +114,11 @@ func CheckDescription(description *string) *Violation {
 // Check returns everything that is wrong with details.
 func (d Details) Check() []Violation {
 	c := checker{}
-	if r := d.ExternalReference; r != nil && (*r == "" || utf8.RuneCountInString(*r) > MaxURI || !printable(*r)) {
-		c.add("externalReference", "format", "is 1 to %d characters without control characters", MaxURI)
+	if r := d.ExternalReference; r != nil {
+		if *r == "" || utf8.RuneCountInString(*r) > MaxURI || !utf8.ValidString(*r) {
+			c.add("externalReference", "format", "is 1 to %d characters", MaxURI)
+		}
+		c.take(checkVisible("externalReference", *r))
 	}
 	if u := d.ImageURL; u != nil {
 		parsed, err := url.Parse(*u)
