@@ -60,6 +60,8 @@ type patchedThing struct {
 	profile *registry.Profile
 	// wrong is what was found without looking into the database.
 	wrong []registry.Violation
+	// again says that an earlier patch of the request is for the same thing.
+	again bool
 }
 
 // refs are the objects that the patch names, and the one that it is for.
@@ -80,17 +82,20 @@ func (p *patchedThing) plain() {
 	if state := p.patch.State; state != nil && !validState(*state) {
 		p.wrong = append(p.wrong, registry.Violation{Path: "state", Rule: "enum", Message: fmt.Sprintf("%q is no state", *state)})
 	}
+	p.wrong = append(p.wrong, contrary(p.patch.Relations)...)
 	details := registry.Details{ExternalReference: p.patch.ExternalReference.Value, ImageURL: p.patch.ImageURL.Value}
 	p.wrong = append(p.wrong, details.Check()...)
 }
 
 // changing is the batch that changes things of one kind.
 func (s *Store) changing(scope registry.Scope, kind registry.Kind, list string, things []patchedThing) bulk {
-	asked := make([]any, len(things))
+	asked, named := make([]any, len(things)), map[string]bool{}
 	for i := range things {
 		things[i].ref.Kind = kind
 		asked[i] = registry.TwinEdit{Ref: things[i].ref, Patch: things[i].patch}
 		things[i].plain()
+		key := refKey(things[i].ref)
+		things[i].again, named[key] = named[key], true
 	}
 	return bulk{
 		name: noun(kind) + ".update", list: list, asked: asked, items: len(things),
@@ -144,7 +149,7 @@ func (s *Store) changePart(ctx context.Context, tx *transaction, scope registry.
 			err = registry.Invalid(things[i].wrong...)
 		case !known:
 			err = missing(things[i].ref)
-		case seen[before.thing.NodeID()]:
+		case things[i].again || seen[before.thing.NodeID()]:
 			err = registry.Conflict("", "the request changes this %s already", noun(kind))
 		default:
 			seen[before.thing.NodeID()] = true

@@ -12,9 +12,13 @@ import (
 
 type momentKey struct{}
 
-// beforeField sets the moment of a field with the argument asOf, if history
-// reaches back to it. Changes are told as they are known now.
+// beforeField refuses nulls that would change nothing, and sets the moment of a
+// field with the argument asOf, if history reaches back to it. Changes are told
+// as they are known now.
 func (r *Resolver) beforeField(ctx context.Context, arguments map[string]any) (context.Context, error) {
+	if err := checkNulls(ctx, arguments); err != nil {
+		return ctx, err
+	}
 	at, ok := arguments["asOf"].(*time.Time)
 	if !ok || at == nil {
 		return ctx, nil

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,51 @@ func TestWholeNumbersAreNotRounded(t *testing.T) {
 			Device struct{ Attributes json.RawMessage }
 		}](t, c, question, nil); string(found.Device.Attributes) != attributes {
 			t.Errorf("%s: %s, want %s", question, found.Device.Attributes, attributes)
+		}
+	}
+}
+
+func TestNullsThatChangeNothing(t *testing.T) {
+	t.Parallel()
+	c, _ := newAccount(t)
+	if got := refusal(t, c, `mutation { createDevice(input: {reference: "a", description: "d", attributes: {x: 1, y: {z: 1}}}) { device { id } } createGroup(input: {name: "g"}) { group { id } } }`, ""); got.code != "" {
+		t.Fatal(got)
+	}
+	const update = `mutation($in: UpdateDeviceInput!) { updateDevice(input: $in) { device { description attributes } } }`
+	for name, q := range map[string]struct {
+		query, variables string
+		paths            []string
+	}{
+		"fields":           {update, `{"in": {"reference": "a", "template": null, "state": null, "ifVersion": null, "attributes": null}}`, []string{"input.attributes", "input.ifVersion", "input.state", "input.template"}},
+		"parts":            {update, `{"in": {"reference": "a", "relations": {"add": null, "remove": [{"name": "x", "groups": null}]}}}`, []string{"input.relations.add", "input.relations.remove[0].groups"}},
+		"in the text":      {`mutation { updateDevice(input: {reference: "a", profile: null}) { device { id } } }`, "", []string{"input.profile"}},
+		"a variable":       {`mutation($v: String) { updateDevice(input: {reference: "a", template: $v}) { device { id } } }`, `{"v": null}`, []string{"input.template"}},
+		"many":             {`mutation($in: UpdateDevicesInput!) { updateDevices(input: $in) { failed } }`, `{"in": {"devices": [{"reference": "a"}, {"reference": "b", "state": null}]}}`, []string{"input.devices[1].state"}},
+		"a move":           {`mutation { moveGroup(input: {path: "/g", name: null}) { moved } }`, "", []string{"input.name"}},
+		"absent":           {`mutation($v: String) { updateDevice(input: {reference: "a", template: $v}) { device { id } } }`, `{}`, nil},
+		"what is not used": {update, `{"in": {"id": null, "reference": "a"}}`, nil},
+		"what is cleared":  {update, `{"in": {"reference": "a", "description": null, "imageUrl": null, "attributes": {"x": null, "y": {"z": null}}}}`, nil},
+	} {
+		got := refusal(t, c, q.query, q.variables)
+		slices.Sort(got.paths)
+		if diff := cmp.Diff(q.paths, got.paths); diff != "" || (got.code == "INVALID") != (q.paths != nil) {
+			t.Errorf("%s: %+v\n%s", name, got, diff)
+		}
+	}
+}
+
+func TestVariablesAreExplained(t *testing.T) {
+	t.Parallel()
+	c, _ := newAccount(t)
+	const create = `mutation($in: CreateTemplateInput!) { createTemplate(input: $in) { template { id } } }`
+	for variables, says := range map[string]string{
+		`{"in": {"kind": "DEVIC", "name": "t"}}`:                                      `"DEVIC" is no Kind: there are GROUP, DEVICE, ASSET`,
+		`{"in": {"kind": "DEVICE", "nam": "t"}}`:                                      `CreateTemplateInput has no field "nam": there are alarms, annotations,`,
+		`{"in": {"kind": "DEVICE", "name": "t", "relations": [{"naem": "at"}]}}`:      `RelationRuleInput has no field "naem": there are direction, inherits, kind, name, templates`,
+		`{"in": {"kind": "DEVICE", "name": "t", "relations": [{"direction": "UP"}]}}`: `"UP" is no Direction: there are OUT, IN`,
+	} {
+		if got := refusal(t, c, create, variables); got.code != "GRAPHQL_VALIDATION_FAILED" || !strings.Contains(got.message, says) {
+			t.Errorf("%s: %+v, want %s", variables, got, says)
 		}
 	}
 }

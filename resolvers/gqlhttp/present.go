@@ -11,6 +11,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/holon-registry/holon/registry"
@@ -28,6 +29,7 @@ type presenter struct {
 	log     zerolog.Logger
 	timeout time.Duration
 	suggest bool
+	schema  *ast.Schema
 }
 
 // present is gqlgen's error presenter. The text of a *registry.Error anywhere
@@ -56,7 +58,7 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	case errors.Is(err, context.Canceled):
 		return coded(shown, &registry.Error{Code: registry.CodeUnavailable, Message: "the operation was cancelled"})
 	case isGraphQL && located.Err == nil:
-		return p.ofDocument(shown, located)
+		return p.ofDocument(ctx, shown, located)
 	case argumentsMissing(ctx):
 		shown.Path = graphql.GetFieldContext(ctx).Path() // not that of the argument, which is in violations
 		return coded(shown, argumentError(err))
@@ -74,8 +76,8 @@ func (p presenter) ranOut(ctx context.Context, err error) bool {
 }
 
 // ofDocument presents what gqlgen says about a document or its variables.
-func (p presenter) ofDocument(shown, said *gqlerror.Error) *gqlerror.Error {
-	shown.Message = said.Message
+func (p presenter) ofDocument(ctx context.Context, shown, said *gqlerror.Error) *gqlerror.Error {
+	shown.Message = p.explained(ctx, said)
 	if !p.suggest {
 		shown.Message = didYouMean.ReplaceAllString(shown.Message, "")
 	}

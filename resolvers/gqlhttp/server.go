@@ -71,7 +71,7 @@ type Server struct {
 func New(config Config) *Server {
 	config.Limits = config.Limits.orDefault()
 	limits := config.Limits
-	presenter := presenter{log: config.Logger, timeout: limits.Timeout, suggest: config.Introspection}
+	presenter := presenter{log: config.Logger, timeout: limits.Timeout, suggest: config.Introspection, schema: config.Schema.Schema()}
 	documents := newCache(cachedDocuments, cachedDocumentBytes, longestCached,
 		func(query string, _ *ast.QueryDocument) int { return len(query) })
 	persisted := newCache(cachedDocuments, cachedDocumentBytes, longestCached,
