@@ -122,10 +122,10 @@ func TestVariablesAreExplained(t *testing.T) {
 	c, _ := newAccount(t)
 	const create = `mutation($in: CreateTemplateInput!) { createTemplate(input: $in) { template { id } } }`
 	for variables, says := range map[string]string{
-		`{"in": {"kind": "DEVIC", "name": "t"}}`:                                      `"DEVIC" is no Kind: there are GROUP, DEVICE, ASSET`,
-		`{"in": {"kind": "DEVICE", "nam": "t"}}`:                                      `CreateTemplateInput has no field "nam": there are alarms, annotations,`,
-		`{"in": {"kind": "DEVICE", "name": "t", "relations": [{"naem": "at"}]}}`:      `RelationRuleInput has no field "naem": there are direction, inherits, kind, name, templates`,
-		`{"in": {"kind": "DEVICE", "name": "t", "relations": [{"direction": "UP"}]}}`: `"UP" is no Direction: there are OUT, IN`,
+		`{"in": {"kind": "DEVIC", "name": "t"}}`:                                                    `"DEVIC" is no Kind: there are GROUP, DEVICE, ASSET`,
+		`{"in": {"kind": "DEVICE", "nam": "t"}}`:                                                    `CreateTemplateInput has no field "nam": there are alarms, annotations,`,
+		`{"in": {"kind": "DEVICE", "name": "t", "relations": [{"naem": "at"}]}}`:                    `RelationRuleInput has no field "naem": there are direction, inherits, kind, name, templates`,
+		`{"in": {"kind": "DEVICE", "name": "t", "relations": [{"name": "at", "direction": "UP"}]}}`: `"UP" is no Direction: there are OUT, IN`,
 	} {
 		if got := refusal(t, c, create, variables); got.code != "GRAPHQL_VALIDATION_FAILED" || !strings.Contains(got.message, says) {
 			t.Errorf("%s: %+v, want %s", variables, got, says)
