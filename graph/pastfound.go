@@ -139,6 +139,11 @@ func (p *pastSearch) inOrder(ctx context.Context, at pageStart, want int) ([]pas
 	if err != nil {
 		return nil, err
 	}
+	return p.pageOf(ctx, hits, at, want)
+}
+
+// pageOf puts hits in order and takes a page of them.
+func (p *pastSearch) pageOf(ctx context.Context, hits []pastHit, at pageStart, want int) ([]pastHit, error) {
 	if err := p.show(ctx, hits, nil); err != nil {
 		return nil, err
 	}

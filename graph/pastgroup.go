@@ -187,6 +187,19 @@ func (s *Store) pastChildren(ctx context.Context, scope registry.Scope, ids []re
 	return pages, nil
 }
 
+// childPlaces are the children of a group, by path.
+func (p *pastSearch) childPlaces(ctx context.Context, group registry.ID) ([]keyedID, error) {
+	pages, err := p.pastChildren(ctx, p.scope, []registry.ID{group}, registry.PageRequest{Size: maxPastLooked})
+	if err != nil {
+		return nil, err
+	}
+	places := make([]keyedID, len(pages[0].Items))
+	for i, child := range pages[0].Items {
+		places[i] = keyedID{child.ID, Fold(child.Path)}
+	}
+	return places, nil
+}
+
 func (s *Store) countPastChildren(ctx context.Context, scope registry.Scope, group registry.ID) (int, error) {
 	p, err := s.look(scope, params{"ids": []string{string(group)}, "key": "", "limit": 0})
 	if err != nil {

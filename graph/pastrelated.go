@@ -110,7 +110,7 @@ func (p *pastSearch) keepEnds(ctx context.Context, ends []pastEnd) ([]RelatedEnd
 	for _, end := range ends {
 		if other, ok := kept[end.OtherID]; ok {
 			end.OtherTemplate = Fold(p.around.names[templateIDOf(other)])
-			out = append(out, RelatedEnd{end.Relation, other})
+			out = append(out, RelatedEnd{end.Relation, other, ""})
 		}
 	}
 	return out, nil
@@ -118,7 +118,7 @@ func (p *pastSearch) keepEnds(ctx context.Context, ends []pastEnd) ([]RelatedEnd
 
 // relatedThen is the search among an object's relations, and the relations.
 func (s *Store) relatedThen(ctx context.Context, scope registry.Scope, id registry.ID, f RelatedFilter) (*pastSearch, []pastEnd, error) {
-	search := registry.Search{State: f.State, Where: f.Where}
+	search := registry.Search{State: f.State, Where: f.Where, OrderBy: f.OrderBy}
 	if f.Template != "" {
 		search.Templates = []string{f.Template}
 	}
@@ -135,6 +135,13 @@ func (s *Store) pastRelated(ctx context.Context, scope registry.Scope, id regist
 	p, ends, err := s.relatedThen(ctx, scope, id, f)
 	if err != nil {
 		return registry.Page[RelatedEnd]{}, fmt.Errorf("related in the past: %w", err)
+	}
+	if len(f.OrderBy) > 0 {
+		out, err := p.relatedInOrder(ctx, ends, page)
+		if err != nil {
+			return out, fmt.Errorf("related in the past: %w", err)
+		}
+		return out, nil
 	}
 	ends = slices.DeleteFunc(ends, func(end pastEnd) bool {
 		return page.Key != "" && (end.key == page.Key || end.key < page.Key != page.Backward)

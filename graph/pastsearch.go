@@ -89,6 +89,8 @@ func (p *pastSearch) source(ctx context.Context, kind registry.Kind, backward bo
 	var places []keyedID
 	var err error
 	switch {
+	case p.search.Members != nil && p.search.Members.Children:
+		places, err = p.childPlaces(ctx, p.search.Members.Group)
 	case p.search.Members != nil:
 		places, err = p.memberPlaces(ctx, *p.search.Members, &kind)
 		for i := range places {

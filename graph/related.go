@@ -22,6 +22,9 @@ type RelatedFilter struct {
 	State    registry.State
 	// Where is a rule about the object at the other end.
 	Where string
+	// OrderBy is about the object at the other end too; empty for the order of
+	// Related.
+	OrderBy []registry.OrderBy
 	// where is that rule in Cypher, for each kind that it is about.
 	where map[registry.Kind]string
 }
@@ -130,11 +133,13 @@ func (f RelatedFilter) ending() query {
 var _ = func() bool {
 	for _, kind := range append([]registry.Kind{""}, registry.Kinds...) {
 		for _, direction := range []registry.Direction{"", registry.DirectionOut, registry.DirectionIn} {
-			f := RelatedFilter{Kind: kind, Direction: direction, Template: "t"}
+			f := RelatedFilter{Kind: kind, Direction: direction, Template: "t", OrderBy: []registry.OrderBy{{Field: "version"}}}
 			for _, page := range []registry.PageRequest{{}, {Backward: true}, {Backward: true, Key: "k"}} {
 				named("related.page", f.page(page).text)
 			}
 			named("related.count", f.count().text)
+			order, _ := f.order()
+			named("related.ordered", f.ordered(order, pageStart{}, params{}).text)
 			named("relation.endAll", f.ending().text)
 		}
 	}
@@ -145,10 +150,17 @@ var _ = func() bool {
 type RelatedEnd struct {
 	registry.Relation
 	Other registry.Related
+	// at is where it lies in an order that was asked for.
+	at string
 }
 
 // Key is the key that Related orders by.
-func (e RelatedEnd) Key() string { return relatedKey(e.Relation, keyOf(e.Other)) }
+func (e RelatedEnd) Key() string {
+	if e.at != "" {
+		return e.at
+	}
+	return relatedKey(e.Relation, keyOf(e.Other))
+}
 
 func relatedKey(r registry.Relation, key string) string {
 	number := map[registry.Kind]string{registry.KindGroup: " 1 ", registry.KindDevice: " 2 ", registry.KindAsset: " 3 "}
@@ -166,7 +178,7 @@ func relatedEnd(f fields) RelatedEnd {
 	}
 	return RelatedEnd{registry.Relation{
 		Name: f.text("name"), Direction: direction, Inherits: f.boolean("inherits"), OtherID: other.NodeID(), OtherKind: kindOf(other),
-	}, other}
+	}, other, ""}
 }
 
 // Related returns a page of the relations of a group, a device or an asset, by
@@ -183,6 +195,9 @@ func (s *Store) Related(ctx context.Context, scope registry.Scope, id registry.I
 		return registry.Page[RelatedEnd]{}, err
 	}
 	p["key"], p["limit"] = page.Key, page.Size+1
+	if len(f.OrderBy) > 0 {
+		return s.relatedInOrder(ctx, scope, f, p, page)
+	}
 	items, _, err := one(ctx, s.reading(scope), f.page(page), p, func(row fields) []RelatedEnd {
 		maps := row.maps("items")
 		out := make([]RelatedEnd, len(maps))

@@ -81,9 +81,9 @@ func (p *searchPlan) beyond(at pageStart, kind registry.Kind, values params) str
 	if !at.given {
 		return ""
 	}
-	greater, less := ">", "<"
+	greater := ">"
 	if at.backward {
-		greater, less = less, greater
+		greater = "<"
 	}
 	values["atKey"] = at.key
 	condition := "false"
@@ -96,6 +96,17 @@ func (p *searchPlan) beyond(at pageStart, kind registry.Kind, values params) str
 	case (rank > at.kind) != at.backward:
 		condition = "true"
 	}
+	return p.further(at, condition, values)
+}
+
+// further is the condition that something lies after a position by what it is
+// ordered by, or has the same place there and meets the condition same.
+func (p *searchPlan) further(at pageStart, same string, values params) string {
+	greater, less := ">", "<"
+	if at.backward {
+		greater, less = less, greater
+	}
+	condition := same
 	for i, order := range slices.Backward(p.order) {
 		rank, value := fmt.Sprintf("rank%d", i), fmt.Sprintf("value%d", i)
 		atRank, atValue := fmt.Sprintf("atRank%d", i), fmt.Sprintf("atValue%d", i)

@@ -68,7 +68,7 @@ func (s *Store) planRule(ctx context.Context, r runner, scope registry.Scope, se
 func searchedKinds(search registry.Search) []registry.Kind {
 	var out []registry.Kind
 	for _, kind := range registry.Kinds {
-		if (len(search.Kinds) == 0 || slices.Contains(search.Kinds, kind)) && (search.Members == nil || kind != registry.KindGroup) {
+		if (len(search.Kinds) == 0 || slices.Contains(search.Kinds, kind)) && (search.Members == nil || search.Members.Children == (kind == registry.KindGroup)) {
 			out = append(out, kind)
 		}
 	}

@@ -59,8 +59,11 @@ func (p partPlanner) underCondition() string {
 	return condition
 }
 
-// fromMembers begins a search at a group whose members it is about.
+// fromMembers begins a search at a group whose members, or children, it is about.
 func (p partPlanner) fromMembers() (match string, distinct bool) {
+	if p.search.Members.Children {
+		return "MATCH (top:Entity {id: $members}) WHERE top.account = $account AND top:Group MATCH (top)<-[:CHILD_OF]-(n:Group) WHERE true", false
+	}
 	relation, condition := p.memberRelation()
 	match = "MATCH (top:Entity {id: $members}) WHERE top.account = $account AND top:Group MATCH (top)"
 	if p.search.Members.Deep {
@@ -72,6 +75,9 @@ func (p partPlanner) fromMembers() (match string, distinct bool) {
 }
 
 func (p partPlanner) memberCondition() string {
+	if p.search.Members.Children {
+		return "EXISTS { MATCH (n)-[:CHILD_OF]->(:Group {id: $members}) }"
+	}
 	relation, condition := p.memberRelation()
 	way := "(n)-[mTYPE]->"
 	if p.search.Members.Deep {

@@ -53,9 +53,11 @@ type Search struct {
 	OrderBy []OrderBy
 }
 
-// Members are the devices and assets in a group.
+// Members are the devices and assets in a group, or the groups right below it.
 type Members struct {
 	Group ID
+	// Children takes the groups right below it, and nothing else says more.
+	Children bool
 	// Relation is the name of the relation that makes the membership, empty for
 	// any.
 	Relation string

@@ -20,12 +20,12 @@ func (r *assetResolver) Template(ctx context.Context, obj *registry.Asset) (*reg
 
 // Relations is the resolver for the relations field.
 func (r *assetResolver) Relations(ctx context.Context, obj *registry.Asset, name *string, direction *registry.Direction, kind *registry.Kind, template *string) ([]*registry.Relation, error) {
-	return r.relationsOf(ctx, obj.ID, relatedFilter(name, direction, kind, template, nil, nil))
+	return r.relationsOf(ctx, obj.ID, relatedFilter(name, direction, kind, template, nil, nil, nil))
 }
 
 // Related is the resolver for the related field.
-func (r *assetResolver) Related(ctx context.Context, obj *registry.Asset, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) (*generated.RelatedConnection, error) {
-	return r.related(ctx, obj.ID, relatedFilter(name, direction, kind, template, state, where), first, after, last, before)
+func (r *assetResolver) Related(ctx context.Context, obj *registry.Asset, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*generated.RelatedConnection, error) {
+	return r.related(ctx, obj.ID, relatedFilter(name, direction, kind, template, state, where, orderBy), first, after, last, before)
 }
 
 // Groups is the resolver for the groups field.

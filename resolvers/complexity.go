@@ -94,7 +94,9 @@ func complexity() generated.ComplexityRoot {
 	root.BulkPayload.Results, root.BulkPayload.Rehearsal = bulkResults, bulkRehearsal
 
 	g := &root.Group
-	g.Children = func(child int, first *int, _ *string, last *int, _ *string) int { return page(child, first, last) }
+	g.Children = func(child int, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string) int {
+		return page(child, first, last)
+	}
 	g.Members = func(child int, _ *registry.Kind, _ *string, _ bool, _ *string, _ *registry.State, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string) int {
 		return page(child, first, last)
 	}
@@ -161,7 +163,7 @@ func relationCost(child int, _ *string, _ *registry.Direction, _ *registry.Kind,
 	return list(child)
 }
 
-func relatedCost(child int, _ *string, _ *registry.Direction, _ *registry.Kind, _ *string, _ *registry.State, _ *string, first *int, _ *string, last *int, _ *string) int {
+func relatedCost(child int, _ *string, _ *registry.Direction, _ *registry.Kind, _ *string, _ *registry.State, _ *string, _ []*registry.OrderBy, first *int, _ *string, last *int, _ *string) int {
 	return page(child, first, last)
 }
 

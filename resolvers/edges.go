@@ -93,7 +93,11 @@ func otherTemplates(ctx context.Context, relations []registry.Relation) error {
 
 // related makes a connection of relations.
 func (r *Resolver) related(ctx context.Context, id registry.ID, f graph.RelatedFilter, first *int, after *string, last *int, before *string) (*generated.RelatedConnection, error) {
-	request, err := registry.NewPage(first, after, last, before)
+	newPage := registry.NewPage
+	if len(f.OrderBy) > 0 {
+		newPage = registry.NewSearchPage
+	}
+	request, err := newPage(first, after, last, before)
 	if err != nil {
 		return nil, err
 	}
@@ -115,8 +119,8 @@ func (r *Resolver) related(ctx context.Context, id registry.ID, f graph.RelatedF
 	}, err
 }
 
-func relatedFilter(name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string) graph.RelatedFilter {
-	f := graph.RelatedFilter{Name: relationName(deref(name)), Template: deref(template), Where: ruleText(where)}
+func relatedFilter(name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy) graph.RelatedFilter {
+	f := graph.RelatedFilter{Name: relationName(deref(name)), Template: deref(template), Where: ruleText(where), OrderBy: orders(orderBy)}
 	if direction != nil {
 		f.Direction = *direction
 	}

@@ -23,7 +23,12 @@ func (r *groupResolver) Parent(ctx context.Context, obj *registry.Group) (*regis
 }
 
 // Children is the resolver for the children field.
-func (r *groupResolver) Children(ctx context.Context, obj *registry.Group, first *int, after *string, last *int, before *string) (*generated.GroupConnection, error) {
+func (r *groupResolver) Children(ctx context.Context, obj *registry.Group, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*generated.GroupConnection, error) {
+	if narrowed(where, orderBy) {
+		search := searchIn(registry.KindGroup, nil, nil, where, orderBy)
+		search.Members = &registry.Members{Group: obj.ID, Children: true}
+		return r.groupsFound(ctx, search, first, after, last, before)
+	}
 	page, err := registry.NewPage(first, after, last, before)
 	if err != nil {
 		return nil, err
@@ -64,12 +69,12 @@ func (r *groupResolver) Template(ctx context.Context, obj *registry.Group) (*reg
 
 // Relations is the resolver for the relations field.
 func (r *groupResolver) Relations(ctx context.Context, obj *registry.Group, name *string, direction *registry.Direction, kind *registry.Kind, template *string) ([]*registry.Relation, error) {
-	return r.relationsOf(ctx, obj.ID, relatedFilter(name, direction, kind, template, nil, nil))
+	return r.relationsOf(ctx, obj.ID, relatedFilter(name, direction, kind, template, nil, nil, nil))
 }
 
 // Related is the resolver for the related field.
-func (r *groupResolver) Related(ctx context.Context, obj *registry.Group, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) (*generated.RelatedConnection, error) {
-	return r.related(ctx, obj.ID, relatedFilter(name, direction, kind, template, state, where), first, after, last, before)
+func (r *groupResolver) Related(ctx context.Context, obj *registry.Group, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*generated.RelatedConnection, error) {
+	return r.related(ctx, obj.ID, relatedFilter(name, direction, kind, template, state, where, orderBy), first, after, last, before)
 }
 
 // Aggregate is the resolver for the aggregate field.

@@ -58,7 +58,7 @@ func (r *mutationResolver) UnrelateAll(ctx context.Context, input generated.Unre
 		}
 	}
 	scope := trying(ctx, input.Rehearse, input.Token)
-	ended, err := r.Graph.UnrelateAll(ctx, scope, from, relatedFilter(input.Relation, input.Direction, input.Kind, nil, nil, nil))
+	ended, err := r.Graph.UnrelateAll(ctx, scope, from, relatedFilter(input.Relation, input.Direction, input.Kind, nil, nil, nil, nil))
 	if err != nil {
 		return nil, err
 	}

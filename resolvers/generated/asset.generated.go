@@ -21,7 +21,7 @@ type AssetResolver interface {
 	Template(ctx context.Context, obj *registry.Asset) (*registry.Template, error)
 
 	Relations(ctx context.Context, obj *registry.Asset, name *string, direction *registry.Direction, kind *registry.Kind, template *string) ([]*registry.Relation, error)
-	Related(ctx context.Context, obj *registry.Asset, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) (*RelatedConnection, error)
+	Related(ctx context.Context, obj *registry.Asset, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*RelatedConnection, error)
 	Groups(ctx context.Context, obj *registry.Asset, relation *string) ([]*registry.Group, error)
 	PartOf(ctx context.Context, obj *registry.Asset) (*registry.Asset, error)
 	Parts(ctx context.Context, obj *registry.Asset) ([]*registry.Asset, error)
@@ -444,38 +444,46 @@ func (ec *executionContext) field_Asset_related_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["where"] = arg5
-	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) ([]*registry.OrderBy, error) {
+			return ec.unmarshalOOrderBy2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐOrderByᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg6
-	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg7
+	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg7
-	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+	args["after"] = arg8
+	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "last",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["last"] = arg8
-	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+	args["last"] = arg9
+	arg10, err := graphql.ProcessArgField(ctx, rawArgs, "before",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["before"] = arg9
+	args["before"] = arg10
 	return args, nil
 }
 
@@ -838,7 +846,7 @@ func (ec *executionContext) _Asset_related(ctx context.Context, field graphql.Co
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Asset().Related(ctx, obj, fc.Args["name"].(*string), fc.Args["direction"].(*registry.Direction), fc.Args["kind"].(*registry.Kind), fc.Args["template"].(*string), fc.Args["state"].(*registry.State), fc.Args["where"].(*string), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Asset().Related(ctx, obj, fc.Args["name"].(*string), fc.Args["direction"].(*registry.Direction), fc.Args["kind"].(*registry.Kind), fc.Args["template"].(*string), fc.Args["state"].(*registry.State), fc.Args["where"].(*string), fc.Args["orderBy"].([]*registry.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *RelatedConnection) graphql.Marshaler {

@@ -21,7 +21,7 @@ type DeviceResolver interface {
 	Template(ctx context.Context, obj *registry.Device) (*registry.Template, error)
 
 	Relations(ctx context.Context, obj *registry.Device, name *string, direction *registry.Direction, kind *registry.Kind, template *string) ([]*registry.Relation, error)
-	Related(ctx context.Context, obj *registry.Device, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) (*RelatedConnection, error)
+	Related(ctx context.Context, obj *registry.Device, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) (*RelatedConnection, error)
 	Groups(ctx context.Context, obj *registry.Device, relation *string) ([]*registry.Group, error)
 	ComponentOf(ctx context.Context, obj *registry.Device) (*registry.Device, error)
 
@@ -547,38 +547,46 @@ func (ec *executionContext) field_Device_related_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["where"] = arg5
-	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) ([]*registry.OrderBy, error) {
+			return ec.unmarshalOOrderBy2ᚕᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐOrderByᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg6
-	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg7
+	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg7
-	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+	args["after"] = arg8
+	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "last",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["last"] = arg8
-	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+	args["last"] = arg9
+	arg10, err := graphql.ProcessArgField(ctx, rawArgs, "before",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["before"] = arg9
+	args["before"] = arg10
 	return args, nil
 }
 
@@ -1067,7 +1075,7 @@ func (ec *executionContext) _Device_related(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Device().Related(ctx, obj, fc.Args["name"].(*string), fc.Args["direction"].(*registry.Direction), fc.Args["kind"].(*registry.Kind), fc.Args["template"].(*string), fc.Args["state"].(*registry.State), fc.Args["where"].(*string), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Device().Related(ctx, obj, fc.Args["name"].(*string), fc.Args["direction"].(*registry.Direction), fc.Args["kind"].(*registry.Kind), fc.Args["template"].(*string), fc.Args["state"].(*registry.State), fc.Args["where"].(*string), fc.Args["orderBy"].([]*registry.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *RelatedConnection) graphql.Marshaler {

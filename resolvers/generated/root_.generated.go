@@ -151,7 +151,7 @@ type ComplexityRoot struct {
 		PolicyReferences  func(childComplexity int, typeArg *string) int
 		Presence          func(childComplexity int) int
 		Reference         func(childComplexity int) int
-		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) int
+		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
 		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
 		Samples           func(childComplexity int, measure string, from time.Time, to time.Time, limit int, unit *string) int
 		Series            func(childComplexity int) int
@@ -422,7 +422,7 @@ type ComplexityRoot struct {
 		PolicyReferences  func(childComplexity int, typeArg *string) int
 		Presence          func(childComplexity int) int
 		Reference         func(childComplexity int) int
-		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) int
+		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
 		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
 		Samples           func(childComplexity int, measure string, from time.Time, to time.Time, limit int, unit *string) int
 		Series            func(childComplexity int) int
@@ -468,7 +468,7 @@ type ComplexityRoot struct {
 		Ancestors         func(childComplexity int) int
 		AttributesNamed   func(childComplexity int, names []string) int
 		Changes           func(childComplexity int, operation *registry.ChangeOperation, from *time.Time, to *time.Time, direction registry.SortDirection, first *int, after *string, last *int, before *string) int
-		Children          func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Children          func(childComplexity int, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
 		CreatedAt         func(childComplexity int) int
 		Depth             func(childComplexity int) int
 		Description       func(childComplexity int) int
@@ -480,7 +480,7 @@ type ComplexityRoot struct {
 		Policies          func(childComplexity int, typeArg *string) int
 		PolicyExplanation func(childComplexity int, policy string) int
 		PolicyReferences  func(childComplexity int, typeArg *string) int
-		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, first *int, after *string, last *int, before *string) int
+		Related           func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string) int
 		Relations         func(childComplexity int, name *string, direction *registry.Direction, kind *registry.Kind, template *string) int
 		Template          func(childComplexity int) int
 		UpdatedAt         func(childComplexity int) int
@@ -1685,7 +1685,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Asset.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Asset.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Asset.relations":
 		if e.ComplexityRoot.Asset.Relations == nil {
 			break
@@ -2772,7 +2772,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Device.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Device.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Device.relations":
 		if e.ComplexityRoot.Device.Relations == nil {
 			break
@@ -2986,7 +2986,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Group.Children(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Group.Children(childComplexity, args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Group.createdAt":
 		if e.ComplexityRoot.Group.CreatedAt == nil {
 			break
@@ -3083,7 +3083,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Group.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Group.Related(childComplexity, args["name"].(*string), args["direction"].(*registry.Direction), args["kind"].(*registry.Kind), args["template"].(*string), args["state"].(*registry.State), args["where"].(*string), args["orderBy"].([]*registry.OrderBy), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Group.relations":
 		if e.ComplexityRoot.Group.Relations == nil {
 			break
@@ -6896,6 +6896,8 @@ type Asset implements Node & Twin {
     state: State
     """Only relations with objects that this rule is true of: see docs/search.md."""
     where: String
+    """What to order by, fields of the objects at the other ends; by default by name, direction, kind and key."""
+    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -7931,6 +7933,8 @@ type Device implements Node & Twin {
     state: State
     """Only relations with objects that this rule is true of: see docs/search.md."""
     where: String
+    """What to order by, fields of the objects at the other ends; by default by name, direction, kind and key."""
+    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -8353,6 +8357,10 @@ type Group implements Node {
   parent: Group
   """The groups directly below, by name."""
   children(
+    """Only those that a rule is true of, such as ` + "`" + `attributes.floor >= 3` + "`" + `: see docs/search.md."""
+    where: String
+    """What to order by; by default by path."""
+    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
@@ -8421,6 +8429,8 @@ type Group implements Node {
     state: State
     """Only relations with objects that this rule is true of: see docs/search.md."""
     where: String
+    """What to order by, fields of the objects at the other ends; by default by name, direction, kind and key."""
+    orderBy: [OrderBy!]
     """How many from the start or after ` + "`" + `after` + "`" + `: at most 1,000."""
     first: Int
     """Only what follows this cursor."""
