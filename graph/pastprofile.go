@@ -25,12 +25,32 @@ func (s *Store) newestThen(ctx context.Context, scope registry.Scope, refs []reg
 	for _, ref := range refs {
 		names.add(Fold(ref.Name))
 	}
-	p, err := s.look(scope, params{"names": names.all()})
+	versions, err := s.versionsThen(ctx, scope, names.all())
 	if err != nil {
 		return nil, err
 	}
 	known := map[templateName]*registry.Template{}
-	_, _, err = one(ctx, s.reading(scope), pastTemplates, p, func(f fields) struct{} {
+	for _, t := range versions {
+		name := templateName{t.Kind, Fold(t.Name)}
+		if t.Status == registry.TemplatePublished && (known[name] == nil || known[name].Version < t.Version) {
+			known[name] = t
+		}
+	}
+	out := make([]*registry.Template, len(refs))
+	for i, ref := range refs {
+		out[i] = known[templateName{ref.Kind, Fold(ref.Name)}]
+	}
+	return out, nil
+}
+
+// versionsThen are the versions that templates of some folded names had.
+func (s *Store) versionsThen(ctx context.Context, scope registry.Scope, names []string) ([]*registry.Template, error) {
+	p, err := s.look(scope, params{"names": names})
+	if err != nil {
+		return nil, err
+	}
+	out, _, err := one(ctx, s.reading(scope), pastTemplates, p, func(f fields) []*registry.Template {
+		var out []*registry.Template
 		seen := map[registry.ID]bool{}
 		for _, item := range f.maps("changes") {
 			if seen[item.id("id")] {
@@ -40,25 +60,37 @@ func (s *Store) newestThen(ctx context.Context, scope registry.Scope, refs []reg
 			if item.optionalText("after") == nil {
 				continue // deleted
 			}
-			t, ok := fromSnapshot(item, registry.ObjectTemplate).(*registry.Template)
-			if !ok || t.Status != registry.TemplatePublished {
-				continue
-			}
-			name := templateName{t.Kind, Fold(t.Name)}
-			if known[name] == nil || known[name].Version < t.Version {
-				known[name] = t
+			if t, ok := fromSnapshot(item, registry.ObjectTemplate).(*registry.Template); ok {
+				out = append(out, t)
 			}
 		}
-		return struct{}{}
+		return out
 	})
 	if err != nil {
-		return nil, fmt.Errorf("newest templates of the past: %w", err)
-	}
-	out := make([]*registry.Template, len(refs))
-	for i, ref := range refs {
-		out[i] = known[templateName{ref.Kind, Fold(ref.Name)}]
+		return nil, fmt.Errorf("templates of the past: %w", err)
 	}
 	return out, nil
+}
+
+// templateThen is Template as of a moment.
+func (s *Store) templateThen(ctx context.Context, scope registry.Scope, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) (*registry.Template, error) {
+	if Fold(name) == registry.OpenTemplate {
+		now := scope
+		now.AsOf = nil
+		return s.Template(ctx, now, kind, name, version, status) // it never changes
+	}
+	if version == nil && status == nil {
+		published := registry.TemplatePublished
+		status = &published
+	}
+	versions, err := s.versionsThen(ctx, scope, []string{Fold(name)})
+	var newest *registry.Template
+	for _, t := range versions {
+		if t.Kind == kind && (version == nil || *version == t.Version) && (status == nil || *status == t.Status) && (newest == nil || newest.Version < t.Version) {
+			newest = t
+		}
+	}
+	return found(newest, newest != nil, err, "template", name)
 }
 
 // pastProfile is Profile as of a moment.

@@ -76,8 +76,11 @@ func statuses(status *registry.TemplateStatus) []string {
 }
 
 // Template returns a template: that version of it, or the newest one of a
-// status; published if none is given.
+// status; published if none is given. As of a moment it is as it was then.
 func (s *Store) Template(ctx context.Context, scope registry.Scope, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) (*registry.Template, error) {
+	if scope.AsOf != nil {
+		return s.templateThen(ctx, scope, kind, name, version, status)
+	}
 	p := params{"kind": string(kind), "nameFold": Fold(name), "statuses": statuses(status)}
 	q := templateNewest
 	switch published := registry.TemplatePublished; {

@@ -54,7 +54,7 @@ func complexity() generated.ComplexityRoot {
 		return facetCost + max(first, 0)*child/10
 	}
 	q.InheritedPolicies = func(child int, _ []string, _ *string, _ *time.Time) int { return list(child) }
-	q.Nodes = func(child int, ids []registry.ID) int { return 1 + len(ids)*max(child, 1) }
+	q.Nodes = func(child int, ids []registry.ID, _ *time.Time) int { return 1 + len(ids)*max(child, 1) }
 
 	m := &root.Mutation
 	m.UpsertDevices = func(child int, in generated.UpsertDevicesInput) int {

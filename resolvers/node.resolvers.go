@@ -7,6 +7,7 @@ package resolvers
 
 import (
 	"context"
+	"time"
 
 	"github.com/holon-registry/holon/registry"
 	"github.com/holon-registry/holon/resolvers/generated"
@@ -24,12 +25,12 @@ func (r *queryResolver) Viewer(ctx context.Context) (*registry.Principal, error)
 }
 
 // Node is the resolver for the node field.
-func (r *queryResolver) Node(ctx context.Context, id registry.ID) (registry.Node, error) {
+func (r *queryResolver) Node(ctx context.Context, id registry.ID, asOf *time.Time) (registry.Node, error) {
 	return loadersFrom(ctx).nodes.Load(ctx, id)
 }
 
 // Nodes is the resolver for the nodes field.
-func (r *queryResolver) Nodes(ctx context.Context, ids []registry.ID) ([]registry.Node, error) {
+func (r *queryResolver) Nodes(ctx context.Context, ids []registry.ID, asOf *time.Time) ([]registry.Node, error) {
 	return nodesByID(ctx, ids)
 }
 

@@ -69,7 +69,7 @@ func (r *mutationResolver) DeleteTemplate(ctx context.Context, input generated.D
 }
 
 // Template is the resolver for the template field.
-func (r *queryResolver) Template(ctx context.Context, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) (*registry.Template, error) {
+func (r *queryResolver) Template(ctx context.Context, kind registry.Kind, name string, version *int, status *registry.TemplateStatus, asOf *time.Time) (*registry.Template, error) {
 	return absent(r.Graph.Template(ctx, scopeFrom(ctx), kind, name, version, status))
 }
 

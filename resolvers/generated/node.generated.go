@@ -82,8 +82,8 @@ type MutationResolver interface {
 }
 type QueryResolver interface {
 	Viewer(ctx context.Context) (*registry.Principal, error)
-	Node(ctx context.Context, id registry.ID) (registry.Node, error)
-	Nodes(ctx context.Context, ids []registry.ID) ([]registry.Node, error)
+	Node(ctx context.Context, id registry.ID, asOf *time.Time) (registry.Node, error)
+	Nodes(ctx context.Context, ids []registry.ID, asOf *time.Time) ([]registry.Node, error)
 	Alarms(ctx context.Context, active *bool, severity *registry.AlarmSeverity, under *string, where *string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) (*AlarmConnection, error)
 	Asset(ctx context.Context, reference string, asOf *time.Time) (*registry.Asset, error)
 	Assets(ctx context.Context, references []string, under *string, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*AssetConnection, error)
@@ -101,7 +101,7 @@ type QueryResolver interface {
 	DeadLetters(ctx context.Context, reason *registry.DeadLetterReason, device *string, asset *string, source *string, from *time.Time, to *time.Time, first *int, after *string, last *int, before *string) (*DeadLetterConnection, error)
 	DeadLetterCounts(ctx context.Context, device *string, asset *string, source *string, from *time.Time, to *time.Time) ([]*registry.DeadLetterCount, error)
 	Search(ctx context.Context, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*SearchConnection, error)
-	Template(ctx context.Context, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) (*registry.Template, error)
+	Template(ctx context.Context, kind registry.Kind, name string, version *int, status *registry.TemplateStatus, asOf *time.Time) (*registry.Template, error)
 	Templates(ctx context.Context, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) (*TemplateConnection, error)
 	MeasureType(ctx context.Context, name string) (*registry.MeasureType, error)
 	MeasureTypes(ctx context.Context, first *int, after *string, last *int, before *string) (*MeasureTypeConnection, error)
@@ -1692,6 +1692,14 @@ func (ec *executionContext) field_Query_node_args(ctx context.Context, rawArgs m
 		return nil, err
 	}
 	args["id"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg1
 	return args, nil
 }
 
@@ -1706,6 +1714,14 @@ func (ec *executionContext) field_Query_nodes_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["ids"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg1
 	return args, nil
 }
 
@@ -2030,6 +2046,14 @@ func (ec *executionContext) field_Query_template_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["status"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg4
 	return args, nil
 }
 
@@ -4805,7 +4829,7 @@ func (ec *executionContext) _Query_node(ctx context.Context, field graphql.Colle
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Node(ctx, fc.Args["id"].(registry.ID))
+			return ec.Resolvers.Query().Node(ctx, fc.Args["id"].(registry.ID), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v registry.Node) graphql.Marshaler {
@@ -4849,7 +4873,7 @@ func (ec *executionContext) _Query_nodes(ctx context.Context, field graphql.Coll
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Nodes(ctx, fc.Args["ids"].([]registry.ID))
+			return ec.Resolvers.Query().Nodes(ctx, fc.Args["ids"].([]registry.ID), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []registry.Node) graphql.Marshaler {
@@ -5641,7 +5665,7 @@ func (ec *executionContext) _Query_template(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Template(ctx, fc.Args["kind"].(registry.Kind), fc.Args["name"].(string), fc.Args["version"].(*int), fc.Args["status"].(*registry.TemplateStatus))
+			return ec.Resolvers.Query().Template(ctx, fc.Args["kind"].(registry.Kind), fc.Args["name"].(string), fc.Args["version"].(*int), fc.Args["status"].(*registry.TemplateStatus), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *registry.Template) graphql.Marshaler {

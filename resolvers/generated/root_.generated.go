@@ -824,14 +824,14 @@ type ComplexityRoot struct {
 		InheritedPolicies func(childComplexity int, groups []string, typeArg *string, asOf *time.Time) int
 		MeasureType       func(childComplexity int, name string) int
 		MeasureTypes      func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Node              func(childComplexity int, id registry.ID) int
-		Nodes             func(childComplexity int, ids []registry.ID) int
+		Node              func(childComplexity int, id registry.ID, asOf *time.Time) int
+		Nodes             func(childComplexity int, ids []registry.ID, asOf *time.Time) int
 		Policies          func(childComplexity int, typeArg *string, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Policy            func(childComplexity int, reference string, asOf *time.Time) int
 		Profile           func(childComplexity int, kind registry.Kind, template string, name string, asOf *time.Time) int
 		Profiles          func(childComplexity int, kind *registry.Kind, template *string, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Search            func(childComplexity int, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
-		Template          func(childComplexity int, kind registry.Kind, name string, version *int, status *registry.TemplateStatus) int
+		Template          func(childComplexity int, kind registry.Kind, name string, version *int, status *registry.TemplateStatus, asOf *time.Time) int
 		Templates         func(childComplexity int, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) int
 		Twin              func(childComplexity int, id registry.ID) int
 		Viewer            func(childComplexity int) int
@@ -4889,7 +4889,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Node(childComplexity, args["id"].(registry.ID)), true
+		return e.ComplexityRoot.Query.Node(childComplexity, args["id"].(registry.ID), args["asOf"].(*time.Time)), true
 	case "Query.nodes":
 		if e.ComplexityRoot.Query.Nodes == nil {
 			break
@@ -4900,7 +4900,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Nodes(childComplexity, args["ids"].([]registry.ID)), true
+		return e.ComplexityRoot.Query.Nodes(childComplexity, args["ids"].([]registry.ID), args["asOf"].(*time.Time)), true
 	case "Query.policies":
 		if e.ComplexityRoot.Query.Policies == nil {
 			break
@@ -4966,7 +4966,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Template(childComplexity, args["kind"].(registry.Kind), args["name"].(string), args["version"].(*int), args["status"].(*registry.TemplateStatus)), true
+		return e.ComplexityRoot.Query.Template(childComplexity, args["kind"].(registry.Kind), args["name"].(string), args["version"].(*int), args["status"].(*registry.TemplateStatus), args["asOf"].(*time.Time)), true
 	case "Query.templates":
 		if e.ComplexityRoot.Query.Templates == nil {
 			break
@@ -8924,11 +8924,15 @@ type Query {
   node(
     """The object's id."""
     id: ID!
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): Node
   """Many objects by their ids, in the order asked; null where there is none."""
   nodes(
     """At most 1,000 ids."""
     ids: [ID!]!
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + `."""
+    asOf: DateTime
   ): [Node]!
 }
 
@@ -10384,6 +10388,8 @@ type StateEdge {
     version: Int
     """The newest version of this status; published if neither it nor a version is given."""
     status: TemplateStatus
+    """As the template was at this moment; now if absent."""
+    asOf: DateTime
   ): Template
   """The account's templates with all their versions, by kind, name and version."""
   templates(
