@@ -206,7 +206,7 @@ func templateRecordOf(f fields) registry.Record {
 		Kind: t.Kind, Name: t.Name, Version: t.Version, Status: t.Status, Description: t.Description, Properties: t.Properties,
 		Required: t.Required, Relations: t.Relations, Measures: t.Measures, Components: t.Components, Searched: t.Searched,
 		Annotations: t.Annotations, Behaviour: t.Behaviour,
-		PublishedAt: t.PublishedAt, Stamp: registry.Stamp{ID: t.ID, CreatedAt: &t.CreatedAt, Order: f.text("keyFold")},
+		Revision: t.Revision, PublishedAt: t.PublishedAt, Stamp: registry.Stamp{ID: t.ID, CreatedAt: &t.CreatedAt, Order: f.text("keyFold")},
 	}
 }
 

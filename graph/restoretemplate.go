@@ -247,8 +247,8 @@ func (b *restoring) templateVersion(ctx context.Context, i int, r *registry.Temp
 		}
 		b.results[i].Result, t.Revision = registry.RestoreChanged, old.Revision+1
 	} else {
-		o := b.object(r.Stamp, registry.Revision{})
-		t.ID, t.CreatedAt, b.results[i].Result = o.ID, o.CreatedAt, registry.RestoreMade
+		o := b.object(r.Stamp, registry.Revision{Version: r.Revision})
+		t.ID, t.CreatedAt, t.Revision, b.results[i].Result = o.ID, o.CreatedAt, o.Version, registry.RestoreMade
 	}
 	if t.Status == registry.TemplatePublished {
 		if b.tx != nil {

@@ -88,6 +88,8 @@ type TemplateRecord struct {
 	Searched    []string             `json:"searched,omitempty"`
 	Annotations Annotations          `json:"annotations,omitempty"`
 	Behaviour
+	// Revision counts the changes of the version.
+	Revision    int        `json:"revision,omitempty"`
 	PublishedAt *time.Time `json:"publishedAt,omitempty"`
 	Stamp
 }

@@ -324,7 +324,7 @@ func plain(record registry.Record) registry.Record {
 		return &out
 	case *registry.TemplateRecord:
 		out := *r
-		out.Stamp, out.PublishedAt = registry.Stamp{}, nil
+		out.Stamp, out.Revision, out.PublishedAt = registry.Stamp{}, 0, nil
 		return &out
 	case *registry.ThingRecord:
 		out := *r

@@ -99,7 +99,7 @@ var carried = map[reflect.Type]map[string]string{
 	reflect.TypeFor[registry.MeasureType](): {"Object": "Stamp"},
 	reflect.TypeFor[registry.Policy]():      {"Object": "Stamp", "GroupIDs": "AppliesTo"},
 	reflect.TypeFor[registry.Profile]():     {"Object": "Stamp", "TemplateName": "Template", "Ends": "Relations"},
-	reflect.TypeFor[registry.Link]():        {"DeviceID": "Device", "AssetID": "Asset"},
+	reflect.TypeFor[registry.Link]():        {"DeviceID": "Device", "DeviceReference": "Device", "AssetID": "Asset", "AssetReference": "Asset"},
 	reflect.TypeFor[registry.Alarm]():       {"TwinID": "Device", "Reference": "Device", "AcknowledgedByID": "AcknowledgedBy", "AcknowledgedByName": "AcknowledgedBy"},
 	reflect.TypeFor[registry.Command]():     {"DeviceID": "Device", "Reference": "Device"},
 	reflect.TypeFor[registry.Object]():      {},

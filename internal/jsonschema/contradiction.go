@@ -130,12 +130,12 @@ func matchesAny(patterns map[string]any, name string) bool {
 // contraryValues tells of what a schema enumerates and does not let through. One
 // that refers to another place is let be: that place is not known here.
 func contraryValues(path string, schema map[string]any) []registry.Violation {
-	keyword, values := "enum", []any(nil)
-	if constant, has := schema["const"]; has {
-		keyword, values = "const", []any{constant}
-	} else if list, has := schema["enum"].([]any); has {
-		values = list
-	} else {
+	keyword := "enum"
+	values, has := schema[keyword].([]any)
+	if constant, is := schema["const"]; is {
+		keyword, values, has = "const", []any{constant}, true
+	}
+	if !has {
 		return nil
 	}
 	allowed := func(v any) bool { return len(CheckValue(path, schema, v)) == 0 }
