@@ -247,8 +247,8 @@ func TestOneAsset(t *testing.T) {
 	}
 	// Neither a type nor a unit agrees: it says which, and links nothing.
 	_, err = f.link("d", "odd", nil)
-	violates(t, err, "measures", "unit")
-	violates(t, err, "measures", "type")
+	violates(t, err, "t", "unit")
+	violates(t, err, "mode", "type")
 	links, err := f.store.LinksOf(t.Context(), f.scope, []registry.ID{link.DeviceID})
 	if err != nil || len(links[0]) != 2 {
 		t.Errorf("links = %v, %v", links, err)

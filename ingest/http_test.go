@@ -58,7 +58,7 @@ func TestHTTP(t *testing.T) {
 		"partial":         {query: "?partial=true", body: "[" + bad + "," + good + "]", status: 202, want: `{"accepted":1,"errors":[{"index":0,"path":"values.temperature"`},
 		"partial lines":   {query: "?partial=true", kind: "application/x-ndjson", body: "{\n" + good, status: 202, want: `{"accepted":1,"errors":[{"index":0,"path":"","rule":"syntax","message":"line 1: not JSON`},
 		"not partial":     {query: "?partial=maybe", body: good, status: 400},
-		"seconds":         {body: `{"device":"sensor-1","measuredAt":1700000000,"values":{"temperature":1}}`, status: 400, want: "milliseconds are due"},
+		"seconds":         {body: `{"device":"sensor-1","measuredAt":1700000000,"values":{"temperature":1}}`, status: 400, want: "a number counts milliseconds since 1970"},
 		"no key":          {key: "-", body: good, status: 401, want: `"code":"UNAUTHENTICATED"`},
 		"wrong key":       {key: "hk_b", body: good, status: 401},
 		"graph down":      {key: "down", body: good, status: 503, want: `"code":"UNAVAILABLE"`},

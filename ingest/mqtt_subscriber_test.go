@@ -127,6 +127,9 @@ func TestSubscriber(t *testing.T) {
 	eventually(t, "what came without the queue is queued", 15*time.Second, collected)
 	stop() // so is the gateway
 	burst(50)
+	// This broker acknowledges a message before it has put it aside for those who
+	// are away, and has done so when it acknowledges the next.
+	send(t, device, "elsewhere", "{}")
 	subscribe(t, address, "gateway", behind, new(devices), who.Scope)
 	eventually(t, "what came without the gateway is queued", 15*time.Second, collected)
 
