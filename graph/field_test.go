@@ -86,6 +86,30 @@ func (f *field) partition(device registry.ID) *graph.Partition {
 	return f.partitions[number]
 }
 
+// undisturbed runs work on a device whose partition nobody else takes over
+// meanwhile, as other tests and other processes do that use the same database. If
+// somebody does, work runs again, in another account. What it returns is checked
+// afterwards.
+func undisturbed(t *testing.T, work func(f *field, d *registry.Device) (check func())) {
+	t.Helper()
+	for attempt := 1; ; attempt++ {
+		f := newField(t)
+		d := f.device("d", "")
+		f.send(f.reading(d, morning().Add(-time.Hour), map[string]any{"first": 1.0})) // takes the partition
+		epoch := f.ofPartition(d.ID, "epoch")
+		if check := work(f, d); f.ofPartition(d.ID, "epoch") == epoch || attempt == 20 {
+			check()
+			return
+		}
+	}
+}
+
+// ofPartition reads a property of a device's partition.
+func (f *field) ofPartition(device registry.ID, name string) int {
+	f.Helper()
+	return f.number(`MATCH (p:Partition {number: $n}) RETURN p[$name]`, map[string]any{"n": registry.PartitionOf(device, f.n), "name": name})
+}
+
 // entries makes one entry of readings.
 func (f *field) entryOf(readings ...registry.AcceptedReading) graph.Entry {
 	f.entry++
