@@ -62,6 +62,7 @@ func (q *query) choose(stored []*registry.Series, t *registry.Template) ([]*regi
 		switch {
 		case i >= 0:
 			out = append(out, stored[i])
+		case declared == nil && t.Open: // any measure may come yet
 		case declared == nil:
 			return nil, registry.UnknownMeasure(name, t, stored)
 		case declared.Computed != "":

@@ -18,8 +18,7 @@ type askedMeasure struct {
 }
 
 // asked finds out how to read a measure of a twin, or a part of one such as
-// "pump.speed". NOT_FOUND if its template does not declare it and it has never
-// had it; INVALID for a unit that the declared one cannot be turned into.
+// "pump.speed". NOT_FOUND if it can have none of that name; INVALID for a unit that the declared one cannot be turned into.
 func (r *Resolver) asked(ctx context.Context, twin registry.Twin, measure string, unit *string) (askedMeasure, error) {
 	code, err := askedUnit(unit)
 	if err != nil {
@@ -50,9 +49,12 @@ func (r *Resolver) asked(ctx context.Context, twin registry.Twin, measure string
 	return out, nil
 }
 
-// knownMeasure refuses a measure that a twin's template does not declare, and
-// that it has never had.
+// knownMeasure refuses a measure that a twin cannot have: its template is not
+// open and does not declare it, and it has never had it.
 func knownMeasure(ctx context.Context, twin registry.Twin, t *registry.Template, measure string) error {
+	if t.Open {
+		return nil // any measure may come yet
+	}
 	stored, err := loadersFrom(ctx).series.Load(ctx, twin.NodeID())
 	if err != nil || slices.ContainsFunc(stored, func(s *registry.Series) bool { return s.Measure == measure }) {
 		return err

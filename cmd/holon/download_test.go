@@ -83,7 +83,6 @@ func TestDownload(t *testing.T) {
 		"a device's key":  {bound, url.Values{"device": {"d1"}}, http.StatusForbidden, "FORBIDDEN"},
 		"no key":          {apiClient{url: c.url}, url.Values{"device": {"d1"}}, http.StatusUnauthorized, "UNAUTHENTICATED"},
 		"no twin":         {c, url.Values{}, http.StatusBadRequest, "either `device` or `asset`"},
-		"no such measure": {c, url.Values{"device": {"d1"}, "measure": {"x"}}, http.StatusNotFound, "NOT_FOUND"},
 		"a wrong time":    {c, url.Values{"device": {"d1"}, "from": {"yesterday"}}, http.StatusBadRequest, "yesterday"},
 		"a wrong format":  {c, url.Values{"device": {"d1"}, "format": {"xml"}}, http.StatusBadRequest, "xml"},
 		"a wrong name":    {c, url.Values{"device": {"d1"}, "until": {"x"}}, http.StatusBadRequest, "until"},
