@@ -195,7 +195,8 @@ func (t *transaction) moveGroup(ctx context.Context, now *hierarchy, before, aft
 	}
 	err = nothing(ctx, t, groupMove, params{
 		"path": before.Path, "keyFold": Fold(before.Path), "deeper": after.Depth - before.Depth,
-		"id": string(after.ID), "parent": string(after.ParentID), "since": t.at.UnixMilli(), "child": childProperties(after.Name, t.at),
+		"id": string(after.ID), "parent": string(after.ParentID), "since": t.at.UnixMilli(),
+		"child": map[string]any{"since": t.at.UnixMilli(), "name": after.Name, "nameFold": Fold(after.Name)},
 		"changes": map[string]any{
 			"name": after.Name, "path": after.Path, "keyFold": Fold(after.Path), "depth": after.Depth, "version": after.Version, "updatedAt": after.UpdatedAt,
 		},

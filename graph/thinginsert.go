@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -86,18 +87,16 @@ func (m *madeThing) edgesOf(kind registry.Kind) []madeEdge {
 	for _, e := range m.edges {
 		out = append(out, madeEdge{id, e.other.NodeID(), e.incoming, []any{relationType(e.name), tag(e.inherits)}})
 	}
-	switch thing := m.thing.(type) {
-	case *registry.Group:
+	if group, ok := m.thing.(*registry.Group); ok {
 		// The name stands there too, so that former paths can be walked.
-		out = append(out, madeEdge{id, thing.ParentID, false, []any{"CHILD_OF", nil, thing.Name, Fold(thing.Name)}})
-	case *registry.Device:
-		if m.whole != "" {
-			out = append(out, madeEdge{id, m.whole, false, []any{wholeType(kind), nil, *thing.ComponentName}})
+		out = append(out, madeEdge{id, group.ParentID, false, []any{"CHILD_OF", nil, group.Name, Fold(group.Name)}})
+	}
+	if m.whole != "" {
+		rest := []any{wholeType(kind), nil}
+		if device, ok := m.thing.(*registry.Device); ok {
+			rest = append(rest, *device.ComponentName)
 		}
-	default:
-		if m.whole != "" {
-			out = append(out, madeEdge{id, m.whole, false, []any{wholeType(kind)}})
-		}
+		out = append(out, madeEdge{id, m.whole, false, rest})
 	}
 	return out
 }
@@ -139,12 +138,14 @@ func (s *Store) insert(ctx context.Context, tx *transaction, kind registry.Kind,
 	whole, ok, err := one(ctx, tx, thingCreate[kind], p, func(f fields) bool {
 		return f.integer("made") == len(made) && f.integer("related") == len(edges)
 	})
-	if err == nil && (!ok || !whole) {
-		// The template or a target was deleted between the two queries.
-		return errAgain
+	switch {
+	case err != nil:
+		return err
+	case !ok || !whole:
+		return errAgain // the template or a target was deleted between the two queries
 	}
 	s.expect(tx, made)
-	return err
+	return nil
 }
 
 // claimMade claims the names that things and their relations take up.
@@ -167,24 +168,20 @@ func (s *Store) claimMade(ctx context.Context, tx *transaction, kind registry.Ki
 // partsByTemplate are the nodes of things by their templates, and the number
 // that each thing has in this order.
 func partsByTemplate(scope registry.Scope, made []madeThing) (parts []any, number map[registry.ID]int) {
-	var templates []registry.ID
-	nodes := map[registry.ID][]any{}
-	members := map[registry.ID][]registry.ID{}
+	byTemplate := map[registry.ID][]madeThing{}
 	for _, m := range made {
-		if nodes[m.template] == nil {
-			templates = append(templates, m.template)
-		}
-		// All at once: the database then puts a thing into each index once.
-		m.node["account"] = string(scope.Account)
-		nodes[m.template] = append(nodes[m.template], m.node)
-		members[m.template] = append(members[m.template], m.thing.NodeID())
+		byTemplate[m.template] = append(byTemplate[m.template], m)
 	}
 	number = make(map[registry.ID]int, len(made))
-	for _, template := range templates {
-		parts = append(parts, map[string]any{"template": string(template), "nodes": nodes[template]})
-		for _, id := range members[template] {
-			number[id] = len(number)
+	for _, template := range slices.Sorted(maps.Keys(byTemplate)) {
+		var nodes []any
+		for _, m := range byTemplate[template] {
+			// All at once: the database then puts a thing into each index once.
+			m.node["account"] = string(scope.Account)
+			nodes = append(nodes, m.node)
+			number[m.thing.NodeID()] = len(number)
 		}
+		parts = append(parts, map[string]any{"template": string(template), "nodes": nodes})
 	}
 	return parts, number
 }
@@ -204,15 +201,13 @@ func (t *transaction) places(ctx context.Context, edges []madeEdge, made map[reg
 	if err != nil {
 		return nil, err
 	}
-	out := make(places, len(known)+len(found))
-	for id, place := range known {
-		out[id] = place
+	if len(found) < len(ids.list) {
+		return nil, errAgain
 	}
+	out := make(places, len(known)+len(found))
+	maps.Copy(out, known)
 	for id, place := range found {
 		out[registry.ID(id)] = place
-	}
-	if slices.ContainsFunc(ids.list, func(id string) bool { return found[id] == "" }) {
-		return nil, errAgain
 	}
 	return out, nil
 }

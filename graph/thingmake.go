@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/holon-registry/holon/registry"
 )
@@ -271,12 +270,6 @@ func (n *newThing) check(tx *transaction, got *prepared) (madeThing, error) {
 		}
 	}
 	return madeThing{thing, template.ID, node, found, wholeID, template.SilenceFor()}, nil
-}
-
-// childProperties are those of the relationship from a group to its parent. The
-// name stands there too, so that former paths can be walked.
-func childProperties(name string, since time.Time) map[string]any {
-	return map[string]any{"since": since.UnixMilli(), "name": name, "nameFold": Fold(name)}
 }
 
 func unknownTemplate(kind registry.Kind, name string) error {
