@@ -263,10 +263,5 @@ type backoff struct{ last time.Duration }
 
 func (b *backoff) sleep(ctx context.Context) {
 	b.last = min(max(2*b.last, 50*time.Millisecond), 5*time.Second)
-	timer := time.NewTimer(b.last/2 + rand.N(b.last/2))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	rest(ctx, b.last/2+rand.N(b.last/2))
 }

@@ -20,6 +20,8 @@ const maxEntries = 128
 type batch struct {
 	entries  []Entry
 	readings int
+	// waited says that it had to wait for the batch before it.
+	waited bool
 }
 
 // serve opens a partition and stores what is in it, from the start of the
@@ -59,10 +61,12 @@ func (w *Worker) serve(ctx context.Context, partition int) (progress bool, err e
 			if b.entries[0].Generation != generation || b.entries[len(b.entries)-1].Generation != generation {
 				return progress, errOtherStream
 			}
+			began := time.Now()
 			if err := w.store(ctx, partition, p, b); err != nil {
 				return progress, err
 			}
 			progress = true
+			rest(ctx, w.restAfter(b, time.Since(began)))
 		case err := <-failed:
 			failed <- err
 			return progress, err
@@ -124,6 +128,7 @@ func (w *Worker) readAhead(ctx context.Context, partition int, out chan<- batch)
 			case out <- b:
 				b = batch{}
 			default: // the writer is busy: see whether there is more
+				b.waited = true
 			}
 		default:
 			timer.Reset(5 * time.Millisecond)
@@ -135,6 +140,37 @@ func (w *Worker) readAhead(ctx context.Context, partition int, out chan<- batch)
 				return ctx.Err()
 			}
 		}
+	}
+}
+
+// A transaction costs nearly as much for a hundred readings as for ten, so
+// while small batches follow on each other without a break, a partition rests
+// in between for restFactor times as long as the last one took, and more comes
+// together. Readings one at a time are never made to wait.
+const (
+	restFactor  = 2
+	maxRest     = 100 * time.Millisecond
+	restedLeast = 10
+)
+
+// restAfter is how long a partition rests after a batch that took so long.
+func (w *Worker) restAfter(b batch, took time.Duration) time.Duration {
+	if !b.waited || b.readings < restedLeast || b.readings >= w.c.BatchReadings/4 {
+		return 0
+	}
+	return min(restFactor*took, maxRest)
+}
+
+// rest waits, or until the context ends.
+func rest(ctx context.Context, wait time.Duration) {
+	if wait <= 0 {
+		return
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 

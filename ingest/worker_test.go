@@ -384,3 +384,23 @@ func (g nullGraph) Append(_ context.Context, entries []Entry) (registry.AppendRe
 	g.n.Add(int64(n))
 	return registry.AppendResult{Stored: n}, nil
 }
+
+func TestRestAfter(t *testing.T) {
+	w := &Worker{c: WorkerConfig{BatchReadings: 4000}}
+	for _, test := range []struct {
+		name string
+		b    batch
+		took time.Duration
+		want time.Duration
+	}{
+		{"one that came when nothing was under way", batch{readings: 100}, 10 * time.Millisecond, 0},
+		{"one at a time", batch{readings: 1, waited: true}, 10 * time.Millisecond, 0},
+		{"small batches without a break", batch{readings: 100, waited: true}, 10 * time.Millisecond, 20 * time.Millisecond},
+		{"slow ones", batch{readings: 100, waited: true}, time.Second, maxRest},
+		{"large ones", batch{readings: 1000, waited: true}, 10 * time.Millisecond, 0},
+	} {
+		if got := w.restAfter(test.b, test.took); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}

@@ -25,7 +25,8 @@ import (
 type benchCmd struct {
 	Only         []string      `help:"Measure only these: raw, append, queue, http, websocket, ftp, mqtt, visible, reads, structure, long, past, retention. By default all but retention, which takes some minutes by itself." enum:"raw,append,queue,http,websocket,ftp,mqtt,visible,reads,structure,long,past,retention" default:"raw,append,queue,http,websocket,ftp,mqtt,visible,reads,structure,long,past"`
 	Rounds       int           `help:"How often all is measured, after a round that does not count." default:"3"`
-	Readings     int           `help:"How many readings are written each time, of two values each." default:"40000"`
+	Readings     int           `help:"How many readings are written each time." default:"40000"`
+	Values       int           `help:"How many values a reading has: 4 at most." default:"2"`
 	Batch        int           `help:"How many readings a transaction of the raw form has." default:"1000"`
 	Time         time.Duration `help:"How long each way of reading is measured in each round." default:"1s"`
 	Connections  int           `help:"How many connections readings come by." default:"8"`
@@ -109,7 +110,7 @@ func (c *benchCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
 		},
 		Address: api.Addr().String(), MQTTAddress: listener.Address(), FTPAddress: address(files), Secret: secret, Scope: registry.Scope{Account: account.ID, AccountName: account.Name},
 		Parts: c.Only, Seed: c.Seed, Groups: c.Groups, Devices: c.Devices, Policies: c.Policies, ReadingDevices: min(1000, c.Devices),
-		Changes: c.Changes, Measurements: c.Measurements, Kept: c.Kept, Made: c.Made, Readings: c.Readings, Batch: c.Batch, Connections: c.Connections, Rate: c.Rate, Rounds: c.Rounds, Time: c.Time,
+		Changes: c.Changes, Measurements: c.Measurements, Kept: c.Kept, Made: c.Made, Readings: c.Readings, Values: c.Values, Batch: c.Batch, Connections: c.Connections, Rate: c.Rate, Rounds: c.Rounds, Time: c.Time,
 		Processes: processes, Step: stepper(),
 	})
 	if err != nil {

@@ -66,10 +66,11 @@ type Config struct {
 	// Seed decides about values, groups and policies.
 	Seed uint64
 	// Groups, Devices and Policies are how large the graph is. The first
-	// ReadingDevices of the devices send readings, of two measures each.
+	// ReadingDevices of the devices send readings.
 	Groups, Devices, Policies, ReadingDevices int
-	// Readings is how many are written each time.
-	Readings int
+	// Readings is how many are written each time, Values how many values each has:
+	// four at most.
+	Readings, Values int
 	// Changes are how many the journal has when the past is asked about.
 	Changes int
 	// Measurements are how many the long series has.
@@ -121,8 +122,11 @@ func Run(ctx context.Context, c Config) (_ *Report, err error) {
 	if c.Rounds < 1 || c.Readings < 1 || c.Batch < 1 || c.Connections < 1 || c.Rate < 1 || c.Devices < 100 || c.Groups < 100 || c.ReadingDevices < c.Connections {
 		return nil, errors.New("a benchmark takes a round, a reading, a connection, a measurement a second, 100 devices and 100 groups at least")
 	}
-	if slices.Contains(c.Parts, Retention) && c.Kept < keptDevices*keptBurst*len(measures) || slices.Contains(c.Parts, Structure) && c.Made < 1 {
-		return nil, fmt.Errorf("retention takes %d measurements at least, structure a device", keptDevices*keptBurst*len(measures))
+	if slices.Contains(c.Parts, Retention) && c.Kept < keptDevices*keptBurst*c.Values || slices.Contains(c.Parts, Structure) && c.Made < 1 {
+		return nil, fmt.Errorf("retention takes %d measurements at least, structure a device", keptDevices*keptBurst*c.Values)
+	}
+	if c.Values < 1 || c.Values > len(measures) {
+		return nil, fmt.Errorf("a reading has 1 to %d values", len(measures))
 	}
 	// Sessions and connections share the readings evenly.
 	each := sessions * c.Connections

@@ -16,7 +16,7 @@ import (
 )
 
 func testSource(burst int, references ...string) *source {
-	s := &source{fleet: &fleet{random: rand.New(rand.NewPCG(1, 1)), start: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}, burst: burst}
+	s := &source{fleet: &fleet{values: 2, random: rand.New(rand.NewPCG(1, 1)), start: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}, burst: burst}
 	for _, reference := range references {
 		s.devices = append(s.devices, &device{reference: reference})
 	}
@@ -52,7 +52,7 @@ func TestPayloadIsWhatSourcesTake(t *testing.T) {
 		t.Fatalf("faults: %v", got.Faults)
 	}
 	for i, one := range readings {
-		values := map[string]any{measures[0]: one.values[0], measures[1]: one.values[1]}
+		values := map[string]any{measures[0].Name: one.values[0], measures[1].Name: one.values[1]}
 		r := got.Readings[i]
 		if r.Device != one.device.reference || !r.MeasuredAt.Equal(one.at) || !cmp.Equal(r.Values, values) {
 			t.Errorf("reading %d became %+v", i, r)

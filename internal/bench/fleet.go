@@ -20,11 +20,20 @@ const (
 	templateName = "sensor"
 )
 
-var measures = [2]string{"temperature", "humidity"}
+// measures are those that a reading may have a value of, with their units.
+// The first Values of them have one.
+var measures = [...]registry.MeasureDeclaration{
+	{Name: "temperature", Type: "number", Unit: "Cel"},
+	{Name: "humidity", Type: "number", Unit: "%"},
+	{Name: "pressure", Type: "number", Unit: "hPa"},
+	{Name: "battery", Type: "number", Unit: "V"},
+}
 
 // fleet is what the graph is filled with.
 type fleet struct {
 	random *rand.Rand
+	// values is how many a reading has.
+	values int
 	// groups are the paths of each hierarchy, its top first, level by level.
 	groups  [][]string
 	devices []*device
@@ -48,17 +57,16 @@ const readingEvery = 10 * time.Second
 func (f *fleet) at(number int) time.Time { return f.start.Add(time.Duration(number) * readingEvery) }
 
 func makeFleet(ctx context.Context, r *runner) (*fleet, error) {
-	f := &fleet{random: rand.New(rand.NewPCG(r.Seed, r.Seed))}
+	f := &fleet{values: r.Values, random: rand.New(rand.NewPCG(r.Seed, r.Seed))}
 	// No reading may lie in the future, whichever ways of writing there are.
 	sent := (r.Rounds + 1) * len(r.Parts) * 3 * (r.Readings/r.ReadingDevices + workerBurst)
 	f.start = time.Now().Add(-time.Duration(sent)*readingEvery - time.Hour).UTC().Truncate(time.Second)
-	number := []registry.MeasureDeclaration{{Name: measures[0], Type: "number", Unit: "Cel"}, {Name: measures[1], Type: "number", Unit: "%"}}
 	rules := make([]registry.RelationRule, len(memberships))
 	for i, name := range memberships {
 		rules[i] = registry.RelationRule{Name: name, Direction: registry.DirectionOut, Kind: registry.KindGroup, Inherits: true}
 	}
 	_, err := r.Graph.CreateTemplate(ctx, r.Scope, registry.NewTemplate{
-		Kind: registry.KindDevice, Name: templateName, Publish: true, Measures: number, Relations: rules,
+		Kind: registry.KindDevice, Name: templateName, Publish: true, Measures: measures[:r.Values], Relations: rules,
 		Properties: map[string]any{"firmware": map[string]any{"type": "string"}, "floor": map[string]any{"type": "integer"}},
 		Searched:   []string{"firmware"},
 	})

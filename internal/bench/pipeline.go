@@ -218,7 +218,7 @@ func (r *runner) kept(ctx context.Context, do func() (sample, error)) (sample, e
 	if err != nil {
 		return s, err
 	}
-	if n := after.Stored - before.Stored; n != r.Readings || after.Measurements-before.Measurements != n*len(measures) {
+	if n := after.Stored - before.Stored; n != r.Readings || after.Measurements-before.Measurements != n*r.Values {
 		return s, fmt.Errorf("%d readings were sent, but %d stored (%d values; %d repeats, %d dead letters)", r.Readings, n,
 			after.Measurements-before.Measurements, after.Repeats-before.Repeats, after.DeadLetters-before.DeadLetters)
 	}

@@ -40,14 +40,14 @@ const workerBurst = 32
 // addRaw adds the raw form, in sessions that have devices of their own.
 func (r *runner) addRaw(ctx context.Context, burst, batch int) error {
 	// A bucket for each measure of each device, apart from those of the pipeline.
-	made, err := r.rows(ctx, rawBuckets, map[string]any{"n": len(measures) * r.ReadingDevices, "account": string(r.Scope.Account)})
+	made, err := r.rows(ctx, rawBuckets, map[string]any{"n": r.Values * r.ReadingDevices, "account": string(r.Scope.Account)})
 	if err != nil {
 		return fmt.Errorf("make buckets: %w", err)
 	}
 	elements, _ := made[0].([]any)
 	buckets := map[*device][]any{}
 	for i, d := range r.fleet.devices[:r.ReadingDevices] {
-		buckets[d] = elements[len(measures)*i : len(measures)*(i+1)]
+		buckets[d] = elements[r.Values*i : r.Values*(i+1)]
 	}
 	name := Raw
 	if burst == workerBurst {
@@ -87,7 +87,7 @@ func rawGroups(readings []reading, buckets map[*device][]any) []any {
 		for next < len(readings) && readings[next].device == d {
 			next++
 		}
-		for m := range measures {
+		for m := range readings[first].values {
 			rows := make([]any, 0, next-first)
 			for _, one := range readings[first:next] {
 				rows = append(rows, []any{one.at.UnixMilli(), one.values[m]})

@@ -149,7 +149,7 @@ func (r *runner) report(began time.Time) *Report {
 		Machine: Machine{runtime.NumCPU(), runtime.GOOS + "/" + runtime.GOARCH, runtime.Version()},
 		Sizes: Sizes{
 			Seed: r.Seed, Rounds: r.Rounds, Groups: r.Groups, Devices: r.Devices, ReadingDevices: r.ReadingDevices,
-			Policies: r.Policies, MeanChain: r.fleet.chain, Readings: r.Readings, Values: len(measures), Batch: r.Batch,
+			Policies: r.Policies, MeanChain: r.fleet.chain, Readings: r.Readings, Values: r.Values, Batch: r.Batch,
 		},
 		PeakMemory: map[string]int64{}, Filled: r.filled,
 	}
@@ -200,7 +200,7 @@ func asked(samples []sample) Asked {
 
 func (r *runner) written(c *cell) Write {
 	w := Write{Name: c.part, Burst: c.burst, Measurements: spreadOf(r.speeds(c)), Latency: latencyOf(requestsOf(c.samples)),
-		Processor: processorOf(c.samples, len(c.samples)*r.Readings*len(measures))}
+		Processor: processorOf(c.samples, len(c.samples)*r.Readings*r.Values)}
 	if w.Latency != nil {
 		requests := spreadOf(perSecond(c.samples))
 		w.Requests = &requests
@@ -229,7 +229,7 @@ func (r *runner) speeds(c *cell) []float64 {
 	}
 	out := make([]float64, len(c.samples))
 	for i, s := range c.samples {
-		out[i] = float64(r.Readings*len(measures)) / s.took.Seconds()
+		out[i] = float64(r.Readings*r.Values) / s.took.Seconds()
 	}
 	return out
 }

@@ -91,7 +91,7 @@ func (t *retention) measure(ctx context.Context, counts bool) error {
 		return fmt.Errorf("%s: %w", keepBeside, err)
 	}
 	if counts {
-		n := t.runner.Readings * len(measures)
+		n := t.runner.Readings * t.runner.Values
 		t.alone, t.gone = append(t.alone, flow{n, alone.took}), append(t.gone, flow{t.due(), gone.took})
 		t.wroteBeside, t.goneBeside = append(t.wroteBeside, wrote), append(t.goneBeside, went)
 		for name, s := range map[string]sample{ingestAlone: alone, keepAlone: gone, keepBeside: both} {

@@ -25,11 +25,11 @@ func (r *runner) sources(n, burst int) []*source {
 	return out
 }
 
-// reading is a reading of a device, with a value of each measure.
+// reading is a reading of a device, with a value of each of the first measures.
 type reading struct {
 	device *device
 	at     time.Time
-	values [len(measures)]float64
+	values []float64
 }
 
 // take makes the next n readings.
@@ -39,7 +39,7 @@ func (s *source) take(n int) []reading {
 		d := s.devices[s.next%len(s.devices)]
 		s.next++
 		for range min(s.burst, n-len(out)) {
-			one := reading{device: d, at: s.fleet.at(d.sent)}
+			one := reading{device: d, at: s.fleet.at(d.sent), values: make([]float64, s.fleet.values)}
 			for i := range one.values {
 				one.values[i] = float64(s.fleet.random.IntN(10_000)) / 100
 			}
@@ -52,9 +52,9 @@ func (s *source) take(n int) []reading {
 
 // accepted is the form that the queue takes.
 func (r *runner) accepted(one reading) registry.AcceptedReading {
-	values := make(map[string]any, len(measures))
-	for i, name := range measures {
-		values[name] = one.values[i]
+	values := make(map[string]any, len(one.values))
+	for i, value := range one.values {
+		values[measures[i].Name] = value
 	}
 	return registry.AcceptedReading{
 		Account: r.Scope.Account, DeviceID: one.device.id, Reference: one.device.reference, Source: "http",
@@ -82,12 +82,12 @@ func appendReading(out []byte, one reading, named bool) []byte {
 	}
 	out = append(out, `"measuredAt":"`...)
 	out = append(one.at.AppendFormat(out, "2006-01-02T15:04:05.000Z"), `","values":{`...)
-	for j, name := range measures {
-		if j > 0 {
+	for i, value := range one.values {
+		if i > 0 {
 			out = append(out, ',')
 		}
-		out = append(append(append(out, '"'), name...), '"', ':')
-		out = strconv.AppendFloat(out, one.values[j], 'f', -1, 64)
+		out = append(append(append(out, '"'), measures[i].Name...), '"', ':')
+		out = strconv.AppendFloat(out, value, 'f', -1, 64)
 	}
 	return append(out, '}', '}')
 }

@@ -74,9 +74,9 @@ const (
 // sealed.
 func (r *runner) makeSupply(ctx context.Context, number int) (*supply, error) {
 	name := fmt.Sprintf("kept-%d", number)
-	declared := make([]registry.MeasureDeclaration, len(measures))
-	for i, measure := range measures {
-		declared[i] = registry.MeasureDeclaration{Name: measure, Type: "number", Keep: registry.Keep{RawSeconds: keptFor.Seconds()}}
+	declared := make([]registry.MeasureDeclaration, r.Values)
+	for i := range declared {
+		declared[i] = registry.MeasureDeclaration{Name: measures[i].Name, Type: "number", Keep: registry.Keep{RawSeconds: keptFor.Seconds()}}
 	}
 	template, err := r.Graph.CreateTemplate(ctx, r.Scope, registry.NewTemplate{Kind: registry.KindDevice, Name: name, Publish: true, Measures: declared})
 	if err != nil {
@@ -90,15 +90,15 @@ func (r *runner) makeSupply(ctx context.Context, number int) (*supply, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &supply{template: template.ID, old: &fleet{random: r.fleet.random, start: time.Now().Add(-keptAge).UTC().Truncate(day)}}
-	fresh := &fleet{random: r.fleet.random, start: time.Now().Add(-time.Hour).UTC().Truncate(readingEvery)}
+	s := &supply{template: template.ID, old: &fleet{values: r.Values, random: r.fleet.random, start: time.Now().Add(-keptAge).UTC().Truncate(day)}}
+	fresh := &fleet{values: r.Values, random: r.fleet.random, start: time.Now().Add(-time.Hour).UTC().Truncate(readingEvery)}
 	for _, result := range made.Results {
 		d := result.Object.(*registry.Device)
 		s.old.devices = append(s.old.devices, &device{id: d.ID, reference: d.Reference})
 		fresh.devices = append(fresh.devices, &device{id: d.ID, reference: d.Reference})
 	}
-	n := r.Kept / len(measures)
-	s.due, s.fresh = n*len(measures), freshReadings*keptDevices*len(measures)
+	n := r.Kept / r.Values
+	s.due, s.fresh = n*r.Values, freshReadings*keptDevices*r.Values
 	for _, part := range []struct {
 		of *fleet
 		n  int
@@ -142,7 +142,7 @@ func (r *runner) look(ctx context.Context, s *supply) (err error) {
 func (r *runner) means(ctx context.Context, s *supply) ([]*registry.AggregatePoint, error) {
 	d := s.old.devices[0]
 	return r.Graph.Aggregate(ctx, r.Scope, d.id, registry.Aggregation{
-		Measure: measures[0], From: s.old.start, To: s.old.at(d.sent).Truncate(time.Hour).Add(time.Hour), Every: time.Hour, Function: registry.AggregateMean,
+		Measure: measures[0].Name, From: s.old.start, To: s.old.at(d.sent).Truncate(time.Hour).Add(time.Hour), Every: time.Hour, Function: registry.AggregateMean,
 	})
 }
 

@@ -98,7 +98,7 @@ func (r *runner) beside(rate int) (requests [][][]byte, every time.Duration) {
 		return nil, 0
 	}
 	sources := r.sources(r.Connections, 1)
-	every = time.Duration(r.Connections*perRequest*len(measures)) * time.Second / time.Duration(rate)
+	every = time.Duration(r.Connections*perRequest*r.Values) * time.Second / time.Duration(rate)
 	requests = make([][][]byte, len(sources))
 	for i, s := range sources {
 		for range loadTime / every {
