@@ -36,7 +36,7 @@ type benchCmd struct {
 	Policies     int           `help:"How many policies there are." default:"200"`
 	Changes      int           `help:"How many changes the journal has when the past is asked about." default:"50000"`
 	Measurements int           `help:"How many measurements the long series has." default:"200000"`
-	Kept         int           `help:"How many measurements are no longer kept, each time that retention is measured; twice a round." default:"200000"`
+	Kept         int           `help:"How many measurements are no longer kept, each time that retention is measured; three times a round." default:"200000"`
 	Made         int           `help:"How many devices structure makes in each round, by Holon and twice by plain Cypher; 10000 at least in the one that does not count." default:"4000"`
 	Seed         uint64        `help:"Decides about values, groups and policies." default:"1"`
 	Heap         int           `help:"Neo4j's heap in MB, if it is started for this." default:"2048"`

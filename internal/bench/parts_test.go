@@ -160,8 +160,8 @@ func TestReportOfParts(t *testing.T) {
 		return sample{took: time.Duration(s) * time.Second, requests: []time.Duration{time.Duration(s) * time.Second}}
 	}
 	kept := (&retention{
-		alone: []flow{second(100), second(200)}, gone: []flow{second(1000), second(500)},
-		wroteBeside: []flow{second(80), second(100)}, goneBeside: []flow{second(500), second(500)},
+		writing: form{wrote: []flow{second(100), second(200)}}, keeping: form{gone: []flow{second(1000), second(500)}},
+		beside: form{wrote: []flow{second(80), second(100)}, gone: []flow{second(500), second(500)}},
 	}).report()
 	both := kept[2]
 	if diff := cmp.Diff([]*Spread{{0.5, 0.65, 0.8}, {0.5, 0.75, 1}}, []*Spread{both.OfAlone, both.GoneOfAlone}, cmpopts.EquateApprox(0, 1e-9)); diff != "" {

@@ -103,7 +103,7 @@ func (r *runner) addHTTP(burst int) {
 		}
 		defer p.close()
 		return r.kept(ctx, func() (sample, error) {
-			return r.working(ctx, func(ctx context.Context) (sample, error) { return r.sendPosts(ctx, p) })
+			return r.working(ctx, func(ctx context.Context) (sample, error) { return r.sendPosts(ctx, p, 0) })
 		})
 	}})
 }
@@ -137,10 +137,13 @@ func (r *runner) posting(ctx context.Context, sources []*source) (*posts, error)
 	return p, nil
 }
 
-// sendPosts sends all requests, one after the other by each connection.
-func (r *runner) sendPosts(ctx context.Context, p *posts) (sample, error) {
+// sendPosts sends all requests, one after the other by each connection: not
+// before it is their turn, if one is to go out every so often.
+func (r *runner) sendPosts(ctx context.Context, p *posts, every time.Duration) (sample, error) {
+	start := time.Now()
 	return r.race(ctx, len(p.connections), func(_ context.Context, i int, lap func(time.Time)) error {
-		for _, request := range p.requests[i] {
+		for n, request := range p.requests[i] {
+			time.Sleep(time.Until(start.Add(time.Duration(n) * every)))
 			began := time.Now()
 			if err := accepted(p.connections[i].do(request)); err != nil {
 				return err

@@ -1,6 +1,9 @@
 package bench
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // reportStructure says how fast groups were moved and devices made.
 func (r *runner) reportStructure(out *Report) {
@@ -29,24 +32,26 @@ func (r *runner) devicesPerSecond(samples []sample) []float64 {
 
 // report says how fast what was no longer kept went, and readings were written.
 func (t *retention) report() []Kept {
-	line := func(name string, gone, written []flow) Kept {
-		k := Kept{Name: name}
+	var out []Kept
+	for _, f := range []*form{&t.writing, &t.keeping, &t.beside, &t.besideHalf} {
+		k := Kept{Name: f.name}
 		n := 0
-		for _, f := range append(append([]flow{}, gone...), written...) {
-			n += f.measurements
+		for _, flow := range slices.Concat(f.gone, f.wrote) {
+			n += flow.measurements
 		}
-		k.Processor = processorOf(t.processor[name], n)
-		if len(gone) > 0 {
-			s := spreadOf(flows(gone))
+		k.Processor = processorOf(f.samples, n)
+		if len(f.gone) > 0 {
+			s := spreadOf(flows(f.gone))
 			k.Gone = &s
 		}
-		if len(written) > 0 {
-			s := spreadOf(flows(written))
+		if len(f.wrote) > 0 {
+			s := spreadOf(flows(f.wrote))
 			k.Written = &s
 		}
-		return k
+		if k.Gone != nil && k.Written != nil {
+			k.GoneOfAlone, k.OfAlone = part(flows(f.gone), flows(t.keeping.gone)), part(flows(f.wrote), flows(t.writing.wrote))
+		}
+		out = append(out, k)
 	}
-	both := line(keepBeside, t.goneBeside, t.wroteBeside)
-	both.GoneOfAlone, both.OfAlone = part(flows(t.goneBeside), flows(t.gone)), part(flows(t.wroteBeside), flows(t.alone))
-	return []Kept{line(ingestAlone, nil, t.alone), line(keepAlone, t.gone, nil), both}
+	return out
 }

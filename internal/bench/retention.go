@@ -13,13 +13,6 @@ import (
 	"github.com/holon-registry/holon/registry"
 )
 
-// The forms of retention.
-const (
-	ingestAlone = "writing alone"
-	keepAlone   = "retention alone"
-	keepBeside  = "both at once"
-)
-
 // retention measures how fast what is no longer kept goes, alone and beside
 // readings that come over HTTP, and how fast these are then.
 type retention struct {
@@ -27,10 +20,33 @@ type retention struct {
 	sources  []*source
 	supplies []*supply
 	next     int
-	// alone are the readings without retention, gone is retention without
-	// readings; at once are both, in as long as both were under way.
-	alone, gone, wroteBeside, goneBeside []flow
-	processor                            map[string][]sample
+	// writing are the readings alone, keeping is retention alone; beside are both,
+	// in as long as both are under way: readings as fast as they can, and at half
+	// of the rate that they have alone.
+	writing, keeping, beside, besideHalf form
+}
+
+// form is one way in which retention is measured.
+type form struct {
+	name        string
+	wrote, gone []flow
+	samples     []sample
+}
+
+// measured is what a form gave once.
+type measured struct {
+	sample
+	wrote, gone int
+}
+
+func (f *form) add(m measured) {
+	if m.wrote > 0 {
+		f.wrote = append(f.wrote, flow{m.wrote, m.took})
+	}
+	if m.gone > 0 {
+		f.gone = append(f.gone, flow{m.gone, m.took})
+	}
+	f.samples = append(f.samples, m.sample)
 }
 
 // flow is how many measurements were written, or went, in a time.
@@ -53,8 +69,12 @@ const retentionTitle = "retention"
 
 // addRetention makes and seals all that is to go in the rounds.
 func (r *runner) addRetention(ctx context.Context) error {
-	r.retention = &retention{runner: r, sources: r.sources(r.Connections, 1), processor: map[string][]sample{}}
-	n := 2 * (r.Rounds + 1)
+	r.retention = &retention{
+		runner: r, sources: r.sources(r.Connections, 1),
+		writing: form{name: "writing alone"}, keeping: form{name: "retention alone"},
+		beside: form{name: "both at once"}, besideHalf: form{name: "both, half as much is written"},
+	}
+	n := 3 * (r.Rounds + 1)
 	began := time.Now()
 	for i := range n {
 		r.Step(r.done, r.steps(), fmt.Sprintf("filling what is to go: %d of %d", i, n))
@@ -76,43 +96,46 @@ func (r *runner) addRetention(ctx context.Context) error {
 	return nil
 }
 
-// measure measures the three forms once.
+// measure measures each form once.
 func (t *retention) measure(ctx context.Context, counts bool) error {
-	alone, err := t.write(ctx)
-	if err != nil {
-		return fmt.Errorf("%s: %w", ingestAlone, err)
-	}
-	gone, err := t.keep(ctx)
-	if err != nil {
-		return fmt.Errorf("%s: %w", keepAlone, err)
-	}
-	wrote, went, both, err := t.both(ctx)
-	if err != nil {
-		return fmt.Errorf("%s: %w", keepBeside, err)
-	}
-	if counts {
-		n := t.runner.Readings * t.runner.Values
-		t.alone, t.gone = append(t.alone, flow{n, alone.took}), append(t.gone, flow{t.due(), gone.took})
-		t.wroteBeside, t.goneBeside = append(t.wroteBeside, wrote), append(t.goneBeside, went)
-		for name, s := range map[string]sample{ingestAlone: alone, keepAlone: gone, keepBeside: both} {
-			t.processor[name] = append(t.processor[name], s)
+	r := t.runner
+	var alone time.Duration // from one request of a connection to the next
+	for _, one := range []struct {
+		form *form
+		do   func() (measured, error)
+	}{
+		{&t.writing, func() (measured, error) {
+			m, err := t.write(ctx)
+			alone = m.took * time.Duration(perRequest*r.Connections) / time.Duration(r.Readings)
+			return m, err
+		}},
+		{&t.keeping, func() (measured, error) { return t.keep(ctx) }},
+		{&t.beside, func() (measured, error) { return t.both(ctx, 0) }},
+		{&t.besideHalf, func() (measured, error) { return t.both(ctx, 2*alone) }},
+	} {
+		m, err := one.do()
+		if err != nil {
+			return fmt.Errorf("%s: %w", one.form.name, err)
+		}
+		if counts {
+			one.form.add(m)
 		}
 	}
 	return nil
 }
 
-func (t *retention) due() int { return t.supplies[0].due }
-
 // write is the pipeline from requests on, as the part http measures it.
-func (t *retention) write(ctx context.Context) (sample, error) {
-	p, err := t.runner.posting(ctx, t.sources)
+func (t *retention) write(ctx context.Context) (measured, error) {
+	r := t.runner
+	p, err := r.posting(ctx, t.sources)
 	if err != nil {
-		return sample{}, err
+		return measured{}, err
 	}
 	defer p.close()
-	return t.runner.kept(ctx, func() (sample, error) {
-		return t.runner.working(ctx, func(ctx context.Context) (sample, error) { return t.runner.sendPosts(ctx, p) })
+	s, err := r.kept(ctx, func() (sample, error) {
+		return r.working(ctx, func(ctx context.Context) (sample, error) { return r.sendPosts(ctx, p, 0) })
 	})
+	return measured{sample: s, wrote: r.Readings * r.Values}, err
 }
 
 // take gives what is to go next its turn.
@@ -124,30 +147,31 @@ func (t *retention) take(ctx context.Context) (*supply, error) {
 }
 
 // keep is what the background job does in its turn.
-func (t *retention) keep(ctx context.Context) (sample, error) {
+func (t *retention) keep(ctx context.Context) (measured, error) {
 	s, err := t.take(ctx)
 	if err != nil {
-		return sample{}, err
+		return measured{}, err
 	}
 	before, began := t.runner.used(nil), time.Now()
 	if err := t.runner.Graph.SweepMeasurements(ctx); err != nil {
-		return sample{}, err
+		return measured{}, err
 	}
-	out := sample{took: time.Since(began), processor: t.runner.used(before)}
+	out := measured{sample: sample{took: time.Since(began), processor: t.runner.used(before)}, gone: s.due}
 	return out, t.runner.expectGone(ctx, s)
 }
 
 // both does both, and counts until one of them is done: what then is left of the
-// other has the machine to itself.
-func (t *retention) both(ctx context.Context) (wrote, went flow, out sample, err error) {
+// other has the machine to itself. Each connection sends a request every so
+// often, or at once if that is 0.
+func (t *retention) both(ctx context.Context, every time.Duration) (out measured, err error) {
 	r := t.runner
 	s, err := t.take(ctx)
 	if err != nil {
-		return wrote, went, out, err
+		return out, err
 	}
 	p, err := r.posting(ctx, t.sources)
 	if err != nil {
-		return wrote, went, out, err
+		return out, err
 	}
 	defer p.close()
 	_, err = r.kept(ctx, func() (sample, error) {
@@ -165,7 +189,7 @@ func (t *retention) both(ctx context.Context) (wrote, went flow, out sample, err
 			})
 			group.Go(func() error {
 				defer func() { first <- struct{}{} }()
-				if _, err := r.sendPosts(ctx, p); err != nil {
+				if _, err := r.sendPosts(ctx, p, every); err != nil {
 					return err
 				}
 				return r.emptied(ctx)
@@ -174,16 +198,14 @@ func (t *retention) both(ctx context.Context) (wrote, went flow, out sample, err
 			// What is counted now comes before the time is taken: no rate is too high.
 			left, leftErr := r.left(ctx, s)
 			now, ledgerErr := r.Graph.Ledger(ctx)
-			out = sample{took: time.Since(began), processor: r.used(before)}
-			wrote = flow{now.Measurements - ledger.Measurements, out.took}
-			went = flow{s.due + s.fresh - left, out.took}
+			out = measured{sample{took: time.Since(began), processor: r.used(before)}, now.Measurements - ledger.Measurements, s.due + s.fresh - left}
 			return errors.Join(group.Wait(), ledgerErr, leftErr)
 		})
 	})
 	if err != nil {
-		return wrote, went, out, err
+		return out, err
 	}
-	return wrote, went, out, r.expectGone(ctx, s)
+	return out, r.expectGone(ctx, s)
 }
 
 // alike says whether two points are the same but for the order in which their
