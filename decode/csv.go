@@ -11,12 +11,22 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/text/encoding/charmap"
+
 	"github.com/holon-registry/holon/registry"
 )
+
+// charsets are those of files beside UTF-8. Each has ASCII in its place, so that
+// rows are taken apart before their cells are read.
+var charsets = map[string]*charmap.Charmap{
+	"ISO-8859-1": charmap.ISO8859_1, "ISO-8859-15": charmap.ISO8859_15, "windows-1252": charmap.Windows1252,
+}
 
 // csvDecoder reads rows of columns: RFC 4180, with another delimiter if need be.
 type csvDecoder struct {
 	delimiter rune
+	// charset is what the file is in; nil for UTF-8.
+	charset   *charmap.Charmap
 	skipLines int
 	// columns are named by the first row, unless the options name them.
 	columns   []string
@@ -36,6 +46,10 @@ func newCSV(o *options, m *measures) Decoder {
 		} else {
 			d.delimiter = c
 		}
+	}
+	d.charset = charsets[o.one("charset", "UTF-8", "ISO-8859-1", "ISO-8859-15", "windows-1252")]
+	if d.charset != nil && d.delimiter >= utf8.RuneSelf {
+		o.refuse("delimiter", "format", "is an ASCII character where a charset is given")
 	}
 	if n := o.integer("skipLines", 0, 1000); n != nil {
 		d.skipLines = *n
@@ -95,7 +109,7 @@ func (d *csvDecoder) Decode(ctx context.Context, p Payload) ([]registry.Reading,
 
 // open reads up to the first row that is none of names.
 func (d *csvDecoder) open(file io.Reader) (*csvRows, error) {
-	in := &csvReader{in: bufio.NewReader(file), delimiter: string(d.delimiter)}
+	in := &csvReader{in: bufio.NewReader(file), delimiter: string(d.delimiter), charset: d.charset}
 	if mark, err := in.in.Peek(3); err == nil && string(mark) == "\uFEFF" {
 		_, _ = in.in.Discard(3) // it was read a moment ago
 		in.offset = 3
@@ -151,6 +165,11 @@ func (d *csvDecoder) checkColumns(columns map[string]int) error {
 	}
 	for _, name := range wanted {
 		if _, ok := columns[name]; !ok {
+			for other := range columns {
+				if !utf8.ValidString(other) {
+					return wrong("line "+strconv.Itoa(d.skipLines+1), "is not UTF-8: say what it is with the option charset, such as ISO-8859-1")
+				}
+			}
 			return wrong("line "+strconv.Itoa(d.skipLines+1), "there is no column %s", strconv.Quote(shortened(name)))
 		}
 	}

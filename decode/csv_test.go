@@ -27,6 +27,11 @@ func TestCSV(t *testing.T) {
 		"no template": {decoder: "csv", open: true, options: object{"measures": object{"x": "x", "y": "y", "z": "z", "v": object{"column": "x", "as": "STRING"}}}, device: "a", payload: "x,y,z\n1.5,true,dry\n",
 			want: []registry.Reading{reading("a", object{"x": 1.5, "y": true, "z": "dry", "v": "1.5"})}},
 
+		"another charset": {decoder: "csv", options: object{"charset": "windows-1252", "delimiter": ";", "measures": object{"temperature": "Temp (°C)", "firmware": "Gerät"}}, device: "a",
+			payload: "Temp (\xb0C);Ger\xe4t\n1;\x80 7\n2;\"K\xfc\"\"che\"\n", want: []registry.Reading{
+				reading("a", object{"temperature": 1.0, "firmware": "€ 7"}), reading("a", object{"temperature": 2.0, "firmware": `Kü"che`})}},
+
+		"not UTF-8":         {decoder: "csv", options: object{"measures": object{"temperature": "Temp (°C)"}}, device: "a", payload: "Temp (\xb0C)\n1\n", wrong: "line 1: is not UTF-8"},
 		"no rows":           {decoder: "csv", options: plain, payload: "time,device,n,fw\n", wrong: "holds no reading"},
 		"nothing":           {decoder: "csv", options: plain, payload: "", wrong: "is empty"},
 		"missing column":    {decoder: "csv", options: plain, payload: "time,device,n\n", wrong: `line 1: there is no column "fw"`},

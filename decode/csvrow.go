@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"golang.org/x/text/encoding/charmap"
 )
 
 // A quoted cell may go over several lines, but not over all of a file whose
@@ -27,6 +29,7 @@ const (
 type csvReader struct {
 	in        *bufio.Reader
 	delimiter string
+	charset   *charmap.Charmap
 	// line and offset say how much was read; ahead are lines that are read again.
 	line   int
 	offset int64
@@ -50,7 +53,7 @@ func (r *csvReader) read() (line int, cells []string, err error) {
 		at, problem := r.split(text)
 		if problem == "" {
 			r.raw = first + strings.Join(more, "")
-			return line, r.cells, nil
+			return line, r.utf8(r.cells), nil
 		}
 		if problem == quoteOpen && len(more) < maxQuotedLines && len(text) < maxQuoted {
 			next, err := r.next()
@@ -71,6 +74,21 @@ func (r *csvReader) read() (line int, cells []string, err error) {
 		r.ahead = append(more[good:], r.ahead...)
 		return line + good, nil, wrong("", "%s", problem)
 	}
+}
+
+// utf8 turns cells into UTF-8.
+func (r *csvReader) utf8(cells []string) []string {
+	if r.charset == nil {
+		return cells
+	}
+	for i, cell := range cells {
+		var out strings.Builder
+		for j := range len(cell) {
+			out.WriteRune(r.charset.DecodeByte(cell[j]))
+		}
+		cells[i] = out.String()
+	}
+	return cells
 }
 
 // next reads a line, the end included.
