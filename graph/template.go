@@ -162,6 +162,9 @@ type TemplateFilter struct {
 
 // ListTemplates returns templates by kind, name and version.
 func (s *Store) ListTemplates(ctx context.Context, scope registry.Scope, f TemplateFilter, page registry.PageRequest) (registry.Page[*registry.Template], error) {
+	if scope.AsOf != nil {
+		return s.listTemplatesThen(ctx, scope, f, page)
+	}
 	l, p := templateList, params{"statuses": statuses(f.Status)}
 	if f.Kind != nil {
 		l, p["kind"] = templateListOfKind, string(*f.Kind)
@@ -175,6 +178,10 @@ func (s *Store) ListTemplates(ctx context.Context, scope registry.Scope, f Templ
 
 // CountTemplates counts what ListTemplates lists, the built-in ones included.
 func (s *Store) CountTemplates(ctx context.Context, scope registry.Scope, f TemplateFilter) (int, error) {
+	if scope.AsOf != nil {
+		then, err := s.templatesThen(ctx, scope, f)
+		return len(then), err
+	}
 	q, p := templateCount, params{"statuses": statuses(f.Status)}
 	if f.Kind != nil {
 		q, p["kind"] = templateCountOfKind, string(*f.Kind)
@@ -189,6 +196,9 @@ func (s *Store) CountTemplates(ctx context.Context, scope registry.Scope, f Temp
 // TemplateVersions returns, for each template, all versions of its kind and
 // name, newest first.
 func (s *Store) TemplateVersions(ctx context.Context, scope registry.Scope, ids []registry.ID) ([][]*registry.Template, error) {
+	if scope.AsOf != nil {
+		return s.templateVersionsThen(ctx, scope, ids)
+	}
 	known := make(map[registry.ID][]*registry.Template, len(ids))
 	_, err := all(ctx, s.reading(scope), templateVersions, params{"ids": texts(ids)}, func(f fields) struct{} {
 		for _, item := range f.maps("templates") {
@@ -205,11 +215,12 @@ func (s *Store) TemplateVersions(ctx context.Context, scope registry.Scope, ids 
 	return slots(ids, known), nil
 }
 
-// TemplateUse is what a template is to objects at this moment.
+// TemplateUse is what a template is to objects.
 type TemplateUse struct {
 	// Current is true for the newest published version, which new objects get.
 	Current bool
-	// Objects are instances of this very version.
+	// Objects are instances of this very version at this moment, as of whatever
+	// other the template is asked.
 	Objects int
 }
 
@@ -225,7 +236,15 @@ func (s *Store) TemplateUses(ctx context.Context, scope registry.Scope, ids []re
 	if err != nil {
 		return nil, fmt.Errorf("use of templates: %w", err)
 	}
-	return slots(ids, known), nil
+	out := slots(ids, known)
+	if scope.AsOf == nil {
+		return out, nil
+	}
+	current, err := s.currentThen(ctx, scope, ids)
+	for i, is := range current {
+		out[i].Current = is
+	}
+	return out, err
 }
 
 // templateIn reads a template from the column node.

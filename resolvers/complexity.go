@@ -31,7 +31,7 @@ func complexity() generated.ComplexityRoot {
 	q.Policies = func(child int, _ *string, first *int, _ *string, last *int, _ *string, _ *time.Time) int {
 		return page(child, first, last)
 	}
-	q.Templates = func(child int, _ *registry.Kind, _ *registry.TemplateStatus, first *int, _ *string, last *int, _ *string) int {
+	q.Templates = func(child int, _ *registry.Kind, _ *registry.TemplateStatus, first *int, _ *string, last *int, _ *string, _ *time.Time) int {
 		return page(child, first, last)
 	}
 	q.Profiles = func(child int, _ *registry.Kind, _ *string, first *int, _ *string, last *int, _ *string, _ *time.Time) int {

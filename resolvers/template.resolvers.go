@@ -74,7 +74,7 @@ func (r *queryResolver) Template(ctx context.Context, kind registry.Kind, name s
 }
 
 // Templates is the resolver for the templates field.
-func (r *queryResolver) Templates(ctx context.Context, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) (*generated.TemplateConnection, error) {
+func (r *queryResolver) Templates(ctx context.Context, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string, asOf *time.Time) (*generated.TemplateConnection, error) {
 	page, err := registry.NewPage(first, after, last, before)
 	if err != nil {
 		return nil, err

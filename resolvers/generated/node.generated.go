@@ -102,7 +102,7 @@ type QueryResolver interface {
 	DeadLetterCounts(ctx context.Context, device *string, asset *string, source *string, from *time.Time, to *time.Time) ([]*registry.DeadLetterCount, error)
 	Search(ctx context.Context, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*SearchConnection, error)
 	Template(ctx context.Context, kind registry.Kind, name string, version *int, status *registry.TemplateStatus, asOf *time.Time) (*registry.Template, error)
-	Templates(ctx context.Context, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) (*TemplateConnection, error)
+	Templates(ctx context.Context, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string, asOf *time.Time) (*TemplateConnection, error)
 	MeasureType(ctx context.Context, name string) (*registry.MeasureType, error)
 	MeasureTypes(ctx context.Context, first *int, after *string, last *int, before *string) (*MeasureTypeConnection, error)
 	Twin(ctx context.Context, id registry.ID) (registry.Twin, error)
@@ -2108,6 +2108,14 @@ func (ec *executionContext) field_Query_templates_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["before"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg6
 	return args, nil
 }
 
@@ -5709,7 +5717,7 @@ func (ec *executionContext) _Query_templates(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Templates(ctx, fc.Args["kind"].(*registry.Kind), fc.Args["status"].(*registry.TemplateStatus), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Query().Templates(ctx, fc.Args["kind"].(*registry.Kind), fc.Args["status"].(*registry.TemplateStatus), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["asOf"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *TemplateConnection) graphql.Marshaler {

@@ -832,7 +832,7 @@ type ComplexityRoot struct {
 		Profiles          func(childComplexity int, kind *registry.Kind, template *string, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Search            func(childComplexity int, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Template          func(childComplexity int, kind registry.Kind, name string, version *int, status *registry.TemplateStatus, asOf *time.Time) int
-		Templates         func(childComplexity int, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string) int
+		Templates         func(childComplexity int, kind *registry.Kind, status *registry.TemplateStatus, first *int, after *string, last *int, before *string, asOf *time.Time) int
 		Twin              func(childComplexity int, id registry.ID) int
 		Viewer            func(childComplexity int) int
 	}
@@ -4977,7 +4977,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Templates(childComplexity, args["kind"].(*registry.Kind), args["status"].(*registry.TemplateStatus), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Templates(childComplexity, args["kind"].(*registry.Kind), args["status"].(*registry.TemplateStatus), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["asOf"].(*time.Time)), true
 	case "Query.twin":
 		if e.ComplexityRoot.Query.Twin == nil {
 			break
@@ -10405,6 +10405,8 @@ type StateEdge {
     last: Int
     """Only what comes before this cursor."""
     before: String
+    """As things were at this moment; now if absent. All that is selected below is of that moment too, but for ` + "`" + `changes` + "`" + ` and ` + "`" + `objectCount` + "`" + `."""
+    asOf: DateTime
   ): TemplateConnection!
   """A measure type by name."""
   measureType(
@@ -10490,7 +10492,7 @@ type Template implements Node {
   current: Boolean!
   """All versions of this template, newest first, drafts included."""
   versions: [Template!]!
-  """How many objects are instances of this very version."""
+  """How many objects are instances of this very version now, as of whatever moment the template is asked."""
   objectCount: Int!
   """What the template is for, in words."""
   description: String
