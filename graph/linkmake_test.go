@@ -132,7 +132,8 @@ func TestLinkRehearsal(t *testing.T) {
 		t.Fatalf("linked = %+v, %v", linked, err)
 	}
 	if got := f.samples(a.ID, "x"); len(got) != 4 {
-		t.Errorf("the asset has %v", got)
+		t.Errorf("the asset has %v, and asked again %v in %d buckets; the device has %v in %d buckets",
+			got, f.samples(a.ID, "x"), f.buckets(a.ID), f.samples(d.ID, "x"), f.buckets(d.ID))
 	}
 }
 
