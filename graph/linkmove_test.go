@@ -10,6 +10,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/holon-registry/holon/graph"
+	"github.com/holon-registry/holon/internal/testkit"
 	"github.com/holon-registry/holon/registry"
 )
 
@@ -23,12 +24,25 @@ func (f *field) makeLink(n registry.NewLink, device, asset string, measures ...r
 	return linked
 }
 
+// moveLater gives the test a store of its own that leaves moves of links to it, a
+// few buckets a turn: other tests expect theirs to be made at once.
+func (f *field) moveLater(buckets int) {
+	f.Helper()
+	store, err := graph.Open(f.Context(), testkit.Config(f))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { store.Close(context.Background()) })
+	store.MoveLater(buckets)
+	f.store = store
+}
+
 // TestBackDatedLink links into the past, stops in the middle, goes on while late
 // values arrive, and compares the asset's history with the device's.
 func TestBackDatedLink(t *testing.T) {
 	t.Parallel()
 	f := newField(t)
-	f.store.MoveLater(3)
+	f.moveLater(3)
 	d, a, b := f.device("d", ""), f.asset("a", ""), f.asset("b", "")
 	start := morning().AddDate(0, 0, -6)
 	send := func(n int, from time.Time, step time.Duration) {
@@ -114,7 +128,7 @@ func TestBackDatedLink(t *testing.T) {
 // sides of each beginning in one bucket.
 func TestEarlierBeginning(t *testing.T) {
 	f := newField(t)
-	f.store.MoveLater(2)
+	f.moveLater(2)
 	d, a := f.device("d", ""), f.asset("a", "")
 	f.device("other", "")
 	start := morning().AddDate(0, 0, -9)
@@ -220,7 +234,7 @@ func TestEarlierBeginning(t *testing.T) {
 func TestMoveGoesOn(t *testing.T) {
 	t.Parallel()
 	f := newField(t)
-	f.store.MoveLater(2)
+	f.moveLater(2)
 	d, a := f.device("d", ""), f.asset("a", "")
 	start := morning().AddDate(0, 0, -12)
 	var readings []registry.AcceptedReading
