@@ -115,13 +115,16 @@ func (s *Store) templatesThen(ctx context.Context, scope registry.Scope, f Templ
 	if err != nil {
 		return nil, err
 	}
-	for _, kind := range registry.Kinds {
-		open, err := s.templateThen(ctx, scope, kind, registry.OpenTemplate, nil, nil)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, open)
+	now, refs := scope, make([]registry.TemplateRef, len(registry.Kinds))
+	now.AsOf = nil // the built-in ones never change
+	for i, kind := range registry.Kinds {
+		refs[i] = registry.TemplateRef{Kind: kind, Name: registry.OpenTemplate}
 	}
+	open, err := s.NewestTemplates(ctx, now, refs)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, open...)
 	out = slices.DeleteFunc(out, func(t *registry.Template) bool {
 		return f.Kind != nil && t.Kind != *f.Kind || f.Status != nil && t.Status != *f.Status
 	})
