@@ -1,7 +1,22 @@
-// Prints so many TCP ports on 127.0.0.1 that were free a moment ago.
+// Prints so many free TCP ports on 127.0.0.1, none of those that outgoing
+// connections get: one of them could be gone before a program listens there.
 import { createServer } from 'node:net';
 
-const servers = Array.from({ length: Number(process.argv[2] ?? 1) }, () => createServer());
-await Promise.all(servers.map((server) => new Promise((listening) => server.listen(0, '127.0.0.1', listening))));
+const first = 10240, last = 32767;
+
+async function take() {
+  for (;;) {
+    const server = createServer();
+    const port = first + Math.floor(Math.random() * (last - first + 1));
+    const listening = await new Promise((tell) => {
+      server.once('error', () => tell(false));
+      server.listen(port, '127.0.0.1', () => tell(true));
+    });
+    if (listening) return server;
+  }
+}
+
+const servers = [];
+for (let left = Number(process.argv[2] ?? 1); left > 0; left--) servers.push(await take());
 console.log(servers.map((server) => server.address().port).join(' '));
 for (const server of servers) server.close();

@@ -281,12 +281,7 @@ func TestGatewayKilled(t *testing.T) {
 	}
 	c, account := newAccount(t)
 	broker := testkit.Broker(t)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
+	address := testkit.FreeAddr(t)
 	start := func() *exec.Cmd {
 		command := exec.Command(os.Args[0], "gateway", "--mqtt-addr", address, "--metrics-addr", "", "--broker-url", (&url.URL{Scheme: "mqtt", Host: broker}).String(),
 			"--broker-client-id", account)

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/holon-registry/holon/internal/freeport"
 	"github.com/holon-registry/holon/internal/testkit"
 )
 
@@ -99,22 +99,22 @@ func startCluster(t *testing.T) string {
 	return fmt.Sprintf("redis+cluster://%s?addr=%s&addr=%s", addresses[0], addresses[1], addresses[2])
 }
 
+// busOffset is how far above its port a node of a cluster listens for the others.
+const busOffset = 10_000
+
 // clusterAddr is a free address whose port leaves room for that of the cluster's
-// own connections, 10,000 above.
+// own connections, which is no port of an outgoing connection either.
 func clusterAddr(t *testing.T) string {
 	t.Helper()
 	for range 1000 {
-		addr := testkit.FreeAddr(t)
-		port, err := strconv.Atoi(addr[strings.LastIndex(addr, ":")+1:])
+		p, err := freeport.Take(freeport.Last - busOffset)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if port > 55_000 {
-			continue
-		}
-		if bus, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+10_000)); err == nil {
+		t.Cleanup(func() { p.Release() })
+		if bus, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p.Number+busOffset)); err == nil {
 			bus.Close()
-			return addr
+			return p.Addr()
 		}
 	}
 	t.Fatal("no port is free for a Redis Cluster")

@@ -7,22 +7,24 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/holon-registry/holon/internal/freeport"
 )
 
 // portTries is how often another free port is tried: between finding one and
-// the store taking it, anything else on the machine may have got it.
+// the store taking it, another program on the machine may have got it.
 const portTries = 3
 
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// freePort returns a TCP port on 127.0.0.1 that was free a moment ago.
+// freePort finds a TCP port on 127.0.0.1. It stays reserved until this process
+// ends: a store that was killed is started again where it was.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", address(0))
+	p, err := freeport.Take(0)
 	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
+		return 0, err
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return p.Number, nil
 }
 
 // portsFree refuses ports that were asked for and are taken.

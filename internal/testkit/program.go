@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/holon-registry/holon/internal/freeport"
 )
 
 // BuildHolon builds the command into a directory and returns the program's
@@ -180,15 +181,15 @@ func ask(ctx context.Context, url string) error {
 	return nil
 }
 
-// FreeAddr returns an address on 127.0.0.1 whose port was free a moment ago.
+// FreeAddr returns an address on 127.0.0.1 that is the test's until it ends.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	p, err := freeport.Take(0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(func() { p.Release() })
+	return p.Addr()
 }
 
 // tail keeps the end of what is written to it.
