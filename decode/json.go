@@ -171,7 +171,10 @@ func (d *jsonDecoder) frame(document, frame any, p Payload, left *budget) (r reg
 	if err := left.spend(weight(r.Device) + weightOf(r.Attributes)); err != nil {
 		return r, false, err
 	}
-	return r, len(r.Values) > 0, emptyFrame(r.Values, d.measures, d.skipEmpty && len(r.Attributes) == 0)
+	if len(r.Attributes) > 0 {
+		return r, true, nil
+	}
+	return r, len(r.Values) > 0, emptyFrame(r.Values, d.measures, d.skipEmpty)
 }
 
 // deviceOf is the device that a frame is of: the one that the payload was sent

@@ -46,6 +46,8 @@ func TestJSON(t *testing.T) {
 		"frames are passed over": {decoder: "json", options: object{"measures": object{"count": "n"}, "skipEmpty": true}, device: "a", payload: `[{"m": 1}, {"n": 2}]`,
 			want: []registry.Reading{reading("a", object{"count": 2.0})}},
 		"nothing but what it says of its device": {decoder: "json", open: true, options: object{"measures": object{"count": "n"}, "attributes": object{"fw": "fw"}, "skipEmpty": true}, device: "a", payload: `[{"m": 1}, {"fw": "9.9"}]`,
+			want: []registry.Reading{{Device: "a", Values: object{}, Attributes: registry.Attributes{"fw": "9.9"}}}},
+		"neither a value nor what it says of its device": {decoder: "json", open: true, options: object{"measures": object{"count": "n"}, "attributes": object{"fw": "fw"}}, device: "a", payload: `[{"fw": "9.9"}, {"m": 1}]`,
 			wrong: "[1]: none of the mapped values is there: n"},
 		"nothing but those passed over": {decoder: "json", options: object{"measures": object{"count": "n"}, "skipEmpty": true}, device: "a", payload: `[{"m": 1}]`},
 		"a device that is composed in another way": {decoder: "json", options: object{"measures": object{"count": "n"}, "device": "d"}, device: "k\u00fchler-1", payload: "{\"d\": \"Ku\u0308hler-1\", \"n\": 1}",

@@ -30,7 +30,7 @@ type item struct {
 	device  *knownDevice
 	// counted says that the ledger has the reading already.
 	counted bool
-	// fresh says that at least one of its values is new.
+	// fresh says that at least one of its values is new, or that it has none.
 	fresh bool
 	// refusals say which of its values cannot be used.
 	refusals []registry.Refusal

@@ -149,8 +149,8 @@ func (b *batch) receive(it *item, index int32) {
 		return
 	}
 	it.device = d
-	if len(r.Values) == 0 {
-		it.refuse(registry.ReasonMalformed, "", "a reading has at least one value")
+	if len(r.Values)+len(r.Attributes) == 0 {
+		it.refuse(registry.ReasonMalformed, "", "a reading has at least one value, or attributes of its device")
 		return
 	}
 	measured := r.MeasuredAt
@@ -162,6 +162,7 @@ func (b *batch) receive(it *item, index int32) {
 		it.refusals = append(it.refusals, *refusal)
 		return
 	}
+	it.fresh = len(r.Values) == 0 // it only says something of its device, which was set when it came
 	at := measured.UnixMilli()
 	for name, value := range r.Values {
 		m := d.measures[name]

@@ -97,14 +97,18 @@ func (u *updates) add(b *batch) {
 	}
 }
 
-// see notes when a device was seen: not by what an import brought back.
+// see notes when a device was seen: not by what an import brought back, nor by a
+// reading of which nothing could be used.
 func (u *updates) see(it *item) {
 	if it.device == nil || it.device.asset || it.reading.Source == registry.SourceRestored {
 		return
 	}
 	i, ok := u.at[it.device.id]
 	if !ok {
-		return
+		if len(it.reading.Values) > 0 || len(it.refusals) > 0 {
+			return
+		}
+		i = u.begin(it.device.account, it.device.id)
 	}
 	update, at := &u.list[i], it.reading.ReceivedAt
 	update.Silence = it.device.template.SilenceFor()
@@ -195,9 +199,7 @@ func (u *updates) step(twin registry.ID, value registry.LiveValue) {
 func (u *updates) set(account, twin registry.ID, value registry.LiveValue) {
 	i, ok := u.at[twin]
 	if !ok {
-		i = len(u.list)
-		u.at[twin] = i
-		u.list = append(u.list, registry.TwinUpdate{Account: account, TwinID: twin})
+		i = u.begin(account, twin)
 	}
 	values := u.list[i].Values
 	for j := range values {
@@ -209,4 +211,12 @@ func (u *updates) set(account, twin registry.ID, value registry.LiveValue) {
 		}
 	}
 	u.list[i].Values = append(values, value)
+}
+
+// begin adds the update of a twin that has none yet.
+func (u *updates) begin(account, twin registry.ID) int {
+	i := len(u.list)
+	u.at[twin] = i
+	u.list = append(u.list, registry.TwinUpdate{Account: account, TwinID: twin})
+	return i
 }

@@ -3,6 +3,7 @@ package graph_test
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,6 +58,39 @@ func TestAppendStoresAndRepeats(t *testing.T) {
 	last := start.Add(time.Second)
 	if s := series[0][2]; s.Measure != "temperature" || s.Generation != 1 || s.Type != registry.ValueNumber || !s.Last.At.Equal(last) || s.Last.Value != 21.0 {
 		t.Errorf("series = %+v, last %+v", s, s.Last)
+	}
+}
+
+// TestAppendWithoutValues stores readings that only say something of their device:
+// it was seen, and there is nothing to write but that it is counted.
+func TestAppendWithoutValues(t *testing.T) {
+	f := newField(t)
+	d := f.device("d", "")
+	said := f.reading(d, morning(), nil)
+	said.Attributes = []byte(`{"firmware": "1.2"}`)
+	entry := f.entryOf(said)
+	for i, stored := range []int{1, 0} {
+		result := f.write(entry)
+		f.expect(result, stored, 0, 0, 0)
+		want := []registry.TwinUpdate{{Account: f.scope.Account, TwinID: d.ID, SeenFirst: entry.Readings[0].ReceivedAt, Seen: entry.Readings[0].ReceivedAt}}
+		if diff := gocmp.Diff(want, result.Updates); diff != "" {
+			t.Errorf("updates of run %d (-want +got):\n%s", i, diff)
+		}
+	}
+	f.expect(f.send(said, f.reading(d, morning(), map[string]any{"x": 1.0})), 2, 0, 0, 1)
+	f.expectSamples(d.ID, "x", at(morning(), 1.0))
+
+	// One that says nothing at all, and one of a time that cannot be.
+	early := f.reading(d, time.Date(1970, 1, 2, 0, 0, 0, 0, time.UTC), nil)
+	early.Attributes = said.Attributes
+	result := f.send(f.reading(d, morning(), nil), early)
+	f.expect(result, 0, 0, 2, 0)
+	if len(result.Updates) != 0 {
+		t.Errorf("updates = %+v", result.Updates)
+	}
+	letters, err := f.store.ListDeadLetters(t.Context(), f.scope, registry.DeadLetterFilter{}, registry.PageRequest{Size: 10})
+	if err != nil || len(letters.Items) != 2 || !slices.ContainsFunc(letters.Items, func(l *registry.DeadLetter) bool { return strings.Contains(l.Raw, `"attributes":{"firmware":"1.2"}`) }) {
+		t.Errorf("dead letters = %+v, %v", letters, err)
 	}
 }
 

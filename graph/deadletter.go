@@ -134,11 +134,14 @@ func rawText(r *registry.AcceptedReading, there bool) (text string, whole bool) 
 	if r.Asset {
 		source = "asset"
 	}
-	said := map[string]any{source: r.Reference, "measuredAt": r.MeasuredAt.UTC(), "messageId": r.MessageID, "values": r.Values}
+	said := map[string]any{source: r.Reference, "measuredAt": r.MeasuredAt.UTC(), "messageId": r.MessageID}
+	if len(r.Values) > 0 {
+		said["values"] = r.Values
+	}
 	if r.Template != "" {
 		said["template"] = r.Template
 	}
-	if len(r.Attributes) > 0 && !there {
+	if len(r.Attributes) > 0 && (!there || len(r.Values) == 0) {
 		said["attributes"] = json.RawMessage(r.Attributes)
 	}
 	encoded, err := json.Marshal(said)

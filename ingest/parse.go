@@ -275,7 +275,12 @@ func (p *parser) readTime(r *registry.Reading) {
 }
 
 func (p *parser) readValues(r *registry.Reading) {
-	if p.next() != '{' {
+	switch p.next() {
+	case '{':
+	case 'n':
+		p.word("null")
+		return
+	default:
 		p.fault(registry.ReasonMalformed, "values", "type", "values is an object: {\"temperature\": 21.5}")
 		p.skip(0)
 		return

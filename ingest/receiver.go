@@ -319,8 +319,8 @@ func (c *checked) checkReading(i int, reading *registry.Reading, device *knownDe
 		c.fault(i, registry.ReasonMalformed, "messageId", "length", "a message id has at most "+strconv.Itoa(maxMessageID)+" bytes of UTF-8")
 	}
 	switch n := len(reading.Values); {
-	case n == 0:
-		c.fault(i, registry.ReasonMalformed, "values", "required", "a reading has at least one value")
+	case n == 0 && len(reading.Attributes) == 0:
+		c.fault(i, registry.ReasonMalformed, "values", "required", "a reading has at least one value, or attributes of its device")
 	case n > maxValues:
 		c.fault(i, registry.ReasonMalformed, "values", "length", "a reading has at most "+strconv.Itoa(maxValues)+" values")
 		return nil, false

@@ -72,6 +72,9 @@ func (s *Store) Apply(ctx context.Context, updates []registry.TwinUpdate) error 
 	}
 	packed := make([]packedTwin, 0, len(updates))
 	for _, u := range updates {
+		if len(u.Values) == 0 { // it was only seen
+			continue
+		}
 		p, err := packTwin(u.Account, u.TwinID, u.Values)
 		if err != nil {
 			return err

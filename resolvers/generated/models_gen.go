@@ -1128,7 +1128,8 @@ type ReadingInput struct {
 	MessageID *string `json:"messageId,omitempty"`
 	// A value for each measure: a number, a boolean, a text or an object, as in `{temperature: 21.4, place: {latitude: 52.5, longitude: 13.4}}`.
 	// A value can have its own unit and time: `{temperature: {value: 70, unit: "[degF]", measuredAt: "2026-01-02T03:04:05Z"}}`.
-	Values map[string]any `json:"values"`
+	// May be left out by a reading that has `attributes`.
+	Values map[string]any `json:"values,omitempty"`
 	// The name of a template. If there is no such device, one is made of it, provided that the template's `provisioning` is OPEN; where
 	// there is one, whatever its template, this is not looked at.
 	Template *string `json:"template,omitempty"`

@@ -607,7 +607,7 @@ func (ec *executionContext) unmarshalInputReadingInput(ctx context.Context, obj 
 			it.MessageID = data
 		case "values":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("values"))
-			data, err := ec.unmarshalNJSONObject2map(ctx, v)
+			data, err := ec.unmarshalOJSONObject2map(ctx, v)
 			if err != nil {
 				return it, err
 			}

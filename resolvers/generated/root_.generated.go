@@ -9777,8 +9777,9 @@ input ReadingInput {
   """
   A value for each measure: a number, a boolean, a text or an object, as in ` + "`" + `{temperature: 21.4, place: {latitude: 52.5, longitude: 13.4}}` + "`" + `.
   A value can have its own unit and time: ` + "`" + `{temperature: {value: 70, unit: "[degF]", measuredAt: "2026-01-02T03:04:05Z"}}` + "`" + `.
+  May be left out by a reading that has ` + "`" + `attributes` + "`" + `.
   """
-  values: JSONObject!
+  values: JSONObject
 }
 
 """What ` + "`" + `recordReadings` + "`" + ` did."""
