@@ -30,13 +30,13 @@ type benchCmd struct {
 	Batch        int           `help:"How many readings a transaction of the raw form has." default:"1000"`
 	Time         time.Duration `help:"How long each way of reading is measured in each round." default:"1s"`
 	Connections  int           `help:"How many connections readings come by." default:"8"`
-	Rate         int           `help:"How many measurements a second come beside a reading that is waited for." default:"15000"`
+	Rate         int           `help:"How many measurements a second come beside a reading that is waited for, and beside retention." default:"15000"`
 	Groups       int           `help:"How many groups there are, in five hierarchies." default:"2000"`
 	Devices      int           `help:"How many devices there are; the first thousand send readings." default:"10000"`
 	Policies     int           `help:"How many policies there are." default:"200"`
 	Changes      int           `help:"How many changes the journal has when the past is asked about." default:"50000"`
 	Measurements int           `help:"How many measurements the long series has." default:"200000"`
-	Kept         int           `help:"How many measurements are no longer kept, each time that retention is measured; three times a round." default:"200000"`
+	Kept         int           `help:"How many measurements are no longer kept, each time that retention is measured; four times a round." default:"200000"`
 	Made         int           `help:"How many devices structure makes in each round, by Holon and twice by plain Cypher; 10000 at least in the one that does not count." default:"4000"`
 	Seed         uint64        `help:"Decides about values, groups and policies." default:"1"`
 	Heap         int           `help:"Neo4j's heap in MB, if it is started for this." default:"2048"`

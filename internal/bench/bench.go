@@ -83,7 +83,8 @@ type Config struct {
 	Batch int
 	// Connections is how many the readings come by.
 	Connections int
-	// Rate is how many measurements a second come beside one that is waited for.
+	// Rate is how many measurements a second come beside one that is waited for, and
+	// beside retention.
 	Rate int
 	// Rounds is how often all is measured, after a round that does not count.
 	Rounds int

@@ -33,7 +33,7 @@ func (r *runner) devicesPerSecond(samples []sample) []float64 {
 // report says how fast what was no longer kept went, and readings were written.
 func (t *retention) report() []Kept {
 	var out []Kept
-	for _, f := range []*form{&t.writing, &t.keeping, &t.beside, &t.besideHalf} {
+	for _, f := range t.forms() {
 		k := Kept{Name: f.name}
 		n := 0
 		for _, flow := range slices.Concat(f.gone, f.wrote) {

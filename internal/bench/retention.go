@@ -21,10 +21,18 @@ type retention struct {
 	supplies []*supply
 	next     int
 	// writing are the readings alone, keeping is retention alone; beside are both,
-	// in as long as both are under way: readings as fast as they can, and at half
-	// of the rate that they have alone.
-	writing, keeping, beside, besideHalf form
+	// in as long as both are under way: readings as fast as they can, at half of the
+	// rate that they have alone, and at the rate of Config.
+	writing, keeping, beside, besideHalf, besideRate form
 }
+
+// forms are all of them, in the order in which they are measured.
+func (t *retention) forms() []*form {
+	return []*form{&t.writing, &t.keeping, &t.beside, &t.besideHalf, &t.besideRate}
+}
+
+// removals is in how many of the forms something goes.
+const removals = 4
 
 // form is one way in which retention is measured.
 type form struct {
@@ -73,8 +81,9 @@ func (r *runner) addRetention(ctx context.Context) error {
 		runner: r, sources: r.sources(r.Connections, 1),
 		writing: form{name: "writing alone"}, keeping: form{name: "retention alone"},
 		beside: form{name: "both at once"}, besideHalf: form{name: "both, half as much is written"},
+		besideRate: form{name: fmt.Sprintf("both, %s a second are written", thousands(float64(r.Rate)))},
 	}
-	n := 3 * (r.Rounds + 1)
+	n := removals * (r.Rounds + 1)
 	began := time.Now()
 	for i := range n {
 		r.Step(r.done, r.steps(), fmt.Sprintf("filling what is to go: %d of %d", i, n))
@@ -112,6 +121,9 @@ func (t *retention) measure(ctx context.Context, counts bool) error {
 		{&t.keeping, func() (measured, error) { return t.keep(ctx) }},
 		{&t.beside, func() (measured, error) { return t.both(ctx, 0) }},
 		{&t.besideHalf, func() (measured, error) { return t.both(ctx, 2*alone) }},
+		{&t.besideRate, func() (measured, error) {
+			return t.both(ctx, time.Duration(perRequest*r.Connections*r.Values)*time.Second/time.Duration(r.Rate))
+		}},
 	} {
 		m, err := one.do()
 		if err != nil {
