@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -238,31 +237,25 @@ func (c *checked) refusedBy(i int, path string, e *registry.Error) {
 	}
 }
 
-// report sets what devices say of themselves, or only checks it. What they are
-// known to have said already is not looked at again.
+// report sets what devices say of themselves, or only checks it.
 func (r *Receiver) report(ctx context.Context, principal *registry.Principal, c *checked, readings []registry.Reading, message func(int) int, rehearse bool) error {
 	type saying struct {
 		device  registry.ID
 		message int
 	}
 	var reports []registry.Report
-	place, met := map[saying]int{}, map[registry.ID]bool{}
+	place := map[saying]int{}
 	taken := c.faultless(message)
 	for _, i := range c.reporting {
 		of := saying{c.readings[i].DeviceID, message(i)}
 		if c.bad[i] || !taken(i) || of.device == "" {
 			continue
 		}
-		patch := wholeNumbers(readings[i].Attributes)
-		if !met[of.device] && r.directory.said(deviceKey{principal.Account, nameIn(&readings[i])}, patch) { // what came before in these readings may have been something else
-			continue
-		}
-		met[of.device] = true
 		if _, known := place[of]; !known {
 			place[of] = len(reports)
 			reports = append(reports, registry.Report{Device: of.device, Attributes: registry.Attributes{}, Message: of.message})
 		}
-		maps.Copy(reports[place[of]].Attributes, patch)
+		maps.Copy(reports[place[of]].Attributes, wholeNumbers(readings[i].Attributes))
 	}
 	if len(reports) == 0 {
 		return nil
@@ -271,55 +264,12 @@ func (r *Receiver) report(ctx context.Context, principal *registry.Principal, c 
 	if err != nil {
 		return fmt.Errorf("set what devices report: %w", err)
 	}
-	refused := map[int]bool{}
-	for at, e := range wrong {
-		refused[reports[at].Message] = refused[reports[at].Message] || e != nil
-	}
 	for _, i := range c.reporting {
-		of := saying{c.readings[i].DeviceID, message(i)}
-		at, reported := place[of]
-		switch {
-		case c.bad[i] || !reported:
-		case wrong[at] != nil:
+		if at, reported := place[saying{c.readings[i].DeviceID, message(i)}]; reported && !c.bad[i] && wrong[at] != nil {
 			c.refusedBy(i, "attributes", wrong[at])
-		case !rehearse && !refused[of.message]:
-			r.directory.remember(deviceKey{principal.Account, nameIn(&readings[i])}, reports[at].Attributes)
 		}
 	}
 	return nil
-}
-
-// said says whether a device is known to have reported attributes.
-func (d *Directory) said(key deviceKey, attributes registry.Attributes) bool {
-	now := d.now()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	known, ok := d.devices.Peek(key)
-	if !ok || !d.fresh(known, now) {
-		return false
-	}
-	for name, value := range attributes {
-		before, has := known.reported[name]
-		if !has || !reflect.DeepEqual(before, value) {
-			return false
-		}
-	}
-	return true
-}
-
-// remember notes what a device has reported.
-func (d *Directory) remember(key deviceKey, attributes registry.Attributes) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if known, ok := d.devices.Peek(key); ok {
-		with := *known
-		with.reported = maps.Clone(known.reported)
-		if with.reported == nil {
-			with.reported = registry.Attributes{}
-		}
-		maps.Copy(with.reported, attributes)
-		d.devices.Add(key, &with)
-	}
 }
 
 // wholeNumbers are attributes whose whole numbers are no fractions.

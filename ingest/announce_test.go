@@ -113,9 +113,9 @@ func says(device, firmware string) registry.Reading {
 	return registry.Reading{Device: device, MeasuredAt: noon, Values: map[string]any{"temperature": 1.0}, Attributes: registry.Attributes{"firmware": firmware}}
 }
 
-// TestReportLast takes the last of what a device says in one message, also where
-// that is what it said before.
-func TestReportLast(t *testing.T) {
+// TestReportEveryTime hands on what a device says also where it said that before:
+// somebody else may have changed it since. In one message the last counts.
+func TestReportEveryTime(t *testing.T) {
 	n, who := newNursery(map[string]string{"b1": "beacon"}), newPrincipal()
 	r, err := NewReceiver(nil, NewDirectory(n, func() time.Time { return noon }), func() time.Time { return noon }, nil)
 	if err != nil {
@@ -132,7 +132,7 @@ func TestReportLast(t *testing.T) {
 	for _, one := range n.reported {
 		got = append(got, one.Attributes["firmware"])
 	}
-	if diff := cmp.Diff([]any{"1.2", "1.2", "1.3"}, got); diff != "" {
+	if diff := cmp.Diff([]any{"1.2", "1.2", "1.2", "1.3"}, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }

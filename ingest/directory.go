@@ -94,8 +94,6 @@ type knownDevice struct {
 	at       time.Time
 	// news is the number of the last change that was told before it was asked for.
 	news uint64
-	// reported are attributes that the device is known to have reported since.
-	reported registry.Attributes
 }
 
 // NewDirectory makes an empty directory. A nil clock is the system's.
