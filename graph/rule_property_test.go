@@ -228,7 +228,7 @@ func (t ruleTexts) atom(dot string) string {
 	equality, order := t.one("==", "!="), t.one("==", "!=", "<", "<=", ">", ">=")
 	text := t.one("'a'", "'b'", "'abc'", "'B'", "''", "'['", "'[\"a\"]'")
 	scalar := t.one(text, "1", "2", "1.5", "-3", "9007199254740992", "2.0")
-	switch rapid.IntRange(0, 14).Draw(t.T, "atom") {
+	switch rapid.IntRange(0, 15).Draw(t.T, "atom") {
 	case 0:
 		return attribute() + " " + equality + " " + t.one("nil", "true", "false")
 	case 1, 2:
@@ -255,6 +255,8 @@ func (t ruleTexts) atom(dot string) string {
 		return dot + t.one("depth > 1", "depth == nil", "depth < 2", "version == 1", "createdAt > '2020-01-01'", "createdAt <= '2020-01-01T00:00:00Z'", "updatedAt != nil")
 	case 13:
 		return t.one("'/G0'", "'/g0/G3'", "'/G6'") + t.one(" in ", " not in ") + dot + "groups"
+	case 14:
+		return strings.TrimPrefix(attribute(), ".") + " " + t.one("matches", "not matches") + " " + t.one("'a'", "'^a'", "'^ab.*'", "'b$'", "'^$'", "'.'", "'p|q'", "'^\\\\[.*'", "'1'")
 	}
 	return dot + t.one("description contains 'b'", "description == nil", "description < 'b'", "description != name", "description == attributes.a")
 }
@@ -313,23 +315,10 @@ func (w world) checkRules(t *rapid.T, n *net, kind registry.Kind, rules []*rule.
 			t.Fatalf("compile %s: %v", r, err)
 		}
 		maps.Copy(p, compiled.Params)
+		w.matchCandidates(t, n, label, compiled, p)
 		columns = append(columns, "coalesce("+rule.Text(compiled.Conjuncts)+", false)")
 	}
-	ids := []string{}
-	for _, thing := range n.things {
-		ids = append(ids, string(thing.Of.NodeID()))
-	}
-	p["ids"] = ids
-	text := "UNWIND $ids AS id MATCH (n:Entity {id: id}) WHERE n.account = $account AND n:" + label + " RETURN collect([n.id, " + strings.Join(columns, ", ") + "]) AS rows"
-	got, err := w.Cypher(w.Context(), w.scope, text, p)
-	if err != nil {
-		t.Fatalf("%v\n%s\n%v", err, text, rules)
-	}
-	answers := map[string][]any{}
-	for _, row := range got[0]["rows"].([]any) {
-		values := row.([]any)
-		answers[values[0].(string)] = values[1:]
-	}
+	answers := w.columns(t, n, label, "true", columns, p)
 	for i, thing := range n.things {
 		answer, asked := answers[string(thing.Of.NodeID())]
 		if !asked {
@@ -337,7 +326,7 @@ func (w world) checkRules(t *rapid.T, n *net, kind registry.Kind, rules []*rule.
 		}
 		for j, r := range rules {
 			if want := r.Match(n.object(i)); answer[j] != want {
-				t.Fatalf("%s\n%s of %+v\nis %v in Go and %v in Cypher: %s", text, r, thing.Of, want, answer[j], columns[j])
+				t.Fatalf("%s of %+v\nis %v in Go and %v in Cypher: %s", r, thing.Of, want, answer[j], columns[j])
 			}
 			if answer[j] == true {
 				truths++
@@ -345,4 +334,44 @@ func (w world) checkRules(t *rapid.T, n *net, kind registry.Kind, rules []*rule.
 		}
 	}
 	return truths
+}
+
+// matchCandidates sets the parameters of a rule's regular expressions, as
+// searches do: among the candidates that the rest of the rule leaves.
+func (w world) matchCandidates(t *rapid.T, n *net, label string, compiled *rule.Predicate, p map[string]any) {
+	if len(compiled.Matchers) == 0 {
+		return
+	}
+	columns := make([]string, len(compiled.Matchers))
+	for i, m := range compiled.Matchers {
+		columns[i], p[m.Param] = m.Value, []string{}
+	}
+	for id, texts := range w.columns(t, n, label, rule.Text(compiled.Candidates), columns, p) {
+		for i, m := range compiled.Matchers {
+			if text, isText := texts[i].(string); isText && m.Match(text) {
+				p[m.Param] = append(p[m.Param].([]string), id)
+			}
+		}
+	}
+}
+
+// columns reads columns of the things of a net that have a label and fulfil a
+// condition.
+func (w world) columns(t *rapid.T, n *net, label, where string, columns []string, p map[string]any) map[string][]any {
+	ids := []string{}
+	for _, thing := range n.things {
+		ids = append(ids, string(thing.Of.NodeID()))
+	}
+	p["ids"] = ids
+	text := "UNWIND $ids AS id MATCH (n:Entity {id: id}) WHERE n.account = $account AND n:" + label + " AND " + where + " RETURN collect([n.id, " + strings.Join(columns, ", ") + "]) AS rows"
+	got, err := w.Cypher(w.Context(), w.scope, text, p)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	out := map[string][]any{}
+	for _, row := range got[0]["rows"].([]any) {
+		values := row.([]any)
+		out[values[0].(string)] = values[1:]
+	}
+	return out
 }

@@ -113,10 +113,16 @@ func (c *compiler) comparison(x comparison) string {
 	if x.right.value == nil {
 		return missing(value, guard)
 	}
-	if x.left.field.attribute != "" && mayBeEncoded(x.operator, x.right.value) {
-		guard = and(guard, c.plain(*x.left.field))
+	return c.withConstant(*x.left.field, x.operator, x.right.value)
+}
+
+// withConstant writes a comparison of a field with a constant.
+func (c *compiler) withConstant(f field, operator string, constant any) string {
+	value, guard := c.value(f)
+	if f.attribute != "" && mayBeEncoded(operator, constant) {
+		guard = and(guard, c.plain(f))
 	}
-	return guarded(guard, value+" "+cypherOperators[x.operator]+" "+c.param(x.right.value))
+	return guarded(guard, value+" "+cypherOperators[operator]+" "+c.param(constant))
 }
 
 // missing writes that a field is nil: also where the guard fails.

@@ -79,7 +79,7 @@ func (c *checker) condition(node ast.Node, s scope) condition {
 		case typeBoolean:
 			return truth{f}
 		case typeAttribute:
-			return comparison{operator: "==", left: operand{field: &f}, right: operand{value: true}, position: f.position}
+			return comparison{operator: "==", left: operand{field: &f}, right: operand{value: true}}
 		}
 		c.fail(node, "type", "%s is %s, not true or false: compare it with something", f, f.kind)
 	case *ast.CallNode:

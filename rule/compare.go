@@ -38,7 +38,7 @@ func (c *checker) compare(n *ast.BinaryNode, operator string, s scope) condition
 		c.fail(n, "type", "a field is expected on the left, such as attributes.colour")
 		return constant{}
 	}
-	out := comparison{operator: operator, left: left, right: right, position: n.Location().From}
+	out := comparison{operator: operator, left: left, right: right}
 	if right.field != nil {
 		c.betweenFields(n, out)
 		return out
@@ -50,15 +50,27 @@ func (c *checker) compare(n *ast.BinaryNode, operator string, s scope) condition
 	}
 	out.right.value = value
 	if operator == "matches" {
-		text, isText := right.value.(string)
-		if !isText {
-			c.fail(n, "type", "a regular expression in quotes is expected after matches")
-			return constant{}
-		}
-		if out.pattern, problem = compilePattern(text, left.field.kind == typeKey); problem != "" {
-			c.fail(n.Right, "pattern", "%s", problem)
-			return constant{}
-		}
+		return c.matches(n, out)
+	}
+	return out
+}
+
+// matches checks a regular expression. The database never gets it, and so it is
+// about fields of the object itself, whose candidates can be listed.
+func (c *checker) matches(n *ast.BinaryNode, out comparison) condition {
+	text, isText := out.right.value.(string)
+	if !isText {
+		c.fail(n, "type", "a regular expression in quotes is expected after matches")
+		return constant{}
+	}
+	if out.left.field.depth > 0 {
+		c.fail(n, "search", "matches cannot look at elements inside any, all, none and count: use startsWith, contains or ==")
+		return constant{}
+	}
+	var problem string
+	if out.pattern, problem = compilePattern(text, out.left.field.kind == typeKey); problem != "" {
+		c.fail(n.Right, "pattern", "%s", problem)
+		return constant{}
 	}
 	return out
 }
@@ -69,7 +81,7 @@ func (c *checker) membership(n *ast.BinaryNode, s scope) condition {
 	if !ok {
 		return constant{}
 	}
-	out := comparison{operator: "in", left: left, position: n.Location().From}
+	out := comparison{operator: "in", left: left}
 	if list, isList := n.Right.(*ast.ArrayNode); isList {
 		if left.field == nil {
 			c.fail(n, "type", "a field is expected before in [...]")
@@ -127,7 +139,7 @@ func (c *checker) inGroups(n *ast.BinaryNode, left operand, s scope) condition {
 	at := n.Right.Location().From
 	return quantifier{"any", of, comparison{
 		operator: "==", left: operand{field: &field{depth: s.depth + 1, kind: typeKey, name: FieldPath, position: at}},
-		right: operand{value: Fold(path)}, position: at,
+		right: operand{value: Fold(path)},
 	}}
 }
 

@@ -302,19 +302,18 @@ func Memberships(twin, group string) string {
 
 // matches leaves a regular expression to whoever runs the predicate.
 func (c *compiler) matches(x comparison, negated bool) string {
-	if x.left.field.depth > 0 {
-		c.refuse(x.position, "matches cannot be searched by inside any, all, none and count: use startsWith, contains or ==")
-		return "false"
-	}
-	value, guard := c.value(*x.left.field)
 	if c.candidates {
-		if c.under {
+		switch {
+		case c.under:
 			return "false"
-		}
-		if !negated && x.pattern.prefix != "" {
-			return guarded(guard, value+" STARTS WITH "+c.param(x.pattern.prefix))
+		case !negated && x.pattern.prefix != "":
+			return c.withConstant(*x.left.field, "startsWith", x.pattern.prefix)
 		}
 		return "true"
+	}
+	value, guard := c.value(*x.left.field)
+	if x.left.field.attribute != "" {
+		guard = and(guard, c.plain(*x.left.field))
 	}
 	name := fmt.Sprintf("%sm%d", c.prefix, c.matchers)
 	c.matchers++

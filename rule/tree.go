@@ -33,7 +33,6 @@ type (
 		left     operand
 		right    operand
 		pattern  *pattern // of matches
-		position int
 	}
 
 	// quantifier is any, all or none of a collection.
