@@ -174,7 +174,7 @@ func (b *batch) receive(it *item, index int32) {
 			it.refusals = append(it.refusals, *refusal)
 			continue
 		}
-		if len(d.feeds) > 0 {
+		if len(d.feeds) > 0 && r.Source != registry.SourceRestored { // it was taken once
 			if refusal := d.template.CheckManual(name, measured, d.feeds); refusal != nil {
 				it.refusals = append(it.refusals, *refusal)
 				continue

@@ -56,7 +56,7 @@ const (
 	measurementSeries = `
 		MATCH (t:Entity {id: $id})
 		WHERE t.account = $account
-		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure)`
+		MATCH (t)-[:HAS_SERIES]->(s:Series WHERE s.measure = $measure AND (NOT $own OR t:Device OR s.manual))`
 
 	measurementBuckets = `
 		WITH [(t)-[:INSTANCE_OF]->(x:Template) | x.id][0] AS template, s, buckets, seen
@@ -94,7 +94,9 @@ func (s *Store) Measurements(ctx context.Context, scope registry.Scope, twin reg
 			low = max(low, at+1)
 		}
 	}
-	read, err := s.readMeasurements(ctx, scope, measurementRequest{twin, measure, low, high, max(page.Size+1, 4), page.Backward, in, true})
+	read, err := s.readMeasurements(ctx, scope, measurementRequest{
+		twin: twin, measure: measure, low: low, high: high, limit: max(page.Size+1, 4), backward: page.Backward, in: in, marks: true,
+	})
 	if err != nil {
 		return registry.Page[registry.Measurement]{}, fmt.Errorf("measurements: %w", err)
 	}
@@ -135,11 +137,16 @@ func (s *Store) Samples(ctx context.Context, scope registry.Scope, twin registry
 	if limit < 1 || limit > MaxSamples {
 		return nil, registry.InvalidField("limit", "range", "1 to %d samples can be read at once", MaxSamples)
 	}
-	read, err := s.readMeasurements(ctx, scope, measurementRequest{twin, measure, ceilMillis(from), ceilMillis(to), limit + 1, false, in, false})
+	read, err := s.readMeasurements(ctx, scope, measurementRequest{twin: twin, measure: measure, low: ceilMillis(from), high: ceilMillis(to), limit: limit + 1, in: in})
 	if err != nil {
 		return nil, fmt.Errorf("samples: %w", err)
 	}
-	at, values := read.at, read.value
+	return read.samples(limit), nil
+}
+
+// samples are up to limit of the values, and where to go on if there are more.
+func (l *sampledLists) samples(limit int) *registry.Samples {
+	at, values := l.at, l.value
 	out := &registry.Samples{}
 	if len(at) > limit {
 		n := together(at, limit)
@@ -155,7 +162,7 @@ func (s *Store) Samples(ctx context.Context, scope registry.Scope, twin registry
 	for i, millis := range at {
 		out.At[i] = time.UnixMilli(millis).UTC()
 	}
-	return out, nil
+	return out
 }
 
 // ceilMillis is the first whole millisecond that is not before a time.
@@ -169,7 +176,7 @@ func ceilMillis(t time.Time) int64 {
 
 // measurementRequest asks for up to limit measurements from low to before high:
 // the first ones in order, or the last ones in reverse order; in a unit, with
-// marks or without.
+// marks or without, and only the twin's own (see OwnSeries) or all.
 type measurementRequest struct {
 	twin      registry.ID
 	measure   string
@@ -178,6 +185,7 @@ type measurementRequest struct {
 	backward  bool
 	in        string
 	marks     bool
+	own       bool
 }
 
 // readMeasurements reads measurements in one unit.
@@ -189,7 +197,7 @@ func (s *Store) readMeasurements(ctx context.Context, scope registry.Scope, r me
 	if r.backward {
 		q, all = measurementsBefore, r.low
 	}
-	p := params{"id": string(r.twin), "measure": r.measure, "from": r.low, "to": r.high, "limit": r.limit, "marks": r.marks}
+	p := params{"id": string(r.twin), "measure": r.measure, "from": r.low, "to": r.high, "limit": r.limit, "marks": r.marks, "own": r.own}
 	var found sampledLists
 	for most := pageBuckets(r.limit); ; most *= moreBuckets {
 		p["most"] = most

@@ -262,7 +262,7 @@ func (w world) planValues() func(query string) map[string]any {
 		}
 		out := historyValues(ids)
 		maps.Copy(out, map[string]any{
-			"key": key, "limit": 101, "marks": true, "ids": of, "id": of[min(30, len(of)-1)], "under": "/site1", "template": "t1", "state": "ACTIVE",
+			"key": key, "limit": 101, "marks": true, "own": true, "ids": of, "id": of[min(30, len(of)-1)], "under": "/site1", "template": "t1", "state": "ACTIVE",
 			"kind": "DEVICE", "nameFold": "t1", "statuses": []string{"DRAFT", "PUBLISHED"}, "target": "", "newest": []any{map[string]any{"kind": "DEVICE", "nameFold": "t1"}}, "type": "t1", "reason": "MALFORMED", "references": []string{"d00100"}, "name": "x",
 			"paths": []string{"/site1", "/site1/room3"}, "keys": []string{"/site1", "d00100", "a00100"}, "levels": 32, "parent": "/site2", "long": 300, "measureTypes": []string{}, "builtIn": []string{"CHILD_OF"},
 			"idFrom": "", "idTo": "~", "source": nil,

@@ -12,15 +12,9 @@ import (
 // for, else that of the twin's template, else what they are in. It is INVALID to
 // ask for a unit that they cannot be turned into.
 func (s *Store) conversions(ctx context.Context, scope registry.Scope, template registry.ID, measure, asked string, from []string) (map[string]unit.Conversion, error) {
-	declared := ""
-	templates, err := s.TemplatesByID(ctx, scope, []registry.ID{template})
+	declared, err := s.declaredUnit(ctx, scope, template, measure)
 	if err != nil {
 		return nil, err
-	}
-	if templates[0] != nil {
-		if m := templates[0].Declared(measure); m != nil {
-			declared = m.Unit
-		}
 	}
 	out := make(map[string]unit.Conversion, len(from))
 	for _, code := range from {
@@ -36,4 +30,17 @@ func (s *Store) conversions(ctx context.Context, scope registry.Scope, template 
 		out[code] = c
 	}
 	return out, nil
+}
+
+// declaredUnit is the unit that a template declares of a measure, empty if it
+// declares none.
+func (s *Store) declaredUnit(ctx context.Context, scope registry.Scope, template registry.ID, measure string) (string, error) {
+	templates, err := s.TemplatesByID(ctx, scope, []registry.ID{template})
+	if err != nil || templates[0] == nil {
+		return "", err
+	}
+	if m := templates[0].Declared(measure); m != nil {
+		return m.Unit, nil
+	}
+	return "", nil
 }

@@ -197,6 +197,8 @@ type checked struct {
 	readings []registry.AcceptedReading // one for each reading
 	bad      []bool
 	faults   []Fault
+	// restored says that the readings were taken once, beside what devices feed.
+	restored bool
 	// split has what a reading falls into whose values have their own times.
 	split map[int][]registry.AcceptedReading
 	// newcomers are readings whose devices are to be made, reporting those that say
@@ -231,7 +233,10 @@ func (c *checked) fault(index int, reason registry.DeadLetterReason, path, rule,
 
 // check looks at every reading. Its error is one of the directory.
 func (r *Receiver) check(ctx context.Context, principal *registry.Principal, source string, readings []registry.Reading, faults []Fault) (*checked, error) {
-	c := &checked{readings: make([]registry.AcceptedReading, len(readings)), bad: make([]bool, len(readings)), faults: faults}
+	c := &checked{
+		readings: make([]registry.AcceptedReading, len(readings)), bad: make([]bool, len(readings)), faults: faults,
+		restored: source == registry.SourceRestored,
+	}
 	for _, f := range faults {
 		if f.Index < len(c.bad) {
 			c.bad[f.Index] = true
@@ -353,7 +358,7 @@ func (c *checked) checkReading(i int, reading *registry.Reading, device *knownDe
 				c.fault(i, refusal.Reason, "values."+measure+".measuredAt", "range", refusal.Message)
 			}
 		}
-		if len(device.Feeds) > 0 {
+		if len(device.Feeds) > 0 && !c.restored {
 			if refusal := device.template.CheckManual(measure, at, device.Feeds); refusal != nil {
 				c.fault(i, refusal.Reason, "values."+measure, refusal.Rule, refusal.Message)
 			}

@@ -339,4 +339,9 @@ func TestReceiverOfAssets(t *testing.T) {
 	if assets != 3 {
 		t.Errorf("%d readings of assets, want 3", assets)
 	}
+	// What an export tells of was taken once, whatever feeds the measure now.
+	fed := []registry.Reading{{Asset: "room-1", MeasuredAt: noon, Values: map[string]any{"humidity": 1.0}}}
+	if receipt, err := r.Receive(t.Context(), who, registry.SourceRestored, fed); err != nil || receipt.Accepted != 1 {
+		t.Errorf("restored: %+v, %v", receipt, err)
+	}
 }

@@ -62,6 +62,14 @@ type Series struct {
 	Computed bool
 }
 
+// OwnSeries is a measure that a twin has readings of its own of: a device all
+// that it sent, an asset what was read from it by hand.
+type OwnSeries struct {
+	Measure string
+	// LastAt is when the newest of them was measured.
+	LastAt time.Time
+}
+
 // Samples are many measurements at once: two lists of the same length.
 type Samples struct {
 	At []time.Time

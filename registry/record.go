@@ -332,10 +332,11 @@ func (*ProfileRecord) RecordKind() RecordKind { return RecordProfile }
 // RecordKey is the name.
 func (r *ProfileRecord) RecordKey() string { return r.Name }
 
-// MeasurementsRecord is a piece of what one measure of a device was, oldest
-// first.
+// MeasurementsRecord is a piece of what one measure of a device was, or of an
+// asset's own readings of it, oldest first. Device or Asset is empty.
 type MeasurementsRecord struct {
-	Device  string `json:"device"`
+	Device  string `json:"device,omitempty"`
+	Asset   string `json:"asset,omitempty"`
 	Measure string `json:"measure"`
 	// At has times in milliseconds since 1970, Values a value for each, as
 	// DecodeValue takes it.
@@ -346,8 +347,8 @@ type MeasurementsRecord struct {
 // RecordKind is measurements.
 func (*MeasurementsRecord) RecordKind() RecordKind { return RecordMeasurements }
 
-// RecordKey is the device's reference.
-func (r *MeasurementsRecord) RecordKey() string { return r.Device }
+// RecordKey is the reference of the device or the asset.
+func (r *MeasurementsRecord) RecordKey() string { return r.Device + r.Asset }
 
 // RestoreResult is what became of a record.
 type RestoreResult string

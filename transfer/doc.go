@@ -31,10 +31,12 @@ type Source interface {
 	// HoldWriters runs work while nothing of the account changes. Work may run
 	// again.
 	HoldWriters(ctx context.Context, scope registry.Scope, work func(ctx context.Context) error) error
-	// SeriesOf returns the series of devices: one slot an id, in order.
-	SeriesOf(ctx context.Context, scope registry.Scope, twins []registry.ID) ([][]*registry.Series, error)
-	// Samples returns up to limit measurements, oldest first, and where to go on.
-	Samples(ctx context.Context, scope registry.Scope, twin registry.ID, measure string, from, to time.Time, limit int, unit string) (*registry.Samples, error)
+	// OwnSeries returns which measures twins have readings of their own of: one
+	// slot an id, in order. What an asset shares with devices is the devices'.
+	OwnSeries(ctx context.Context, scope registry.Scope, twins []registry.ID) ([][]registry.OwnSeries, error)
+	// OwnSamples returns up to limit of these readings as they were sent, oldest
+	// first, and where to go on.
+	OwnSamples(ctx context.Context, scope registry.Scope, twin registry.ID, measure string, from, to time.Time, limit int) (*registry.Samples, error)
 }
 
 // Target is what records are made into objects by. Records of one call are of

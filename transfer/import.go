@@ -181,6 +181,9 @@ func (r *importing) restore(records []registry.Record) ([]registry.Restored, err
 
 // record hands measurements over as readings, and waits while there is no room.
 func (r *importing) record(m *registry.MeasurementsRecord) (int, error) {
+	if (m.Device == "") == (m.Asset == "") {
+		return 0, registry.InvalidField("device", "exclusive", "measurements are of a device or of an asset: name one of them")
+	}
 	if len(m.At) != len(m.Values) || len(m.At) == 0 {
 		return 0, registry.InvalidField("values", "length", "there is one value for each time, and at least one")
 	}
@@ -190,7 +193,7 @@ func (r *importing) record(m *registry.MeasurementsRecord) (int, error) {
 		if wrong != "" {
 			return 0, registry.InvalidField(fmt.Sprintf("values[%d]", i), "type", "%s", wrong)
 		}
-		readings[i] = registry.Reading{Device: m.Device, MeasuredAt: time.UnixMilli(at).UTC(), Values: map[string]any{m.Measure: value}}
+		readings[i] = registry.Reading{Device: m.Device, Asset: m.Asset, MeasuredAt: time.UnixMilli(at).UTC(), Values: map[string]any{m.Measure: value}}
 	}
 	if r.Rehearse {
 		return 0, nil
