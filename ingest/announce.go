@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -145,7 +144,7 @@ func (r *Receiver) checkNewcomers(principal *registry.Principal, c *checked, rea
 			if of[key] == nil {
 				of[key] = registry.Attributes{}
 			}
-			maps.Copy(of[key], wholeNumbers(readings[i].Attributes))
+			maps.Copy(of[key], readings[i].Attributes)
 		}
 		right := true
 		for _, n := range c.newcomers[from:to] {
@@ -180,7 +179,7 @@ func (r *Receiver) makeNewcomers(ctx context.Context, principal *registry.Princi
 			})
 		}
 		if made[place[key]].Template == n.template.Name { // otherwise they are looked at when it is known what it is
-			maps.Copy(made[place[key]].Attributes, wholeNumbers(reading.Attributes))
+			maps.Copy(made[place[key]].Attributes, reading.Attributes)
 		}
 		waiting = append(waiting, n)
 	}
@@ -255,7 +254,7 @@ func (r *Receiver) report(ctx context.Context, principal *registry.Principal, c 
 			place[of] = len(reports)
 			reports = append(reports, registry.Report{Device: of.device, Attributes: registry.Attributes{}, Message: of.message})
 		}
-		maps.Copy(reports[place[of]].Attributes, wholeNumbers(readings[i].Attributes))
+		maps.Copy(reports[place[of]].Attributes, readings[i].Attributes)
 	}
 	if len(reports) == 0 {
 		return nil
@@ -270,31 +269,4 @@ func (r *Receiver) report(ctx context.Context, principal *registry.Principal, c 
 		}
 	}
 	return nil
-}
-
-// wholeNumbers are attributes whose whole numbers are no fractions.
-func wholeNumbers(attributes registry.Attributes) registry.Attributes {
-	out := make(registry.Attributes, len(attributes))
-	for name, value := range attributes {
-		out[name] = wholeNumber(value)
-	}
-	return out
-}
-
-func wholeNumber(value any) any {
-	switch v := value.(type) {
-	case float64:
-		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
-			return int64(v)
-		}
-	case map[string]any:
-		return wholeNumbers(v)
-	case []any:
-		out := make([]any, len(v))
-		for i, item := range v {
-			out[i] = wholeNumber(item)
-		}
-		return out
-	}
-	return value
 }

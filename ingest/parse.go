@@ -216,8 +216,8 @@ func (p *parser) readAttributes(r *registry.Reading) {
 		p.word("null")
 		return
 	}
-	parts := 0
-	value, wrong := p.tree(0, &parts)
+	t := tree{p: p, exact: true}
+	value, wrong := t.read(0)
 	object, is := value.(map[string]any)
 	switch {
 	case p.err != nil:

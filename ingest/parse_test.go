@@ -40,6 +40,7 @@ func TestParseJSON(t *testing.T) {
 		"composite":       {in: `{"device":"d","values":{"a":{"x":0.5,"on":true,"mode":"auto"}}}`, want: one(map[string]any{"a": registry.Composite{"x": 0.5, "on": true, "mode": "auto"}})},
 		"unit":            {in: `{"device":"d","values":{"t":{"value":70,"unit":"[degF]"},"u":{"value":1}}}`, want: one(map[string]any{"t": registry.Quantity{Value: 70.0, Unit: "[degF]"}, "u": 1.0})},
 		"own time":        {in: `{"device":"d","values":{"t":{"value":true,"measuredAt":1700000000123},"u":{"value":{"x":1},"measuredAt":"2023-11-14T23:13:20.5+01:00"}}}`, want: one(map[string]any{"t": registry.Quantity{Value: true, MeasuredAt: at(1700000000123)}, "u": registry.Quantity{Value: registry.Composite{"x": 1.0}, MeasuredAt: at(1700000000500)}})},
+		"attributes":      {in: `{"device":"d","attributes":{"n":9007199254740993,"o":{"l":[1.50,99999999999999999999]}}}`, want: []registry.Reading{{Device: "d", Attributes: registry.Attributes{"n": json.Number("9007199254740993"), "o": map[string]any{"l": []any{json.Number("1.50"), json.Number("99999999999999999999")}}}}}},
 		"smallest number": {in: `{"device":"d","values":{"t":1e-400}}`, want: one(map[string]any{"t": 0.0})},
 	} {
 		t.Run(name, func(t *testing.T) {

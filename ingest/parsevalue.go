@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"encoding/json"
 	"strconv"
 
 	"github.com/holon-registry/holon/registry"
@@ -15,8 +16,8 @@ const (
 // objectValue reads a value that is an object. These are rare enough to be made
 // of maps first.
 func (p *parser) objectValue(measure string) (any, bool) {
-	parts := 0
-	raw, wrong := p.tree(0, &parts)
+	t := tree{p: p}
+	raw, wrong := t.read(0)
 	if p.err != nil {
 		return nil, false
 	}
@@ -31,17 +32,27 @@ func (p *parser) objectValue(measure string) (any, bool) {
 	return value, true
 }
 
-// tree reads any JSON value. It reads on past what is wrong with it.
-func (p *parser) tree(depth int, parts *int) (value any, wrong string) {
-	if *parts++; depth > maxValueDepth || *parts > maxValueParts {
+// tree is one JSON value that is read into maps and lists.
+type tree struct {
+	p     *parser
+	parts int
+	// exact leaves numbers as they are written, as json.Number, so that none is
+	// rounded; otherwise they are float64.
+	exact bool
+}
+
+// read reads any JSON value. It reads on past what is wrong with it.
+func (t *tree) read(depth int) (value any, wrong string) {
+	p := t.p
+	if t.parts++; depth > maxValueDepth || t.parts > maxValueParts {
 		p.skip(depth)
 		return nil, "an object has at most " + strconv.Itoa(maxValueParts) + " parts, and few levels"
 	}
 	switch c := p.next(); {
 	case c == '{':
-		return p.treeOfObject(depth, parts)
+		return t.object(depth)
 	case c == '[':
-		return p.treeOfList(depth, parts)
+		return t.list(depth)
 	case c == '"':
 		return string(p.text()), ""
 	case c == 't':
@@ -54,26 +65,33 @@ func (p *parser) tree(depth int, parts *int) (value any, wrong string) {
 		p.word("null")
 		return nil, ""
 	case c == '-' || c >= '0' && c <= '9':
-		raw := p.number()
-		if p.err != nil {
-			return nil, ""
-		}
-		f, err := strconv.ParseFloat(string(raw), 64)
-		if err != nil {
-			return nil, "the number is too large for 64 bits"
-		}
-		return f, ""
+		return t.number()
 	}
 	p.syntax("a value is due")
 	return nil, ""
 }
 
-func (p *parser) treeOfObject(depth int, parts *int) (value any, wrong string) {
+func (t *tree) number() (value any, wrong string) {
+	raw := t.p.number()
+	switch {
+	case t.p.err != nil:
+		return nil, ""
+	case t.exact:
+		return json.Number(raw), ""
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil {
+		return nil, "the number is too large for 64 bits"
+	}
+	return f, ""
+}
+
+func (t *tree) object(depth int) (value any, wrong string) {
 	out := map[string]any{}
-	p.object(func(key []byte) {
+	t.p.object(func(key []byte) {
 		name := string(key)
 		_, twice := out[name]
-		one, problem := p.tree(depth+1, parts)
+		one, problem := t.read(depth + 1)
 		switch {
 		case wrong != "":
 		case twice:
@@ -86,10 +104,10 @@ func (p *parser) treeOfObject(depth int, parts *int) (value any, wrong string) {
 	return out, wrong
 }
 
-func (p *parser) treeOfList(depth int, parts *int) (value any, wrong string) {
+func (t *tree) list(depth int) (value any, wrong string) {
 	out := []any{}
-	p.items(func() {
-		one, problem := p.tree(depth+1, parts)
+	t.p.items(func() {
+		one, problem := t.read(depth + 1)
 		if wrong == "" {
 			wrong = problem
 		}
