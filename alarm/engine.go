@@ -80,14 +80,17 @@ func NewEngine(graph Graph, live Live, memories Memories, clock func() time.Time
 		quiet: map[registry.ID]time.Time{}, rules: map[registry.ID][]condition{}}
 }
 
-// Stored looks at twins that a stored batch had values of. Doing so again changes
-// nothing. It does nothing for accounts without alarms, whose updates have no
-// steps.
+// Stored looks at twins that a stored batch had values of, and at devices that it
+// only showed to be there. Doing so again changes nothing. It does nothing for
+// accounts without alarms.
 func (e *Engine) Stored(ctx context.Context, updates []registry.TwinUpdate) error {
-	return e.each(ctx, updates, func(u registry.TwinUpdate) bool { return len(u.Steps) > 0 })
+	return e.each(ctx, updates, func(u registry.TwinUpdate) bool {
+		return u.Alarming && (len(u.Steps) > 0 || len(u.Values) == 0)
+	})
 }
 
-// Look looks at twins without a reading: they fell silent, or time has passed.
+// Look looks at twins without a reading: they came or fell silent, or time has
+// passed.
 func (e *Engine) Look(ctx context.Context, twins []registry.TwinUpdate) error {
 	return e.each(ctx, twins, func(registry.TwinUpdate) bool { return true })
 }
@@ -134,24 +137,22 @@ func (e *Engine) decide(ctx context.Context, scope registry.Scope, updates []reg
 			return nil, err
 		}
 	}
-	memories := make([]registry.AlarmMemory, 0, len(subjects)+len(gone))
+	memories := make([]registry.AlarmMemory, 0, len(updates))
 	for _, s := range subjects {
-		text, err := json.Marshal(s.memory)
+		memory, err := s.remembered()
 		if err != nil {
-			return nil, fmt.Errorf("what is known of alarms: %w", err)
+			return nil, err
 		}
-		memories = append(memories, registry.AlarmMemory{TwinID: s.update.TwinID, Before: s.raw, After: string(text), Due: s.due()})
+		memories = append(memories, memory)
 	}
 	for _, id := range gone {
 		memories = append(memories, registry.AlarmMemory{TwinID: id, Gone: true})
-	}
-	if len(memories) == 0 {
-		return nil, nil
 	}
 	kept, err := e.memories.KeepAlarmMemories(ctx, scope, memories)
 	if err != nil {
 		return nil, err
 	}
+	e.remember(memories)
 	var again []registry.TwinUpdate
 	for i, s := range subjects {
 		if !kept[i] {
@@ -161,7 +162,8 @@ func (e *Engine) decide(ctx context.Context, scope registry.Scope, updates []reg
 	return again, nil
 }
 
-// subjects reads what there is to know of twins. Gone are those without alarms.
+// subjects reads what there is to know of twins. Gone are those that are not there
+// any more.
 func (e *Engine) subjects(ctx context.Context, scope registry.Scope, updates []registry.TwinUpdate) (subjects []*subject, gone []registry.ID, err error) {
 	ids := make([]registry.ID, len(updates))
 	for i, u := range updates {
@@ -188,7 +190,7 @@ func (e *Engine) subjects(ctx context.Context, scope registry.Scope, updates []r
 	}
 	for i, node := range nodes {
 		twin, ok := node.(registry.Twin)
-		if !ok || templates[twin.TwinTemplate()] == nil || len(templates[twin.TwinTemplate()].Alarms) == 0 {
+		if !ok || templates[twin.TwinTemplate()] == nil {
 			gone = append(gone, ids[i])
 			continue
 		}
@@ -198,7 +200,6 @@ func (e *Engine) subjects(ctx context.Context, scope registry.Scope, updates []r
 			thing: rule.Thing{Of: twin.(registry.Related), Template: template.Name, Live: map[string]any{}},
 		})
 	}
-	e.remember(gone)
 	return subjects, gone, e.recall(ctx, scope, subjects)
 }
 
@@ -285,16 +286,19 @@ func (e *Engine) rulesOf(t *registry.Template) []condition {
 	return known
 }
 
-// remember notes twins without alarms.
-func (e *Engine) remember(quiet []registry.ID) {
+// remember notes twins of which nothing is to be kept: they are gone, or without
+// alarms.
+func (e *Engine) remember(memories []registry.AlarmMemory) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.quiet)+len(quiet) > maxQuiet {
+	if len(e.quiet)+len(memories) > maxQuiet {
 		clear(e.quiet)
 	}
 	now := e.now()
-	for _, id := range quiet {
-		e.quiet[id] = now
+	for _, m := range memories {
+		if m.Gone {
+			e.quiet[m.TwinID] = now
+		}
 	}
 }
 

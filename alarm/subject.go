@@ -1,6 +1,8 @@
 package alarm
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -110,6 +112,19 @@ func (s *subject) steps() (steps []registry.LiveValue, first map[string]bool) {
 		delete(s.thing.Live, measure)
 	}
 	return steps, first
+}
+
+// remembered is what is kept until the next reading: nothing of a twin without
+// alarms, those that it had being cleared.
+func (s *subject) remembered() (registry.AlarmMemory, error) {
+	if len(s.template.Alarms) == 0 {
+		return registry.AlarmMemory{TwinID: s.update.TwinID, Gone: true}, nil
+	}
+	text, err := json.Marshal(s.memory)
+	if err != nil {
+		return registry.AlarmMemory{}, fmt.Errorf("what is known of alarms: %w", err)
+	}
+	return registry.AlarmMemory{TwinID: s.update.TwinID, Before: s.raw, After: string(text), Due: s.due()}, nil
 }
 
 // due is when the twin has to be looked at without a reading, 0 for never.

@@ -217,6 +217,6 @@ func (u *updates) set(account, twin registry.ID, value registry.LiveValue) {
 func (u *updates) begin(account, twin registry.ID) int {
 	i := len(u.list)
 	u.at[twin] = i
-	u.list = append(u.list, registry.TwinUpdate{Account: account, TwinID: twin})
+	u.list = append(u.list, registry.TwinUpdate{Account: account, TwinID: twin, Alarming: u.alarming[account]})
 	return i
 }

@@ -98,8 +98,10 @@ type TwinUpdate struct {
 	// device is not connected, 0 for never.
 	SeenFirst, Seen time.Time
 	Silence         time.Duration
-	// Steps are all values of the batch, for accounts with alarms: each counts.
-	Steps []LiveValue
+	// Alarming says that the account has alarms. Steps then are all values of the
+	// batch: each counts.
+	Alarming bool
+	Steps    []LiveValue
 }
 
 // AppendResult is what became of a batch of readings.

@@ -60,10 +60,12 @@ return turned
 
 // sessionScript opens a session of a device, or says that it is still open, or
 // closes it. It returns 1 if that changes whether the device is connected: as
-// long as any session of it is open. Beyond the most that are known at a time,
-// the one that ends first is forgotten until it is prolonged.
+// long as any session of it is open. The alarms of the device then are due to be
+// looked at. Beyond the most that are known at a time, the one that ends first is
+// forgotten until it is prolonged.
 //
-//	KEYS  the deadlines of a hash tag, the hash of the device
+//	KEYS  the deadlines of a hash tag, the hash of the device, the alarms of the
+//	      tag that are due
 //	ARGV  member, session, now (ms), how long it counts without being prolonged
 //	      (ms), one of open, keep and close, how many sessions are known at most
 var sessionScript = redis.NewScript(`
@@ -91,7 +93,9 @@ if #open == 0 then
   redis.call('HDEL', key, 'sessions')
   redis.call('HSET', key, 'on', '0', 'since', ARGV[3], 'lease', '0')
   redis.call('ZREM', due, member)
-  return was[2] == '1' and 1 or 0
+  if was[2] ~= '1' then return 0 end
+  redis.call('ZADD', KEYS[3], ARGV[3], member)
+  return 1
 end
 local texts, lease = {}, 0
 for i, one in ipairs(open) do
@@ -104,6 +108,7 @@ local score = tonumber(redis.call('ZSCORE', due, member) or 0)
 redis.call('ZADD', due, string.format('%d', math.max(score, lease)), member)
 if was[2] == '1' then return 0 end
 redis.call('HSET', key, 'on', '1', 'since', ARGV[3])
+redis.call('ZADD', KEYS[3], ARGV[3], member)
 return 1
 `)
 
@@ -270,8 +275,9 @@ func (s *Store) CloseSession(ctx context.Context, session registry.DeviceSession
 func (s *Store) sessions(ctx context.Context, sessions []registry.DeviceSession, what string) error {
 	runs := make([]*scriptRun, len(sessions))
 	for i, session := range sessions {
+		tag := tagOf(session.Device)
 		runs[i] = &scriptRun{
-			script: sessionScript, keys: []string{s.dueKey(tagOf(session.Device)), s.presenceKey(session.Account, session.Device)},
+			script: sessionScript, keys: []string{s.dueKey(tag), s.presenceKey(session.Account, session.Device), s.memoryDueKey(tag)},
 			args: []any{member(session.Account, session.Device), session.ID, s.now().UnixMilli(), SessionFor.Milliseconds(), what, maxSessions},
 		}
 	}

@@ -175,7 +175,7 @@ func TestAlarmsAgain(t *testing.T) {
 		return alarm.NewEngine(holon.stores.graph, live, holon.stores.twin, func() time.Time { return clock }, zerolog.Nop())
 	}
 	batch := func(values ...any) []registry.TwinUpdate {
-		u := registry.TwinUpdate{Account: account, TwinID: device}
+		u := registry.TwinUpdate{Account: account, TwinID: device, Alarming: true}
 		for i := 0; i < len(values); i += 3 {
 			at := clock.Add(time.Duration(values[i].(int)) * time.Second)
 			u.Steps = append(u.Steps, registry.LiveValue{Measure: values[i+1].(string), Value: values[i+2], MeasuredAt: at})
@@ -221,23 +221,72 @@ func TestAlarmsAgain(t *testing.T) {
 	awaitAlarms(t, c, "-hot hot ajar")
 }
 
-// TestAlarmNeverHeard raises an alarm of a device of which nothing was ever heard,
-// and clears it with the first reading.
+// TestAlarmNeverHeard raises alarms of devices of which nothing was ever heard, and
+// clears them with the first sign of each: a reading, one without a value, and a
+// session.
 func TestAlarmNeverHeard(t *testing.T) {
 	t.Parallel()
 	c, _ := newAccount(t)
 	ask[any](t, c, `mutation {
-		createTemplate(input: {kind: DEVICE, name: "probe", publish: true, silence: "PT2S", measures: [{name: "t", type: "number"}],
-			alarms: [{name: "lost", when: "not connected", severity: MAJOR}]}) { template { id } }
+		createTemplate(input: {kind: DEVICE, name: "probe", publish: true, silence: "PT2S", reported: ["firmware"], properties: {firmware: {type: "string"}},
+			measures: [{name: "t", type: "number"}], alarms: [{name: "lost", when: "not connected", severity: MAJOR}]}) { template { id } }
 		createDevice(input: {reference: "probe-1", template: "probe"}) { device { id } }
+		createDevices(input: {devices: [{reference: "probe-2", template: "probe"}, {reference: "probe-3", template: "probe"}]}) { succeeded }
 	}`, nil)
-	awaitAlarms(t, c, "lost")
+	awaitAlarms(t, c, "lost lost lost")
 	got := ask[struct {
 		Device struct{ Presence struct{ Connected *bool } }
 	}](t, c, `{ device(reference: "probe-1") { presence { connected } } }`, nil)
 	if connected := got.Device.Presence.Connected; connected == nil || *connected {
 		t.Errorf("the device is connected: %v", connected)
 	}
+	// Silence goes on: what is cleared is raised again later.
+	cleared := func(reference string) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			for _, a := range alarmsOf(t, c, "") {
+				if a.Reference == reference && !a.Active {
+					return
+				}
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the alarm of %s is active", reference)
+			}
+		}
+	}
 	sendProbe(t, c, time.Now().UTC(), 0, "t", 20)
-	awaitAlarms(t, c, "-lost")
+	cleared("probe-1")
+	ask[any](t, c, `mutation { recordReadings(input: {readings: [{device: "probe-2", attributes: {firmware: "1.2"}}]}) { accepted } }`, nil)
+	cleared("probe-2")
+	who := ask[struct {
+		Viewer struct{ Account struct{ ID registry.ID } }
+		Device struct{ ID registry.ID }
+	}](t, c, `{ viewer { account { id } } device(reference: "probe-3") { id } }`, nil)
+	session := registry.DeviceSession{Account: who.Viewer.Account.ID, Device: who.Device.ID, ID: "session-1"}
+	if err := holon.stores.twin.OpenSession(t.Context(), session); err != nil {
+		t.Fatal(err)
+	}
+	cleared("probe-3")
+}
+
+// TestAlarmsWithoutRules clears the alarms of a device whose template comes to have
+// none.
+func TestAlarmsWithoutRules(t *testing.T) {
+	t.Parallel()
+	c, _ := newAccount(t)
+	ask[any](t, c, `mutation {
+		createTemplate(input: {kind: DEVICE, name: "probe", publish: true, measures: [{name: "t", type: "number"}],
+			alarms: [{name: "hot", when: "measures.t > 30", severity: MAJOR}, {name: "warm", when: "measures.t > 20", severity: MINOR}]}) { template { id } }
+		createDevice(input: {reference: "probe-1", template: "probe"}) { device { id } }
+	}`, nil)
+	time.Sleep(2500 * time.Millisecond) // accounts with alarms are found within two seconds
+	sendProbe(t, c, time.Now().UTC(), -1, "t", 31)
+	awaitAlarms(t, c, "hot warm")
+	ask[any](t, c, `mutation {
+		updateTemplate(input: {kind: DEVICE, name: "probe", alarms: []}) { template { id } }
+		publishTemplate(input: {kind: DEVICE, name: "probe"}) { template { id } }
+		migrateObjects(input: {kind: DEVICE, template: "probe", all: true}) { migrated }
+	}`, nil)
+	sendProbe(t, c, time.Now().UTC(), 0, "t", 32)
+	awaitAlarms(t, c, "-hot -warm")
 }
