@@ -91,6 +91,7 @@ func (d *senmlDecoder) Decode(ctx context.Context, p Payload) ([]registry.Readin
 		device string
 		at     time.Time
 	}
+	sender := senmlSender{payload: p}
 	var order []key
 	frames := map[key]map[string][]resolved{}
 	for i, r := range records {
@@ -101,13 +102,15 @@ func (d *senmlDecoder) Decode(ctx context.Context, p Payload) ([]registry.Readin
 		if !mapped {
 			continue
 		}
-		if p.Device != "" {
-			device = p.Device
-		}
-		if device == "" {
+		if device == "" && p.Device == "" {
 			return nil, wrong("["+strconv.Itoa(i)+"].n", "%s names no device before %s", strconv.Quote(shortened(r.name)), name)
 		}
-		k := key{device, r.at}
+		of, wrongDevice := sender.of(device)
+		if wrongDevice != nil {
+			wrongDevice.Place = "[" + strconv.Itoa(i) + "].n"
+			return nil, wrongDevice
+		}
+		k := key{of, r.at}
 		if frames[k] == nil {
 			frames[k] = map[string][]resolved{}
 			order = append(order, k)
@@ -139,6 +142,29 @@ func (d *senmlDecoder) Decode(ctx context.Context, p Payload) ([]registry.Readin
 	}
 	return holding(out, false)
 }
+
+// senmlSender says which device the records of a payload are of.
+type senmlSender struct {
+	payload Payload
+	// hardware is the name that records have by the hardware which sent them.
+	hardware string
+}
+
+// of is the device of a record by what its name says. In a payload that was sent
+// for one device, an urn is how its hardware calls itself, unless the device is
+// known by one; there can be but one such name.
+func (s *senmlSender) of(named string) (string, *Error) {
+	if s.payload.Device == "" || !isURN(named) || isURN(s.payload.Device) {
+		return deviceOf(named, s.payload)
+	}
+	if s.hardware != "" && s.hardware != named {
+		return "", wrong("", "names device %s, another record %s, but they were sent for %s", strconv.Quote(shortened(named)), strconv.Quote(shortened(s.hardware)), strconv.Quote(shortened(s.payload.Device)))
+	}
+	s.hardware = named
+	return s.payload.Device, nil
+}
+
+func isURN(name string) bool { return strings.HasPrefix(strings.ToLower(name), "urn:") }
 
 // findIn finds values in the records of one device and time.
 func findIn(frame map[string][]resolved) finder {
