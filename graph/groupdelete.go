@@ -39,7 +39,7 @@ var (
 			UNWIND groups AS g
 			MATCH (g)-[r]-(:Group|Device|Asset)
 			WHERE NOT type(r) IN $builtIn
-			RETURN count(DISTINCT r) AS relations
+			RETURN count(DISTINCT r) AS relations, coalesce(max(r.since), 0) AS newest
 		}
 		CALL (groups) {
 			UNWIND groups AS g
@@ -47,7 +47,7 @@ var (
 			WHERE NOT type(r) IN $builtIn
 			RETURN count(DISTINCT x) AS twins
 		}
-		RETURN size(groups) AS groups, relations, twins, policies, profiles,
+		RETURN size(groups) AS groups, relations, newest, twins, policies, profiles,
 			COUNT { (n)<-[:CHILD_OF]-() } AS children,
 			COUNT { MATCH (n)<-[:!WAS_RELATED]-(x:Device|Asset) RETURN DISTINCT x } AS members`)
 
@@ -67,6 +67,8 @@ var (
 type burden struct {
 	groups, relations, twins, children, members int
 	policies, profiles                          []string
+	// newest is since when the newest of the relations is there, in milliseconds.
+	newest int
 }
 
 // DeleteGroup deletes a group. It is refused with FAILED_PRECONDITION for the
@@ -133,7 +135,10 @@ func deletable(ctx context.Context, r runner, group *registry.Group, cascade boo
 		levels = registry.MaxGroupDepth
 	}
 	h, _, err := one(ctx, r, groupHeld, params{"id": string(group.ID), "levels": levels, "builtIn": builtInTypes}, func(f fields) burden {
-		return burden{f.integer("groups"), f.integer("relations"), f.integer("twins"), f.integer("children"), f.integer("members"), f.texts("policies"), f.texts("profiles")}
+		return burden{
+			groups: f.integer("groups"), relations: f.integer("relations"), twins: f.integer("twins"), children: f.integer("children"),
+			members: f.integer("members"), policies: f.texts("policies"), profiles: f.texts("profiles"), newest: f.integer("newest"),
+		}
 	})
 	if err == nil && !cascade {
 		err = h.inTheWay(group.Path)

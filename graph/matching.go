@@ -3,9 +3,6 @@ package graph
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +15,8 @@ type match struct {
 	id    registry.ID
 	kind  registry.Kind
 	depth int
+	// key is its path or reference.
+	key string
 }
 
 // DeleteMatching deletes everything that a search finds, in one transaction:
@@ -25,9 +24,10 @@ type match struct {
 // of one group, and is not found itself, refuses all of it.
 func (s *Store) DeleteMatching(ctx context.Context, scope registry.Scope, m registry.Matching) (*registry.Matched, error) {
 	var gone []registry.ID
-	out, err := s.matching(ctx, scope, "matching.delete", m, nil, func(ctx context.Context, tx *transaction, found []match) error {
+	out, err := s.matching(ctx, scope, registry.ChangeDelete, m, nil, func(ctx context.Context, tx *transaction, found []match) error {
 		for _, kind := range []registry.Kind{registry.KindDevice, registry.KindAsset} {
-			refs := refsOfKind(found, kind)
+			these := ofOneKind(found, kind)
+			refs := refsTo(these)
 			d := doom{kind: kind, refs: refs}
 			out, err := inParts(ctx, tx, s.deleting(scope, noun(kind)+"s", &d))
 			if err != nil {
@@ -39,7 +39,7 @@ func (s *Store) DeleteMatching(ctx context.Context, scope registry.Scope, m regi
 					out[i].err = nil
 				}
 			}
-			if err := refusal(placeIn(noun(kind)+"s"), out); err != nil {
+			if err := refusal(placeOf(these), out); err != nil {
 				return err
 			}
 			tx.onCommit(func() {
@@ -49,7 +49,7 @@ func (s *Store) DeleteMatching(ctx context.Context, scope registry.Scope, m regi
 				}
 			})
 		}
-		groups := slices.DeleteFunc(slices.Clone(found), func(m match) bool { return m.kind != registry.KindGroup })
+		groups := ofOneKind(found, registry.KindGroup)
 		slices.SortFunc(groups, func(a, b match) int { return cmp.Or(b.depth-a.depth, strings.Compare(string(a.id), string(b.id))) })
 		for _, m := range groups {
 			group, template, err := s.groupInPlace(ctx, tx, scope, registry.Ref{ID: m.id, Kind: registry.KindGroup}, nil)
@@ -75,9 +75,10 @@ func (s *Store) DeleteMatching(ctx context.Context, scope registry.Scope, m regi
 // UpdateMatching changes everything that a search finds, in one transaction: all
 // of it, or nothing.
 func (s *Store) UpdateMatching(ctx context.Context, scope registry.Scope, m registry.Matching, patch registry.MatchingPatch) (*registry.Matched, error) {
-	return s.matching(ctx, scope, "matching.update", m, patch, func(ctx context.Context, tx *transaction, found []match) error {
+	return s.matching(ctx, scope, registry.ChangeUpdate, m, patch, func(ctx context.Context, tx *transaction, found []match) error {
 		for _, kind := range registry.Kinds {
-			refs := refsOfKind(found, kind)
+			these := ofOneKind(found, kind)
+			refs := refsTo(these)
 			if kind == registry.KindGroup && patch.State != nil && len(refs) > 0 {
 				return registry.InvalidField("patch.state", "kind", "the search finds groups, which have no state: name other kinds")
 			}
@@ -89,7 +90,7 @@ func (s *Store) UpdateMatching(ctx context.Context, scope registry.Scope, m regi
 			if err != nil {
 				return err
 			}
-			if err := refusal(placeIn(noun(kind)+"s"), out); err != nil {
+			if err := refusal(placeOf(these), out); err != nil {
 				return err
 			}
 		}
@@ -110,65 +111,72 @@ func inParts(ctx context.Context, tx *transaction, b bulk) ([]outcome, error) {
 	return out, nil
 }
 
-func refsOfKind(found []match, kind registry.Kind) []registry.Ref {
-	var refs []registry.Ref
-	for _, m := range found {
-		if m.kind == kind {
-			refs = append(refs, registry.Ref{ID: m.id, Kind: kind})
-		}
+// ofOneKind are those of the finds that are of a kind, in their order.
+func ofOneKind(found []match, kind registry.Kind) []match {
+	return slices.DeleteFunc(slices.Clone(found), func(m match) bool { return m.kind != kind })
+}
+
+func refsTo(found []match) []registry.Ref {
+	refs := make([]registry.Ref, len(found))
+	for i, m := range found {
+		refs[i] = registry.Ref{ID: m.id, Kind: m.kind}
 	}
 	return refs
 }
 
+// placeOf names finds by their keys: whoever asked gave no list.
+func placeOf(found []match) func(i int) string {
+	return func(i int) string { return "objects[" + found[i].key + "]" }
+}
+
 // matching finds what is to be worked on, under the journal's lock, and works on
-// it. A rehearsal only finds it.
-func (s *Store) matching(ctx context.Context, scope registry.Scope, name string, m registry.Matching, patch any, work func(context.Context, *transaction, []match) error) (*registry.Matched, error) {
+// it. A rehearsal makes the change and undoes it.
+func (s *Store) matching(ctx context.Context, scope registry.Scope, operation registry.ChangeOperation, m registry.Matching, patch any, work func(context.Context, *transaction, []match) error) (*registry.Matched, error) {
 	if m.Where == "" && m.Under == "" && len(m.Templates) == 0 {
 		return nil, registry.InvalidField("where", "required", "say what is meant: where, under or templates")
 	}
 	m.OrderBy = nil
-	var out *registry.Matched
-	find := func(ctx context.Context, r runner) ([]match, error) {
-		found, err := s.matches(ctx, r, scope, m.Search)
-		if err != nil {
-			return nil, err
-		}
-		out = &registry.Matched{Matched: len(found)}
-		out.Token, err = matchingToken(scope, name, m.Search, patch, found)
-		if err == nil && m.Token != "" && m.Token != out.Token {
-			err = registry.Conflict("token", "the search finds other objects now, or something else was asked for, than when the token was made: rehearse again")
-		}
-		return found, err
-	}
-	if m.Rehearse {
-		_, err := find(ctx, s.reading(scope))
-		return out, err
-	}
+	name := "matching." + Fold(string(operation))
 	// Found outside the turn first: what is refused takes none, and the database
 	// has planned the search when the turn comes.
-	if _, err := find(ctx, s.reading(scope)); err != nil {
+	if _, err := s.matches(ctx, s.reading(scope), scope, m.Search); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	err := change(ctx, s, scope, name, func(ctx context.Context, tx *transaction) error {
-		found, err := find(ctx, tx)
+	var out registry.Matched
+	err := triable(ctx, s, scope, name, []any{m.Search, patch}, func(ctx context.Context, tx *transaction) error {
+		found, err := s.matches(ctx, tx, scope, m.Search)
 		if err != nil {
 			return err
 		}
+		out = registry.Matched{Matched: len(found)}
 		before := len(tx.entries)
 		if err := work(ctx, tx, found); err != nil {
 			return err
 		}
-		out.Done = len(found)
-		if name == "matching.update" {
-			out.Done = len(tx.entries) - before
-		}
+		out.Done = tx.did(operation, before)
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	if scope.Rehearsal != nil {
+		out.Done = 0
+		return &out, nil
+	}
 	s.sweepSoon(ctx, scope)
-	return out, nil
+	return &out, nil
+}
+
+// did counts the objects that were changed, or deleted, by what was recorded
+// since: what is deleted changes others, whose relations end.
+func (t *transaction) did(operation registry.ChangeOperation, since int) int {
+	n := 0
+	for _, e := range t.entries[since:] {
+		if e.operation == operation {
+			n++
+		}
+	}
+	return n
 }
 
 // matches are the objects that a search finds, in the order of their ids.
@@ -178,22 +186,23 @@ func (s *Store) matches(ctx context.Context, r runner, scope registry.Scope, sea
 		return nil, err
 	}
 	text := "CALL () {\n" + plan.nodes() + "\n}\nWITH n LIMIT " + fmt.Sprint(registry.MaxMatching+1) +
-		"\nRETURN collect([n.id, CASE WHEN n:Group THEN 'GROUP' WHEN n:Device THEN 'DEVICE' ELSE 'ASSET' END, coalesce(n.depth, 0)]) AS found"
+		"\nRETURN collect([n.id, CASE WHEN n:Group THEN 'GROUP' WHEN n:Device THEN 'DEVICE' ELSE 'ASSET' END, coalesce(n.depth, 0), coalesce(n.path, n.reference)]) AS found"
 	found, _, err := one(ctx, r, query{"search.matches", text}, plan.params, func(f fields) []match {
 		var out []match
 		for i, item := range f.list("found") {
 			row, ok := item.([]any)
-			if !ok || len(row) != 3 {
+			if !ok || len(row) != 4 {
 				f.failed("found[%d] is no match", i)
 				return nil
 			}
 			id, ok1 := row[0].(string)
 			kind, ok2 := row[1].(string)
 			depth, ok3 := row[2].(int64)
-			if !ok1 || !ok2 || !ok3 {
+			key, ok4 := row[3].(string)
+			if !ok1 || !ok2 || !ok3 || !ok4 {
 				f.failed("found[%d] is no match", i)
 			}
-			out = append(out, match{registry.ID(id), registry.Kind(kind), int(depth)})
+			out = append(out, match{registry.ID(id), registry.Kind(kind), int(depth), key})
 		}
 		return out
 	})
@@ -208,17 +217,4 @@ func (s *Store) matches(ctx context.Context, r runner, scope registry.Scope, sea
 	}
 	slices.SortFunc(found, func(a, b match) int { return strings.Compare(string(a.id), string(b.id)) })
 	return found, nil
-}
-
-// matchingToken stands for what is to be done with which objects.
-func matchingToken(scope registry.Scope, name string, search registry.Search, patch any, found []match) (string, error) {
-	hash := sha256.New()
-	ids := make([]registry.ID, len(found))
-	for i, m := range found {
-		ids[i] = m.id
-	}
-	if err := json.NewEncoder(hash).Encode([]any{scope.Account, name, search, patch, ids}); err != nil {
-		return "", fmt.Errorf("token of a search: %w", err)
-	}
-	return base64.RawURLEncoding.EncodeToString(hash.Sum(nil)), nil
 }

@@ -10,18 +10,20 @@ import (
 
 func TestUpdateMatching(t *testing.T) {
 	w := newBuilding(t)
-	m := registry.Matching{Search: registry.Search{Where: "attributes.serial == 'S1'"}, Rehearse: true}
+	m := registry.Matching{Search: registry.Search{Where: "attributes.serial == 'S1'"}}
 	patch := registry.MatchingPatch{Attributes: registry.Attributes{"serial": "S9", "text": nil}, State: new(registry.StateRetired), Description: registry.Some("moved")}
-	rehearsed := must(w.UpdateMatching(w.Context(), w.scope, m, patch))
-	if rehearsed.Matched != 2 || rehearsed.Done != 0 || rehearsed.Token == "" {
-		t.Errorf("rehearsal: %+v", rehearsed)
+	trying, keeping := w.scope, w.scope
+	trying.Rehearsal = new(registry.Rehearsal)
+	rehearsed := must(w.UpdateMatching(w.Context(), trying, m, patch))
+	if rehearsed.Matched != 2 || rehearsed.Done != 0 || trying.Rehearsal.Token == "" {
+		t.Errorf("rehearsal: %+v, %+v", rehearsed, trying.Rehearsal)
 	}
-	m.Rehearse, m.Token = false, rehearsed.Token
+	keeping.Token = trying.Rehearsal.Token
 	must(w.CreateDevice(w.Context(), w.scope, registry.NewTwin{Reference: "late", Attributes: registry.Attributes{"serial": "S1"}}))
-	_, err := w.UpdateMatching(w.Context(), w.scope, m, patch)
-	refused(t, err, registry.CodeConflict, "rehearse again")
+	_, err := w.UpdateMatching(w.Context(), keeping, m, patch)
+	refused(t, err, registry.CodeConflict, "rehearse")
 	must(w.DeleteDevice(w.Context(), w.scope, device("late")))
-	if got := must(w.UpdateMatching(w.Context(), w.scope, m, patch)); got.Matched != 2 || got.Done != 2 {
+	if got := must(w.UpdateMatching(w.Context(), keeping, m, patch)); got.Matched != 2 || got.Done != 2 {
 		t.Errorf("updated %+v", got)
 	}
 	if diff := cmp.Diff(meters(2, 3), w.search(registry.Search{Where: "attributes.serial == 'S9' and attributes.text == nil and state == 'retired' and description == 'moved'"})); diff != "" {
@@ -32,7 +34,7 @@ func TestUpdateMatching(t *testing.T) {
 	_, err = w.UpdateMatching(w.Context(), w.scope, registry.Matching{Search: registry.Search{Under: "/north"}}, patch)
 	violates(t, err, "patch.state", "kind")
 	_, err = w.UpdateMatching(w.Context(), w.scope, registry.Matching{Search: registry.Search{Templates: []string{"meter"}}}, registry.MatchingPatch{Attributes: registry.Attributes{"unknown": 1}})
-	violates(t, err, "devices[0].attributes.unknown", "undeclared")
+	violates(t, err, "objects[Meter-00].attributes.unknown", "undeclared")
 	_, err = w.UpdateMatching(w.Context(), w.scope, registry.Matching{Search: registry.Search{Under: "/nowhere"}}, patch)
 	refused(t, err, registry.CodeNotFound, "/nowhere")
 }

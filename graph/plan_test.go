@@ -264,7 +264,7 @@ func (w world) planValues() func(query string) map[string]any {
 		maps.Copy(out, map[string]any{
 			"key": key, "limit": 101, "marks": true, "own": true, "ids": of, "id": of[min(30, len(of)-1)], "under": "/site1", "template": "t1", "state": "ACTIVE",
 			"kind": "DEVICE", "nameFold": "t1", "statuses": []string{"DRAFT", "PUBLISHED"}, "target": "", "newest": []any{map[string]any{"kind": "DEVICE", "nameFold": "t1"}}, "type": "t1", "reason": "MALFORMED", "references": []string{"d00100"}, "name": "x",
-			"paths": []string{"/site1", "/site1/room3"}, "keys": []string{"/site1", "d00100", "a00100"}, "levels": 32, "parent": "/site2", "long": 300, "measureTypes": []string{}, "builtIn": []string{"CHILD_OF"},
+			"paths": []string{"/site1", "/site1/room3"}, "keys": []string{"/site1", "d00100", "a00100"}, "levels": 32, "parent": "/site2", "long": 300, "measureTypes": []string{}, "builtIn": []string{"CHILD_OF"}, "ended": []string{"located_at OUT x"},
 			"idFrom": "", "idTo": "~", "source": nil,
 			"known": int64(1), "mostNews": 250, "groups": ids["group"],
 			"severity": nil, "active": nil, "open": true, "device": ids["device"][0],

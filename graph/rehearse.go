@@ -27,6 +27,9 @@ type plan struct {
 	groups, relations int
 	// deleted counts what would be deleted.
 	deleted int
+	// held is what else has to be as it was when the change is made: the groups that
+	// it takes along, and which of their relations is the newest.
+	held []string
 	// The twins that might be concerned: those in groups, those that are named,
 	// with what they are the whole of, or everyone.
 	in       []registry.ID
@@ -109,7 +112,7 @@ func (s *Store) effects(ctx context.Context, r runner, now *hierarchy, make plan
 	}
 	out := d.rehearsal()
 	out.Groups, out.Relations, out.Deleted = p.groups, p.relations, p.deleted
-	return out, digestOf(out), nil
+	return out, digestOf(out, p.held...), nil
 }
 
 // decider decides what twins gain and lose, once for each set of memberships.
@@ -171,10 +174,10 @@ func difference(before, after []*ranked) (gained, lost []*registry.Policy) {
 type digest [12]byte
 
 // digestOf names policies by their references: one that is to be made has no id
-// yet.
-func digestOf(r *registry.Rehearsal) digest {
+// yet. What is held comes in any order.
+func digestOf(r *registry.Rehearsal, held ...string) digest {
 	h := sha256.New()
-	fmt.Fprintln(h, r.Groups, r.Relations)
+	fmt.Fprintln(h, r.Groups, r.Relations, slices.Sorted(slices.Values(held)))
 	for _, e := range r.Twin {
 		fmt.Fprint(h, e.ObjectID)
 		for _, p := range e.Gained {

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/holon-registry/holon/registry"
@@ -33,7 +34,7 @@ func (s *Store) planMove(scope registry.Scope, ref registry.Ref, move registry.G
 		if err != nil {
 			return nil, err
 		}
-		p := &plan{after: now, groups: groups}
+		p := &plan{after: now, groups: groups, held: texts(now.subtree(after.ID))}
 		if after.Path == before.Path {
 			p.groups = 0
 			return p, nil
@@ -66,7 +67,7 @@ func (s *Store) planDeletion(scope registry.Scope, ref registry.Ref, deletion re
 			d.remove(id)
 			deleted[id] = true
 		}
-		p := &plan{groups: b.groups, relations: b.relations, deleted: b.groups, in: gone}
+		p := &plan{groups: b.groups, relations: b.relations, deleted: b.groups, in: gone, held: append(texts(gone), fmt.Sprint(b.newest))}
 		if p.after, err = d.finish(); err != nil {
 			return nil, movingGround(err)
 		}

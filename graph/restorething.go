@@ -293,7 +293,7 @@ func (b *restoring) planThing(ctx context.Context, p *thingPlan, targets map[str
 		object = b.object(r.Stamp, r.Revision)
 	}
 	if p.held != nil && p.held.thing != nil && p.held.template.ID != p.template.ID {
-		wrong, err := b.store.unfit(ctx, b, b.scope, p.held.thing, p.template.Template)
+		wrong, err := b.store.unfit(ctx, b, b.scope, p.held.thing, p.template.Template, nil)
 		if err != nil {
 			return err
 		}

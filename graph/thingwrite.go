@@ -32,12 +32,12 @@ var (
 		CALL (n) {
 			CALL (n) {
 				MATCH (n)-[r]->(o:Group|Device|Asset)
-				WHERE NOT type(r) IN $builtIn
+				WHERE NOT type(r) IN $builtIn AND NOT toLower(type(r)) + ' OUT ' + o.id IN $ended
 				MATCH (o)-[:INSTANCE_OF]->(t:Template)
 				RETURN DISTINCT toLower(type(r)) AS name, 'OUT' AS direction, t
 				UNION ALL
 				MATCH (n)<-[r]-(o:Group|Device|Asset)
-				WHERE NOT type(r) IN $builtIn
+				WHERE NOT type(r) IN $builtIn AND NOT toLower(type(r)) + ' IN ' + o.id IN $ended
 				MATCH (o)-[:INSTANCE_OF]->(t:Template)
 				RETURN DISTINCT toLower(type(r)) AS name, 'IN' AS direction, t
 			}
@@ -184,14 +184,18 @@ func (s *Store) changeOne(ctx context.Context, tx *transaction, scope registry.S
 		if template = got.template(*p.patch.Template); template == nil {
 			return nil, unknownTemplate(kind, *p.patch.Template)
 		}
-		if template.ID != before.template.ID {
-			action = "migrated"
-			wrong, err := s.unfit(ctx, tx, scope, before.thing, template.Template)
-			if err != nil {
-				return nil, err
-			}
-			violations = append(violations, wrong...)
+	}
+	relations, unrelatable, err := s.relationPatch(ctx, tx, before.thing, template.Template, p.patch.Relations, got)
+	if err != nil {
+		return nil, err
+	}
+	if template.ID != before.template.ID {
+		action = "migrated"
+		wrong, err := s.unfit(ctx, tx, scope, before.thing, template.Template, relations.ended)
+		if err != nil {
+			return nil, err
 		}
+		violations = append(violations, wrong...)
 	}
 	attributes := p.attributes(attributesIn(before.thing))
 	if template.ID != before.template.ID {
@@ -200,11 +204,7 @@ func (s *Store) changeOne(ctx context.Context, tx *transaction, scope registry.S
 	violations = append(violations, template.check(attributes)...)
 	whole, wrong := p.whole(got)
 	violations = append(violations, wrong...)
-	relations, wrong, err := s.relationPatch(ctx, tx, before.thing, template.Template, p.patch.Relations, got)
-	if err != nil {
-		return nil, err
-	}
-	if violations = append(violations, wrong...); len(violations) > 0 {
+	if violations = append(violations, unrelatable...); len(violations) > 0 {
 		return nil, registry.Invalid(violations...)
 	}
 	var moved []registry.Difference
@@ -295,9 +295,18 @@ func wholly(ctx context.Context, tx *transaction, q query, p params, want int) e
 }
 
 // unfit returns what is wrong with a thing's relations and components if it
-// becomes an instance of another template. They stay as they are.
-func (s *Store) unfit(ctx context.Context, r runner, scope registry.Scope, thing registry.Related, template *registry.Template) ([]registry.Violation, error) {
-	violations, _, err := one(ctx, r, thingRelated, params{"id": string(thing.NodeID()), "builtIn": builtInTypes}, func(f fields) []registry.Violation {
+// becomes an instance of another template. They stay as they are, but for the
+// relations that end.
+func (s *Store) unfit(ctx context.Context, r runner, scope registry.Scope, thing registry.Related, template *registry.Template, ending []pair) ([]registry.Violation, error) {
+	ended := make([]string, len(ending))
+	for i, p := range ending {
+		direction, other := registry.DirectionOut, p.to
+		if p.from.NodeID() != thing.NodeID() {
+			direction, other = registry.DirectionIn, p.from
+		}
+		ended[i] = fmt.Sprintf("%s %s %s", p.name, direction, other.NodeID())
+	}
+	violations, _, err := one(ctx, r, thingRelated, params{"id": string(thing.NodeID()), "builtIn": builtInTypes, "ended": ended}, func(f fields) []registry.Violation {
 		var out []registry.Violation
 		for _, relation := range f.maps("relations") {
 			source, target := template, s.template(relation.nested("template"), scope.Account).Template

@@ -138,10 +138,6 @@ type Summary struct {
 // Matching is a search whose finds are deleted or changed.
 type Matching struct {
 	Search
-	// Rehearse only finds out what would be done.
-	Rehearse bool
-	// Token, from a rehearsal, demands that the search finds the same objects.
-	Token string
 }
 
 // MatchingPatch changes every object that a search finds. Attributes merge: null
@@ -154,10 +150,9 @@ type MatchingPatch struct {
 
 // Matched is what was done with the objects that a search found.
 type Matched struct {
-	// Matched is how many it found, Done how many were deleted or changed.
+	// Matched is how many it found, Done how many were deleted or changed: of
+	// those that were deleted, components too.
 	Matched, Done int
-	// Token stands for the objects that were found.
-	Token string
 	// Gone are the devices and assets that were deleted, components included.
 	Gone []ID
 }

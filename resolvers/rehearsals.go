@@ -13,8 +13,17 @@ import (
 // its rehearsal, if there is one.
 func keeping(ctx context.Context, token *string) registry.Scope {
 	scope := scopeFrom(ctx)
-	scope.Token = deref(token)
+	scope.Token = given(token)
 	return scope
+}
+
+// given is a token as a store gets it, empty for none. An empty one was given
+// too, as a variable that was forgotten: no rehearsal made it, and it is refused.
+func given(token *string) string {
+	if token != nil && *token == "" {
+		return "(empty)"
+	}
+	return deref(token)
 }
 
 // trying is the request's scope for a change that is only tried, if it is to be
@@ -25,6 +34,14 @@ func trying(ctx context.Context, rehearse bool, token *string) registry.Scope {
 		scope.Rehearsal = &registry.Rehearsal{}
 	}
 	return scope
+}
+
+// tokenOf is the token of what was only tried, nil if it was not.
+func tokenOf(scope registry.Scope) *string {
+	if scope.Rehearsal == nil {
+		return nil
+	}
+	return &scope.Rehearsal.Token
 }
 
 // unlessTried is what a change came to; nil if it was only tried.

@@ -223,11 +223,11 @@ func numberOr(value any, otherwise float64) float64 {
 
 // matchingIn makes a search whose finds are deleted or changed. An empty path,
 // which may be a variable that was forgotten, does not mean everything.
-func matchingIn(kinds []registry.Kind, where, under *string, includeSelf bool, templates []string, rehearse bool, token *string) (registry.Matching, error) {
+func matchingIn(kinds []registry.Kind, where, under *string, includeSelf bool, templates []string) (registry.Matching, error) {
 	if under != nil && *under == "" {
 		return registry.Matching{}, registry.InvalidField("input.under", "required", "is empty: say `/` if the whole account is meant")
 	}
 	return registry.Matching{
-		Search: registry.Search{Kinds: kinds, Where: ruleText(where), Under: value(under), IncludeSelf: includeSelf, Templates: templates}, Rehearse: rehearse, Token: value(token),
+		Search: registry.Search{Kinds: kinds, Where: ruleText(where), Under: value(under), IncludeSelf: includeSelf, Templates: templates},
 	}, nil
 }

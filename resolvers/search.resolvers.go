@@ -16,30 +16,32 @@ import (
 
 // DeleteMatching is the resolver for the deleteMatching field.
 func (r *mutationResolver) DeleteMatching(ctx context.Context, input generated.DeleteMatchingInput) (*generated.DeleteMatchingPayload, error) {
-	matching, err := matchingIn(input.Kinds, input.Where, input.Under, input.IncludeSelf, input.Templates, input.Rehearse, input.Token)
+	matching, err := matchingIn(input.Kinds, input.Where, input.Under, input.IncludeSelf, input.Templates)
 	if err != nil {
 		return nil, err
 	}
-	m, err := r.Graph.DeleteMatching(ctx, scopeFrom(ctx), matching)
+	scope := trying(ctx, input.Rehearse, input.Token)
+	m, err := r.Graph.DeleteMatching(ctx, scope, matching)
 	if err != nil {
 		return nil, err
 	}
 	r.forget(ctx, m.Gone...)
-	return &generated.DeleteMatchingPayload{Matched: m.Matched, Deleted: m.Done, Token: m.Token}, nil
+	return &generated.DeleteMatchingPayload{Matched: m.Matched, Deleted: m.Done, Token: tokenOf(scope), Rehearsal: scope.Rehearsal}, nil
 }
 
 // UpdateMatching is the resolver for the updateMatching field.
 func (r *mutationResolver) UpdateMatching(ctx context.Context, input generated.UpdateMatchingInput) (*generated.UpdateMatchingPayload, error) {
-	matching, err := matchingIn(input.Kinds, input.Where, input.Under, input.IncludeSelf, input.Templates, input.Rehearse, input.Token)
+	matching, err := matchingIn(input.Kinds, input.Where, input.Under, input.IncludeSelf, input.Templates)
 	if err != nil {
 		return nil, err
 	}
-	m, err := r.Graph.UpdateMatching(ctx, scopeFrom(ctx), matching,
+	scope := trying(ctx, input.Rehearse, input.Token)
+	m, err := r.Graph.UpdateMatching(ctx, scope, matching,
 		registry.MatchingPatch{Attributes: input.Patch.Attributes, State: input.Patch.State, Description: patched(input.Patch.Description)})
 	if err != nil {
 		return nil, err
 	}
-	return &generated.UpdateMatchingPayload{Matched: m.Matched, Updated: m.Done, Token: m.Token}, nil
+	return &generated.UpdateMatchingPayload{Matched: m.Matched, Updated: m.Done, Token: tokenOf(scope), Rehearsal: scope.Rehearsal}, nil
 }
 
 // Search is the resolver for the search field.

@@ -625,9 +625,9 @@ type DeleteMatchingInput struct {
 	IncludeSelf bool `json:"includeSelf"`
 	// Only objects of these templates.
 	Templates []string `json:"templates,omitempty"`
-	// Whether to find out only what would be deleted.
+	// Whether only to find out what would be deleted, and what that would do.
 	Rehearse bool `json:"rehearse"`
-	// From a rehearsal: refuses with CONFLICT if the search no longer finds the same objects.
+	// From a rehearsal: refuses with CONFLICT what would not do the same any more.
 	Token *string `json:"token,omitempty"`
 }
 
@@ -635,10 +635,12 @@ type DeleteMatchingInput struct {
 type DeleteMatchingPayload struct {
 	// How many objects the search finds.
 	Matched int `json:"matched"`
-	// How many were deleted: none in a rehearsal.
+	// How many were deleted, components included: none in a rehearsal.
 	Deleted int `json:"deleted"`
-	// Stands for the objects that were found: give it to the call after the rehearsal.
-	Token string `json:"token"`
+	// Stands for what was rehearsed: give it to the call after the rehearsal. Null unless it was only rehearsed.
+	Token *string `json:"token,omitempty"`
+	// What the deletion would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // Which measure type to delete.
@@ -1739,9 +1741,9 @@ type UpdateMatchingInput struct {
 	Templates []string `json:"templates,omitempty"`
 	// What to change of each.
 	Patch *MatchingPatchInput `json:"patch"`
-	// Whether to find out only how many would be changed.
+	// Whether only to find out what would be changed.
 	Rehearse bool `json:"rehearse"`
-	// From a rehearsal: refuses with CONFLICT if the search no longer finds the same objects.
+	// From a rehearsal: refuses with CONFLICT what would not do the same any more.
 	Token *string `json:"token,omitempty"`
 }
 
@@ -1751,8 +1753,10 @@ type UpdateMatchingPayload struct {
 	Matched int `json:"matched"`
 	// How many were changed: none in a rehearsal.
 	Updated int `json:"updated"`
-	// Stands for the objects that were found: give it to the call after the rehearsal.
-	Token string `json:"token"`
+	// Stands for what was rehearsed: give it to the call after the rehearsal. Null unless it was only rehearsed.
+	Token *string `json:"token,omitempty"`
+	// What the change would do; null unless it was only rehearsed.
+	Rehearsal *registry.Rehearsal `json:"rehearsal,omitempty"`
 }
 
 // What to change of a measure type. What is absent stays.

@@ -361,9 +361,10 @@ type ComplexityRoot struct {
 	}
 
 	DeleteMatchingPayload struct {
-		Deleted func(childComplexity int) int
-		Matched func(childComplexity int) int
-		Token   func(childComplexity int) int
+		Deleted   func(childComplexity int) int
+		Matched   func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
+		Token     func(childComplexity int) int
 	}
 
 	DeleteMeasureTypePayload struct {
@@ -1155,9 +1156,10 @@ type ComplexityRoot struct {
 	}
 
 	UpdateMatchingPayload struct {
-		Matched func(childComplexity int) int
-		Token   func(childComplexity int) int
-		Updated func(childComplexity int) int
+		Matched   func(childComplexity int) int
+		Rehearsal func(childComplexity int) int
+		Token     func(childComplexity int) int
+		Updated   func(childComplexity int) int
 	}
 
 	UpdateMeasureTypePayload struct {
@@ -2462,6 +2464,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteMatchingPayload.Matched(childComplexity), true
+	case "DeleteMatchingPayload.rehearsal":
+		if e.ComplexityRoot.DeleteMatchingPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteMatchingPayload.Rehearsal(childComplexity), true
 	case "DeleteMatchingPayload.token":
 		if e.ComplexityRoot.DeleteMatchingPayload.Token == nil {
 			break
@@ -6203,6 +6211,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpdateMatchingPayload.Matched(childComplexity), true
+	case "UpdateMatchingPayload.rehearsal":
+		if e.ComplexityRoot.UpdateMatchingPayload.Rehearsal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateMatchingPayload.Rehearsal(childComplexity), true
 	case "UpdateMatchingPayload.token":
 		if e.ComplexityRoot.UpdateMatchingPayload.Token == nil {
 			break
@@ -10232,9 +10246,9 @@ input DeleteMatchingInput {
   includeSelf: Boolean! = false
   """Only objects of these templates."""
   templates: [String!]
-  """Whether to find out only what would be deleted."""
+  """Whether only to find out what would be deleted, and what that would do."""
   rehearse: Boolean! = false
-  """From a rehearsal: refuses with CONFLICT if the search no longer finds the same objects."""
+  """From a rehearsal: refuses with CONFLICT what would not do the same any more."""
   token: String
 }
 
@@ -10242,10 +10256,12 @@ input DeleteMatchingInput {
 type DeleteMatchingPayload {
   """How many objects the search finds."""
   matched: Int!
-  """How many were deleted: none in a rehearsal."""
+  """How many were deleted, components included: none in a rehearsal."""
   deleted: Int!
-  """Stands for the objects that were found: give it to the call after the rehearsal."""
-  token: String!
+  """Stands for what was rehearsed: give it to the call after the rehearsal. Null unless it was only rehearsed."""
+  token: String
+  """What the deletion would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """What to change: ` + "`" + `where` + "`" + `, ` + "`" + `under` + "`" + ` or ` + "`" + `templates` + "`" + ` has to say of what."""
@@ -10262,9 +10278,9 @@ input UpdateMatchingInput {
   templates: [String!]
   """What to change of each."""
   patch: MatchingPatchInput!
-  """Whether to find out only how many would be changed."""
+  """Whether only to find out what would be changed."""
   rehearse: Boolean! = false
-  """From a rehearsal: refuses with CONFLICT if the search no longer finds the same objects."""
+  """From a rehearsal: refuses with CONFLICT what would not do the same any more."""
   token: String
 }
 
@@ -10284,8 +10300,10 @@ type UpdateMatchingPayload {
   matched: Int!
   """How many were changed: none in a rehearsal."""
   updated: Int!
-  """Stands for the objects that were found: give it to the call after the rehearsal."""
-  token: String!
+  """Stands for what was rehearsed: give it to the call after the rehearsal. Null unless it was only rehearsed."""
+  token: String
+  """What the change would do; null unless it was only rehearsed."""
+  rehearsal: Rehearsal
 }
 
 """The index of a property that a template declares searched."""
@@ -12183,6 +12201,8 @@ func (ec *executionContext) childFields_DeleteMatchingPayload(ctx context.Contex
 		return ec.fieldContext_DeleteMatchingPayload_deleted(ctx, field)
 	case "token":
 		return ec.fieldContext_DeleteMatchingPayload_token(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_DeleteMatchingPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteMatchingPayload", field.Name)
 }
@@ -13587,6 +13607,8 @@ func (ec *executionContext) childFields_UpdateMatchingPayload(ctx context.Contex
 		return ec.fieldContext_UpdateMatchingPayload_updated(ctx, field)
 	case "token":
 		return ec.fieldContext_UpdateMatchingPayload_token(ctx, field)
+	case "rehearsal":
+		return ec.fieldContext_UpdateMatchingPayload_rehearsal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateMatchingPayload", field.Name)
 }

@@ -73,10 +73,42 @@ func (ec *executionContext) fieldContext_DeleteMatchingPayload_deleted(_ context
 }
 
 func (ec *executionContext) _DeleteMatchingPayload_token(ctx context.Context, field graphql.CollectedField, obj *DeleteMatchingPayload) (ret graphql.Marshaler) {
-	return ec.marshalNString2string(ctx, field.Selections, obj.Token)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Token)
 }
 func (ec *executionContext) fieldContext_DeleteMatchingPayload_token(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("DeleteMatchingPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _DeleteMatchingPayload_rehearsal(ctx context.Context, field graphql.CollectedField, obj *DeleteMatchingPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteMatchingPayload_rehearsal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rehearsal, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.Rehearsal) graphql.Marshaler {
+			return ec.marshalORehearsal2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRehearsal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteMatchingPayload_rehearsal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteMatchingPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rehearsal(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Facet_value(ctx context.Context, field graphql.CollectedField, obj *registry.Facet) (ret graphql.Marshaler) {
@@ -391,10 +423,42 @@ func (ec *executionContext) fieldContext_UpdateMatchingPayload_updated(_ context
 }
 
 func (ec *executionContext) _UpdateMatchingPayload_token(ctx context.Context, field graphql.CollectedField, obj *UpdateMatchingPayload) (ret graphql.Marshaler) {
-	return ec.marshalNString2string(ctx, field.Selections, obj.Token)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Token)
 }
 func (ec *executionContext) fieldContext_UpdateMatchingPayload_token(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UpdateMatchingPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _UpdateMatchingPayload_rehearsal(ctx context.Context, field graphql.CollectedField, obj *UpdateMatchingPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateMatchingPayload_rehearsal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rehearsal, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.Rehearsal) graphql.Marshaler {
+			return ec.marshalORehearsal2ᚖgithubᚗcomᚋholonᚑregistryᚋholonᚋregistryᚐRehearsal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateMatchingPayload_rehearsal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateMatchingPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rehearsal(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 // endregion **************************** field.gotpl *****************************
@@ -720,7 +784,12 @@ func (ec *executionContext) _DeleteMatchingPayload(ctx context.Context, sel ast.
 			}
 		case "token":
 			out.Values[i] = ec._DeleteMatchingPayload_token(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "rehearsal":
+			out.Values[i] = ec._DeleteMatchingPayload_rehearsal(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -1003,7 +1072,12 @@ func (ec *executionContext) _UpdateMatchingPayload(ctx context.Context, sel ast.
 			}
 		case "token":
 			out.Values[i] = ec._UpdateMatchingPayload_token(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "rehearsal":
+			out.Values[i] = ec._UpdateMatchingPayload_rehearsal(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
