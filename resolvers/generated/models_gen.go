@@ -1219,7 +1219,8 @@ type RelatedEdge struct {
 	Name string `json:"name"`
 	// Whether it leads to the other object or comes from it.
 	Direction registry.Direction `json:"direction"`
-	// Whether it is a membership where it leads to a group.
+	// Whether it is a membership where it leads to a group: as the template said when it was made. It stays so if the object moves to another
+	// version; end it and make it again to have it as that one says.
 	Inherits bool `json:"inherits"`
 }
 

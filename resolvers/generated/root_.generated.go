@@ -10031,7 +10031,10 @@ type RelatedEdge {
   name: String!
   """Whether it leads to the other object or comes from it."""
   direction: Direction!
-  """Whether it is a membership where it leads to a group."""
+  """
+  Whether it is a membership where it leads to a group: as the template said when it was made. It stays so if the object moves to another
+  version; end it and make it again to have it as that one says.
+  """
   inherits: Boolean!
 }
 
@@ -10582,7 +10585,7 @@ type RelationRule {
   kind: Kind!
   """The templates that may be at the other end; none means any."""
   templates: [String!]!
-  """Whether the relation to a group is a membership, by which policies are inherited."""
+  """Whether the relation to a group is a membership, by which policies are inherited. Relations that are there already stay what they are."""
   inherits: Boolean!
 }
 
