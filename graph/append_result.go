@@ -97,10 +97,10 @@ func (u *updates) add(b *batch) {
 	}
 }
 
-// see notes when a device was seen: not by what an import brought back, nor by a
-// reading of which nothing could be used.
+// see notes when a device was seen: not by what an import brought back or was
+// received before, nor by a reading of which nothing could be used.
 func (u *updates) see(it *item) {
-	if it.device == nil || it.device.asset || it.reading.Source == registry.SourceRestored {
+	if it.device == nil || it.device.asset || it.reading.Again || it.reading.Source == registry.SourceRestored {
 		return
 	}
 	i, ok := u.at[it.device.id]

@@ -46,6 +46,7 @@ const (
 	// flagAsset says that the device is an asset.
 	flagAsset
 	flagSaid
+	flagAgain
 )
 
 // The flags of a payload.
@@ -88,6 +89,9 @@ func appendRecord(b []byte, r *registry.AcceptedReading) ([]byte, error) {
 	}
 	if r.Template != "" || len(r.Attributes) > 0 {
 		flags |= flagSaid
+	}
+	if r.Again {
+		flags |= flagAgain
 	}
 	b = append(b, flags)
 	b = appendID(b, r.Account)
@@ -180,7 +184,7 @@ func (d *decoder) record() (r registry.AcceptedReading, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.Asset = flags&flagAsset != 0
+	r.Asset, r.Again = flags&flagAsset != 0, flags&flagAgain != 0
 	if r.Account, err = d.id(); err != nil {
 		return r, err
 	}

@@ -27,7 +27,7 @@ func sampleReadings() []registry.AcceptedReading {
 		}},
 		{Account: account, DeviceID: device, Asset: true, Reference: "room-1", MeasuredAt: at(1_700_000_000_125), Source: "graphql", Values: map[string]any{"temperature": 1.0}},
 		{Account: account, DeviceID: device, Reference: "sensor-1", MeasuredAt: at(9), Source: "http", Values: map[string]any{"n": 1.0}, Template: "beacon", Attributes: []byte(`{"serial":1}`)},
-		{Account: account, DeviceID: device, Reference: "sensor-1", MeasuredAt: at(10), Source: "http", Template: "beacon"},
+		{Account: account, DeviceID: device, Reference: "sensor-1", MeasuredAt: at(10), Source: "http", Template: "beacon", Again: true},
 		{Account: "not-a-uuid", DeviceID: "", Reference: "", Source: "", MeasuredAt: at(0).Add(-time.Hour)},
 		{Account: account, Reference: "ghost", Source: "mqtt", Raw: []byte("{\x00\xff"),
 			Refused: &registry.Refusal{Reason: registry.ReasonMalformed, Measure: "m", Message: "broken"}},

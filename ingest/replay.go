@@ -172,7 +172,7 @@ func (r *Receiver) checkRawLetters(ctx context.Context, principal *registry.Prin
 		}
 		checks[i].payload.Source = page[i].Source
 		for j := range checks[i].readings {
-			checks[i].readings[j].Source = page[i].Source
+			checks[i].readings[j].Source, checks[i].readings[j].Again = page[i].Source, true
 		}
 	}
 	return checks, nil
@@ -191,7 +191,7 @@ func (r *Receiver) checkPlainLetters(ctx context.Context, principal *registry.Pr
 	}
 	for i, c := range checks {
 		for j := range c.readings {
-			c.readings[j].Source = page[i].Source
+			c.readings[j].Source, c.readings[j].Again = page[i].Source, true
 		}
 	}
 	return checks, nil

@@ -325,7 +325,7 @@ func (p *reprocessing) compare(ctx context.Context, one *registry.KeptPayload, d
 			}
 		}
 		if len(values) > 0 {
-			r.Values, r.Payload = values, &registry.Payload{ID: one.ID}
+			r.Values, r.Payload, r.Again = values, &registry.Payload{ID: one.ID}, true
 			again = append(again, r)
 		}
 	}

@@ -40,6 +40,9 @@ type AcceptedReading struct {
 	Attributes []byte
 	// Timeless says that its sender gave no time: MeasuredAt was given to it.
 	Timeless bool
+	// Again says that it was received before, and is tried or decoded anew: it does
+	// not show that its device is there now.
+	Again bool
 	// Payload is what the reading was decoded from; all but the first reading of a
 	// payload have its id only. Nil where readings were sent, and where payloads
 	// are not kept.
