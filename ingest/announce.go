@@ -103,12 +103,8 @@ func (c *checked) note(i int, reading *registry.Reading) {
 // before anything is, but for what others do meanwhile; its error is one of the
 // store.
 func (r *Receiver) announce(ctx context.Context, principal *registry.Principal, c *checked, readings []registry.Reading, message func(int) int) error {
-	if len(c.newcomers)+len(c.reporting) == 0 {
-		return nil
-	}
 	if len(c.newcomers) > 0 {
-		r.checkNewcomers(principal, c, readings, message)
-		if err := r.report(ctx, principal, c, readings, message, true); err != nil {
+		if err := r.foresee(ctx, principal, c, readings, message); err != nil {
 			return err
 		}
 		if err := r.makeNewcomers(ctx, principal, c, readings, c.faultless(message)); err != nil {
@@ -116,6 +112,14 @@ func (r *Receiver) announce(ctx context.Context, principal *registry.Principal, 
 		}
 	}
 	return r.report(ctx, principal, c, readings, message, false)
+}
+
+// foresee finds what announce finds before it makes or sets anything.
+func (r *Receiver) foresee(ctx context.Context, principal *registry.Principal, c *checked, readings []registry.Reading, message func(int) int) error {
+	if len(c.newcomers) > 0 {
+		r.checkNewcomers(principal, c, readings, message)
+	}
+	return r.report(ctx, principal, c, readings, message, true)
 }
 
 // faultless says of a reading whether nothing was wrong so far with its message.
@@ -241,6 +245,9 @@ func (r *Receiver) report(ctx context.Context, principal *registry.Principal, c 
 	type saying struct {
 		device  registry.ID
 		message int
+	}
+	if len(c.reporting) == 0 {
+		return nil
 	}
 	var reports []registry.Report
 	place := map[saying]int{}

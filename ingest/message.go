@@ -65,16 +65,18 @@ func (g *gatherer) add(parsed Submission) {
 }
 
 // check checks all readings and tells what is wrong by message. A rehearsal makes
-// no devices.
+// no devices, and sets none of their attributes.
 func (g *gatherer) check(ctx context.Context, r *Receiver, principal *registry.Principal, source string, rehearse bool) ([]messageCheck, error) {
 	checked, err := r.check(ctx, principal, source, g.readings, g.faults)
 	if err != nil {
 		return nil, err
 	}
-	if !rehearse {
-		if err := r.announce(ctx, principal, checked, g.readings, func(i int) int { return g.owner[i] }); err != nil {
-			return nil, err
-		}
+	announce := r.announce
+	if rehearse {
+		announce = r.foresee
+	}
+	if err := announce(ctx, principal, checked, g.readings, func(i int) int { return g.owner[i] }); err != nil {
+		return nil, err
 	}
 	for _, f := range checked.faults {
 		c := &g.checks[g.owner[f.Index]]

@@ -60,6 +60,15 @@ type Submission struct {
 	Partial bool
 }
 
+// message says which message a reading counts as one of: each is by itself where
+// a part is accepted.
+func (s *Submission) message(reading int) int {
+	if s.Partial {
+		return reading
+	}
+	return 0
+}
+
 // Fault is one thing that is wrong with one reading.
 type Fault struct {
 	// Index is the reading's place in the message, from 0.
@@ -98,25 +107,12 @@ func (r *Receiver) Submit(ctx context.Context, principal *registry.Principal, so
 	return receipt, err
 }
 
-// Rehearse says what Submit would accept, and why not the rest, and queues nothing.
-func (r *Receiver) Rehearse(ctx context.Context, principal *registry.Principal, source string, s Submission) (Receipt, error) {
-	checked, err := r.check(ctx, principal, source, s.Readings, s.Faults)
-	if err != nil {
-		return Receipt{}, err
-	}
-	return Receipt{Accepted: len(checked.good()), Faults: checked.faults}, nil
-}
-
 func (r *Receiver) submit(ctx context.Context, principal *registry.Principal, source string, s Submission) (Receipt, error) {
 	checked, err := r.check(ctx, principal, source, s.Readings, s.Faults)
 	if err != nil {
 		return Receipt{}, err
 	}
-	message := func(int) int { return 0 }
-	if s.Partial { // each reading by itself
-		message = func(i int) int { return i }
-	}
-	if err := r.announce(ctx, principal, checked, s.Readings, message); err != nil {
+	if err := r.announce(ctx, principal, checked, s.Readings, s.message); err != nil {
 		return Receipt{}, err
 	}
 	if len(checked.faults) > 0 && !s.Partial {

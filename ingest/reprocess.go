@@ -274,6 +274,9 @@ func (p *reprocessing) decode(ctx context.Context, one *registry.KeptPayload) ([
 	if err != nil {
 		return nil, "", err
 	}
+	if err := p.receiver.foresee(ctx, p.principal, checked, s.Readings, s.message); err != nil {
+		return nil, "", err
+	}
 	if len(checked.faults) > 0 {
 		return nil, invalid(checked.faults).Error(), nil
 	}
