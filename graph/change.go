@@ -109,7 +109,7 @@ func changeWay(f registry.ChangeFilter) (string, params, error) {
 	if f.ActorID != "" {
 		way, p["by"] = "actor", string(f.ActorID)
 	}
-	if f.Kinds != nil {
+	if len(f.Kinds) > 0 {
 		kinds := make([]string, len(f.Kinds))
 		for i, kind := range f.Kinds {
 			kinds[i] = string(kind)

@@ -102,6 +102,9 @@ func TestSelectChanges(t *testing.T) {
 	if got, want := choose(graph.ChangeSelection{Under: top.ID}, ""), []string{"created /a/x", "created d", "updated d", "moved /b/x"}; !slices.Equal(got, want) {
 		t.Errorf("under /a: %q, want %q", got, want)
 	}
+	if got, want := choose(graph.ChangeSelection{Kinds: []registry.ObjectKind{}}, "attributes.n == 5"), choose(graph.ChangeSelection{}, "attributes.n == 5"); len(got) == 0 || !slices.Equal(got, want) {
+		t.Errorf("of no kind %v, want all: %v", got, want)
+	}
 	if got, want := choose(graph.ChangeSelection{Kinds: []registry.ObjectKind{registry.ObjectDevice}}, "attributes.n == 5"), []string{"updated d", "deleted d"}; !slices.Equal(got, want) {
 		t.Errorf("by a rule: %q, want %q", got, want)
 	}

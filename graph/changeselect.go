@@ -11,7 +11,7 @@ import (
 
 // ChangeSelection says which changes somebody who follows them wants.
 type ChangeSelection struct {
-	// Kinds are those of the objects, nil for all.
+	// Kinds are those of the objects; all if empty.
 	Kinds []registry.ObjectKind
 	// Under is a group: what is below it before a change or after; empty for all.
 	Under registry.ID
@@ -43,7 +43,7 @@ func (s *Store) SelectChanges(ctx context.Context, scope registry.Scope, wanted 
 		}
 		changes = kept
 	}
-	if wanted.Kinds != nil {
+	if len(wanted.Kinds) > 0 {
 		keep(func(c *registry.Change) bool { return slices.Contains(wanted.Kinds, c.Kind) })
 	}
 	if wanted.Under != "" && len(changes) > 0 {

@@ -120,7 +120,7 @@ func (r *Resolver) related(ctx context.Context, id registry.ID, f graph.RelatedF
 }
 
 func relatedFilter(name *string, direction *registry.Direction, kind *registry.Kind, template *string, state *registry.State, where *string, orderBy []*registry.OrderBy) graph.RelatedFilter {
-	f := graph.RelatedFilter{Name: relationName(deref(name)), Template: deref(template), Where: ruleText(where), OrderBy: orders(orderBy)}
+	f := graph.RelatedFilter{Name: relationName(deref(name)), Template: deref(template), Where: givenText(where), OrderBy: orders(orderBy)}
 	if direction != nil {
 		f.Direction = *direction
 	}

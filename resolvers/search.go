@@ -25,16 +25,16 @@ func searchIn(kind registry.Kind, under, template *string, where *string, orderB
 	if template != nil {
 		s.Templates = []string{*template}
 	}
-	s.Where = ruleText(where)
+	s.Where = givenText(where)
 	return s
 }
 
-// ruleText is a rule that was given, even an empty one, which is refused.
-func ruleText(where *string) string {
-	if where != nil && *where == "" {
+// givenText is a rule or words that were given, even empty ones, which are refused.
+func givenText(text *string) string {
+	if text != nil && *text == "" {
 		return " "
 	}
-	return value(where)
+	return value(text)
 }
 
 func orders(in []*registry.OrderBy) []registry.OrderBy {
@@ -228,6 +228,6 @@ func matchingIn(kinds []registry.Kind, where, under *string, includeSelf bool, t
 		return registry.Matching{}, registry.InvalidField("input.under", "required", "is empty: say `/` if the whole account is meant")
 	}
 	return registry.Matching{
-		Search: registry.Search{Kinds: kinds, Where: ruleText(where), Under: value(under), IncludeSelf: includeSelf, Templates: templates},
+		Search: registry.Search{Kinds: kinds, Where: givenText(where), Under: value(under), IncludeSelf: includeSelf, Templates: templates},
 	}, nil
 }

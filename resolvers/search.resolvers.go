@@ -47,8 +47,8 @@ func (r *mutationResolver) UpdateMatching(ctx context.Context, input generated.U
 // Search is the resolver for the search field.
 func (r *queryResolver) Search(ctx context.Context, kinds []registry.Kind, where *string, under *string, includeSelf bool, includeLinked bool, templates []string, text *string, orderBy []*registry.OrderBy, first *int, after *string, last *int, before *string, asOf *time.Time) (*generated.SearchConnection, error) {
 	return r.searchFound(ctx, registry.Search{
-		Kinds: kinds, Where: ruleText(where), Under: underPath(under), IncludeSelf: includeSelf, IncludeLinked: includeLinked,
-		Templates: templates, Text: value(text), OrderBy: orders(orderBy),
+		Kinds: kinds, Where: givenText(where), Under: underPath(under), IncludeSelf: includeSelf, IncludeLinked: includeLinked,
+		Templates: templates, Text: givenText(text), OrderBy: orders(orderBy),
 	}, first, after, last, before)
 }
 

@@ -615,7 +615,7 @@ type DeleteGroupsInput struct {
 
 // What to delete: `where`, `under` or `templates` has to say.
 type DeleteMatchingInput struct {
-	// Only these kinds; all if absent.
+	// Only these kinds; all if absent or empty.
 	Kinds []registry.Kind `json:"kinds,omitempty"`
 	// A rule: see docs/search.md.
 	Where *string `json:"where,omitempty"`
@@ -1730,7 +1730,7 @@ type UpdateGroupsInput struct {
 
 // What to change: `where`, `under` or `templates` has to say of what.
 type UpdateMatchingInput struct {
-	// Only these kinds; all if absent.
+	// Only these kinds; all if absent or empty.
 	Kinds []registry.Kind `json:"kinds,omitempty"`
 	// A rule: see docs/search.md.
 	Where *string `json:"where,omitempty"`

@@ -7285,7 +7285,7 @@ type Violation {
   hold fewer than asked for, although there are more.
   """
   changes(
-    """Only changes of these kinds of objects."""
+    """Only changes of these kinds of objects; of all if absent or empty."""
     kinds: [ObjectKind!]
     """Only changes of the object with this id, be it deleted or not."""
     object: ID
@@ -7432,7 +7432,7 @@ extend type Subscription {
   objectChanged(
     """Only changes of what was below this group before the change or after it; of a policy, if it applies to the group or to one below."""
     under: String
-    """Only changes of these kinds of objects."""
+    """Only changes of these kinds of objects; of all if absent or empty."""
     kinds: [ObjectKind!]
     """Only changes of groups, devices and assets that this rule is true of before or after the change. It is about the object itself."""
     where: String
@@ -10134,7 +10134,7 @@ scalar MeasureValue
   Groups, devices and assets together, by a rule, by place and by words. In the order of ` + "`" + `orderBy` + "`" + `, else of the score if ` + "`" + `text` + "`" + ` is given, and at last by kind and key.
   """
   search(
-    """Only these kinds; all if absent."""
+    """Only these kinds; all if absent or empty."""
     kinds: [Kind!]
     """A rule, such as ` + "`" + `state == 'active' and attributes.floor >= 3` + "`" + `: see docs/search.md."""
     where: String
@@ -10147,7 +10147,7 @@ scalar MeasureValue
     """Only objects of these templates."""
     templates: [String!]
     """
-    Words that all have to occur, as a word or as its beginning, in a reference, a path, a name, a description or a text among the attributes. What was written in the last seconds may be missing.
+    Words that all have to occur, as a word or as its beginning, in a reference, a path, a name, a description or a text among the attributes. What was written in the last seconds may be missing. INVALID if there is no word in it.
     """
     text: String
     """What to order by."""
@@ -10239,7 +10239,7 @@ input FloatRangeInput {
 
 """What to delete: ` + "`" + `where` + "`" + `, ` + "`" + `under` + "`" + ` or ` + "`" + `templates` + "`" + ` has to say."""
 input DeleteMatchingInput {
-  """Only these kinds; all if absent."""
+  """Only these kinds; all if absent or empty."""
   kinds: [Kind!]
   """A rule: see docs/search.md."""
   where: String
@@ -10269,7 +10269,7 @@ type DeleteMatchingPayload {
 
 """What to change: ` + "`" + `where` + "`" + `, ` + "`" + `under` + "`" + ` or ` + "`" + `templates` + "`" + ` has to say of what."""
 input UpdateMatchingInput {
-  """Only these kinds; all if absent."""
+  """Only these kinds; all if absent or empty."""
   kinds: [Kind!]
   """A rule: see docs/search.md."""
   where: String
@@ -11045,7 +11045,7 @@ extend type Subscription {
     against at most 20,000 twins.
     """
     where: String
-    """Only changes of these kinds. That a twin has come to match or has stopped is told in any case."""
+    """Only changes of these kinds; of all if absent or empty. That a twin has come to match or has stopped is told in any case."""
     kinds: [TwinChangeKind!]
     """Tell each twin at most once in this time, with all that changed meanwhile: the last change is always told."""
     every: Duration
