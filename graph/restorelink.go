@@ -204,6 +204,9 @@ func (b *restoring) link(i int, link registry.Link, ends linkEnds, writes *linkW
 	properties["deviceMeasures"], properties["assetMeasures"], properties["units"], properties["types"] = from, to, units, types
 	writes.links = append(writes.links, map[string]any{"device": string(link.DeviceID), "asset": string(link.AssetID), "properties": properties})
 	b.tx.recordLink("linked", &link, ends)
+	if link.Until != nil {
+		b.tx.recordLink("unlinked", &link, ends)
+	}
 	return true, nil
 }
 

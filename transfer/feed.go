@@ -12,6 +12,9 @@ import (
 // maxLine bounds a line, in bytes.
 const maxLine = 64 << 20
 
+// byteOrderMark is what some editors begin a file of UTF-8 with.
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
 // Item is one record on its way in.
 type Item struct {
 	// Line is its line in the file, from 1; with files of another system the
@@ -48,6 +51,9 @@ func Lines(file io.Reader, line int, offset int64) Feed {
 			}
 			line++
 			offset += int64(len(text))
+			if line == 1 {
+				text = bytes.TrimPrefix(text, byteOrderMark)
+			}
 			text = bytes.TrimSpace(text)
 			if len(text) == 0 {
 				continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -311,5 +312,25 @@ func TestImportWidensMeasureTypes(t *testing.T) {
 	w.ok(err)
 	if len(m.Values) != 3 || m.Version != 2 || m.Annotations["title"] != "Mode" {
 		t.Errorf("the measure type is %+v", m)
+	}
+}
+
+// TestImportOfAnEndedLink imports a file that begins with a byte order mark and
+// has a link that has ended: the state history tells of its beginning and its end.
+func TestImportOfAnEndedLink(t *testing.T) {
+	w := newWorld(t)
+	w.importing("\xef\xbb\xbf"+file(
+		`{"record":"asset","reference":"a"}`, `{"record":"device","reference":"d"}`,
+		`{"record":"link","device":"d","asset":"a","since":"2026-01-01T00:00:00Z","until":"2026-01-02T00:00:00Z","measures":[{"device":"t","asset":"inside"}]}`,
+	), graph.RestoreOptions{})
+	asked := registry.StateFilter{Causes: []registry.StateCause{registry.StateLinked, registry.StateUnlinked}}
+	page, err := w.StateHistory(t.Context(), w.scope, w.idOf(ref(registry.KindAsset, "a")), asked, registry.PageRequest{Size: 10})
+	w.ok(err)
+	var causes []registry.StateCause
+	for _, e := range page.Items {
+		causes = append(causes, e.Cause)
+	}
+	if !slices.Equal(causes, asked.Causes) {
+		t.Errorf("the history tells of %v", causes)
 	}
 }
