@@ -36,7 +36,7 @@ func Contradictions(path string, document any) []registry.Violation {
 	if violation != nil {
 		return []registry.Violation{*violation}
 	}
-	out := rounded(path, document)
+	out := append(rounded(path, document), circles(path, document)...)
 	if object, ok := document.(map[string]any); ok {
 		out = append(out, contradictions(path, object, true)...)
 	}

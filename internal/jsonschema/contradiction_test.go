@@ -31,6 +31,11 @@ func TestContradictions(t *testing.T) {
 		"a bound that is rounded":    {`{"maximum": 9007199254740993, "items": {"enum": [9007199254740992, -9007199254740993]}}`, []string{"p.items.enum[1] range", "p.maximum range"}},
 		"beyond all numbers":         {`{"maximum": 9223372036854775808}`, []string{"p.maximum range"}},
 		"what is not":                {`{"not": {"enum": []}}`, nil},
+		"itself":                     {`{"$ref": "#"}`, []string{"p.$ref contradiction"}},
+		"itself among others":        {`{"type": "string", "allOf": [{"$ref": "#"}]}`, []string{"p.allOf[0].$ref contradiction"}},
+		"a circle":                   {`{"items": {"$ref": "#/$defs/a~1b"}, "$defs": {"a/b": {"$ref": "#/$defs/c%20d"}, "c d": {"$ref": "#/$defs/a~1b"}}}`, []string{"p.$defs.c d.$ref contradiction"}},
+		"a tree":                     {`{"type": "object", "properties": {"left": {"$ref": "#"}, "list": {"items": {"$ref": "#"}}}, "additionalProperties": {"anyOf": [{"type": "string"}, {"$ref": "#"}]}}`, nil},
+		"two ways to one place":      {`{"allOf": [{"$ref": "#/$defs/x"}, {"$ref": "#/$defs/x"}], "$defs": {"x": {"type": "integer"}}}`, nil},
 		"said elsewhere":             {`{"$ref": "#/$defs/x", "enum": [1], "$defs": {"x": {"type": "integer"}}}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -144,3 +144,16 @@ func TestChoiceIsExplained(t *testing.T) {
 		t.Errorf("violations = %+v, want one that lists the types", violations)
 	}
 }
+
+// What is said of a long value shows only its beginning.
+func TestLongValuesAreShortened(t *testing.T) {
+	long := strings.Repeat("ä", 300_000)
+	for name, schema := range map[string]string{
+		"pattern": `{"pattern": "^b"}`, "format": `{"format": "date-time"}`, "choice": `{"anyOf": [{"pattern": "^b"}, {"format": "uri"}]}`,
+	} {
+		found := jsonschema.CheckValue("p", object(t, schema), long)
+		if len(found) != 1 || len(found[0].Message) > 1000 || !strings.Contains(found[0].Message, strings.Repeat("ä", 100)+"…") {
+			t.Errorf("%s: %d violations, %.1200v", name, len(found), found)
+		}
+	}
+}

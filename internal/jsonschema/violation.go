@@ -1,6 +1,7 @@
 package jsonschema
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -50,7 +51,7 @@ func branches(e *jsonschema.ValidationError) string {
 		for len(cause.Causes) > 0 {
 			cause = cause.Causes[0]
 		}
-		if text := cause.ErrorKind.LocalizedString(english); !slices.Contains(said, text) {
+		if text := saidOf(cause.ErrorKind); !slices.Contains(said, text) {
 			said = append(said, text)
 		}
 	}
@@ -83,7 +84,30 @@ func violations(path string, k jsonschema.ErrorKind) []registry.Violation {
 			rule = keywords[0]
 		}
 	}
-	return []registry.Violation{{Path: path, Rule: rule, Message: strings.TrimSpace(k.LocalizedString(english))}}
+	return []registry.Violation{{Path: path, Rule: rule, Message: saidOf(k)}}
+}
+
+// maxShown is how much of a value is repeated in what is said of it.
+const maxShown = 100 // characters
+
+// saidOf is what is wrong, in words. It shows the beginning of a long value.
+func saidOf(k jsonschema.ErrorKind) string {
+	switch of := k.(type) {
+	case *kind.Pattern:
+		k = &kind.Pattern{Got: shown(of.Got), Want: of.Want}
+	case *kind.Format:
+		if got, ok := of.Got.(string); ok && got != shown(got) {
+			k = &kind.Format{Got: shown(got), Want: of.Want, Err: errors.New(shown(of.Err.Error()))}
+		}
+	}
+	return strings.TrimSpace(k.LocalizedString(english))
+}
+
+func shown(text string) string {
+	if runes := []rune(text); len(runes) > maxShown {
+		return string(runes[:maxShown]) + "…"
+	}
+	return text
 }
 
 func each(path, rule, message string, names []string) []registry.Violation {
