@@ -2,12 +2,16 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
+
+	"github.com/holon-registry/holon/transfer"
 )
 
 // TestReadingsByHandAreExported measures an asset by a device and by hand, in
@@ -55,5 +59,56 @@ func TestReadingsByHandAreExported(t *testing.T) {
 	waitFor(t, "the newest value of the copy", func() bool { return answer(other) == answer(c) })
 	if diff := cmp.Diff(answer(c), answer(other)); diff != "" {
 		t.Errorf("the copy answers otherwise (-original +copy):\n%s", diff)
+	}
+}
+
+// TestResumedImportGoesOnWithItsReport begins an import after lines that were
+// dealt with: its report has these, and one that begins anew has not.
+func TestResumedImportGoesOnWithItsReport(t *testing.T) {
+	t.Parallel()
+	_, account := newAccount(t)
+	owner, err := holon.stores.graph.AccountByName(t.Context(), account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	lines := []string{`{"record":"header","format":"holon","version":1}`, `{"record":"group","path":"/a"}`, `{"record":"group","path":"/b"}`, `{"record":"end","lines":4}`}
+	file, report := filepath.Join(dir, "acme.ndjson"), filepath.Join(dir, "report.ndjson")
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func() int {
+		t.Helper()
+		command := importCmd{Files: []string{file}, Quiet: true, Report: report}
+		command.accountSettings, command.redisSettings = testStores(account)
+		if err := command.Run(t.Context(), zerolog.Nop()); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(report)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(text), "\n")
+	}
+	source, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	print, err := transfer.Fingerprint(source)
+	if err = errors.Join(err, source.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if n := run(); n != 2 {
+		t.Errorf("%d lines are reported", n)
+	}
+	state := transfer.State{Account: owner.ID, File: print, Options: "keep-ids=false", Line: 2, Offset: int64(len(lines[0]) + len(lines[1]) + 2)}
+	if err := state.Save(file + ".import-state"); err != nil {
+		t.Fatal(err)
+	}
+	if n := run(); n != 3 {
+		t.Errorf("%d lines are reported after going on", n)
+	}
+	if n := run(); n != 2 {
+		t.Errorf("%d lines are reported when begun anew", n)
 	}
 }

@@ -56,7 +56,7 @@ func (c *importCmd) Run(ctx context.Context, log zerolog.Logger) (err error) {
 	defer readings.close()
 	shown := &importReport{dryRun: c.DryRun, out: os.Stdout}
 	if c.Report != "" {
-		file, err := os.Create(c.Report)
+		file, err := os.OpenFile(c.Report, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 		if err != nil {
 			return err
 		}
@@ -142,6 +142,9 @@ func (c *importCmd) run(ctx context.Context, m *transfer.Importer, scope registr
 		return transfer.Sum{}, errors.New("one file at a time is imported")
 	}
 	if c.Files[0] == "-" {
+		if err := c.clearReport(); err != nil {
+			return transfer.Sum{}, err
+		}
 		return m.Import(ctx, transfer.Lines(os.Stdin, 0, 0), transfer.Sum{})
 	}
 	file, err := os.Open(c.Files[0])
@@ -187,7 +190,11 @@ func (c *importCmd) file(ctx context.Context, m *transfer.Importer, scope regist
 	if _, err := io.CopyN(io.Discard, in, state.Offset); err != nil {
 		return transfer.Sum{}, err
 	}
-	if state.Line > 0 && !c.Quiet {
+	if state.Line == 0 {
+		if err := c.clearReport(); err != nil {
+			return transfer.Sum{}, err
+		}
+	} else if !c.Quiet {
 		fmt.Fprintf(os.Stderr, "going on after line %d\n", state.Line)
 	}
 	var shown *progress
@@ -212,6 +219,15 @@ func (c *importCmd) file(ctx context.Context, m *transfer.Importer, scope regist
 	return sum, err
 }
 
+// clearReport empties the report of an import that begins from the start; one
+// that goes on adds to what it has reported.
+func (c *importCmd) clearReport() error {
+	if info, err := os.Stat(c.Report); err != nil || !info.Mode().IsRegular() {
+		return nil //nolint:nilerr // there is no report, or it is a pipe
+	}
+	return os.Truncate(c.Report, 0)
+}
+
 func removeIfThere(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -223,6 +239,9 @@ func removeIfThere(path string) error {
 func (c *importCmd) converted(ctx context.Context, m *transfer.Importer, convert func([]transfer.NamedReader) (transfer.Feed, error)) (transfer.Sum, error) {
 	files, end, err := openFiles(c.Files)
 	defer end()
+	if err == nil {
+		err = c.clearReport()
+	}
 	if err != nil {
 		return transfer.Sum{}, err
 	}
