@@ -123,7 +123,7 @@ func TestMatching(t *testing.T) {
 		t.Errorf("rehearsed %+v, done %+v", rehearsed, done)
 	}
 	variables["where"] = "kind == 'device'"
-	if err := client.query(t.Context(), update, variables, nil); err == nil || !strings.HasPrefix(err.Error(), string(registry.CodeConflict)) {
+	if err := client.query(t.Context(), update, variables, nil); err == nil || !strings.HasPrefix(err.Error(), string(registry.CodeInvalid)) {
 		t.Errorf("a token of another search: %v", err)
 	}
 	type facet struct {
