@@ -84,27 +84,25 @@ func NewEngine(graph Graph, live Live, memories Memories, clock func() time.Time
 // only showed to be there. Doing so again changes nothing. It does nothing for
 // accounts without alarms.
 func (e *Engine) Stored(ctx context.Context, updates []registry.TwinUpdate) error {
-	return e.each(ctx, updates, func(u registry.TwinUpdate) bool {
-		return u.Alarming && (len(u.Steps) > 0 || len(u.Values) == 0)
-	})
-}
-
-// Look looks at twins without a reading: they came or fell silent, or time has
-// passed.
-func (e *Engine) Look(ctx context.Context, twins []registry.TwinUpdate) error {
-	return e.each(ctx, twins, func(registry.TwinUpdate) bool { return true })
-}
-
-func (e *Engine) each(ctx context.Context, updates []registry.TwinUpdate, wanted func(registry.TwinUpdate) bool) error {
-	byAccount := map[registry.ID][]registry.TwinUpdate{}
 	now := e.now()
+	var wanted []registry.TwinUpdate
 	e.mu.Lock()
 	for _, u := range updates {
-		if wanted(u) && now.Sub(e.quiet[u.TwinID]) > quietFor {
-			byAccount[u.Account] = append(byAccount[u.Account], u)
+		if u.Alarming && (len(u.Steps) > 0 || len(u.Values) == 0) && now.Sub(e.quiet[u.TwinID]) > quietFor {
+			wanted = append(wanted, u)
 		}
 	}
 	e.mu.Unlock()
+	return e.Look(ctx, wanted)
+}
+
+// Look looks at twins, with a reading or without: they came or fell silent, or
+// time has passed. Each is decided on, so that none stays due.
+func (e *Engine) Look(ctx context.Context, twins []registry.TwinUpdate) error {
+	byAccount := map[registry.ID][]registry.TwinUpdate{}
+	for _, u := range twins {
+		byAccount[u.Account] = append(byAccount[u.Account], u)
+	}
 	for account, list := range byAccount {
 		for part := range slices.Chunk(list, registry.MaxPage) {
 			for try := 0; len(part) > 0; try++ {
