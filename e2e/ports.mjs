@@ -8,8 +8,8 @@ async function take() {
   for (;;) {
     const server = createServer();
     const port = first + Math.floor(Math.random() * (last - first + 1));
-    const listening = await new Promise((tell) => {
-      server.once('error', () => tell(false));
+    const listening = await new Promise((tell, fail) => {
+      server.once('error', (error) => (error.code === 'EADDRINUSE' ? tell(false) : fail(error)));
       server.listen(port, '127.0.0.1', () => tell(true));
     });
     if (listening) return server;

@@ -22,7 +22,7 @@ type match struct {
 // DeleteMatching deletes everything that a search finds, in one transaction:
 // devices and assets first, then groups, the deepest first. What is in the way
 // of one group, and is not found itself, refuses all of it.
-func (s *Store) DeleteMatching(ctx context.Context, scope registry.Scope, m registry.Matching) (*registry.Matched, error) {
+func (s *Store) DeleteMatching(ctx context.Context, scope registry.Scope, m registry.Search) (*registry.Matched, error) {
 	var gone []registry.ID
 	out, err := s.matching(ctx, scope, registry.ChangeDelete, m, nil, func(ctx context.Context, tx *transaction, found []match) error {
 		for _, kind := range []registry.Kind{registry.KindDevice, registry.KindAsset} {
@@ -74,7 +74,7 @@ func (s *Store) DeleteMatching(ctx context.Context, scope registry.Scope, m regi
 
 // UpdateMatching changes everything that a search finds, in one transaction: all
 // of it, or nothing.
-func (s *Store) UpdateMatching(ctx context.Context, scope registry.Scope, m registry.Matching, patch registry.MatchingPatch) (*registry.Matched, error) {
+func (s *Store) UpdateMatching(ctx context.Context, scope registry.Scope, m registry.Search, patch registry.MatchingPatch) (*registry.Matched, error) {
 	return s.matching(ctx, scope, registry.ChangeUpdate, m, patch, func(ctx context.Context, tx *transaction, found []match) error {
 		for _, kind := range registry.Kinds {
 			these := ofOneKind(found, kind)
@@ -131,7 +131,7 @@ func placeOf(found []match) func(i int) string {
 
 // matching finds what is to be worked on, under the journal's lock, and works on
 // it. A rehearsal makes the change and undoes it.
-func (s *Store) matching(ctx context.Context, scope registry.Scope, operation registry.ChangeOperation, m registry.Matching, patch any, work func(context.Context, *transaction, []match) error) (*registry.Matched, error) {
+func (s *Store) matching(ctx context.Context, scope registry.Scope, operation registry.ChangeOperation, m registry.Search, patch any, work func(context.Context, *transaction, []match) error) (*registry.Matched, error) {
 	if m.Where == "" && m.Under == "" && len(m.Templates) == 0 {
 		return nil, registry.InvalidField("where", "required", "say what is meant: where, under or templates")
 	}
@@ -139,12 +139,12 @@ func (s *Store) matching(ctx context.Context, scope registry.Scope, operation re
 	name := "matching." + Fold(string(operation))
 	// Found outside the turn first: what is refused takes none, and the database
 	// has planned the search when the turn comes.
-	if _, err := s.matches(ctx, s.reading(scope), scope, m.Search); err != nil {
+	if _, err := s.matches(ctx, s.reading(scope), scope, m); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	var out registry.Matched
-	err := triable(ctx, s, scope, name, []any{m.Search, patch}, func(ctx context.Context, tx *transaction) error {
-		found, err := s.matches(ctx, tx, scope, m.Search)
+	err := triable(ctx, s, scope, name, []any{m, patch}, func(ctx context.Context, tx *transaction) error {
+		found, err := s.matches(ctx, tx, scope, m)
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 
 func TestUpdateMatching(t *testing.T) {
 	w := newBuilding(t)
-	m := registry.Matching{Search: registry.Search{Where: "attributes.serial == 'S1'"}}
+	m := registry.Search{Where: "attributes.serial == 'S1'"}
 	patch := registry.MatchingPatch{Attributes: registry.Attributes{"serial": "S9", "text": nil}, State: new(registry.StateRetired), Description: registry.Some("moved")}
 	trying, keeping := w.scope, w.scope
 	trying.Rehearsal = new(registry.Rehearsal)
@@ -29,28 +29,28 @@ func TestUpdateMatching(t *testing.T) {
 	if diff := cmp.Diff(meters(2, 3), w.search(registry.Search{Where: "attributes.serial == 'S9' and attributes.text == nil and state == 'retired' and description == 'moved'"})); diff != "" {
 		t.Error(diff)
 	}
-	_, err = w.UpdateMatching(w.Context(), w.scope, registry.Matching{}, patch)
+	_, err = w.UpdateMatching(w.Context(), w.scope, registry.Search{}, patch)
 	violates(t, err, "where", "required")
-	_, err = w.UpdateMatching(w.Context(), w.scope, registry.Matching{Search: registry.Search{Under: "/north"}}, patch)
+	_, err = w.UpdateMatching(w.Context(), w.scope, registry.Search{Under: "/north"}, patch)
 	violates(t, err, "patch.state", "kind")
-	_, err = w.UpdateMatching(w.Context(), w.scope, registry.Matching{Search: registry.Search{Templates: []string{"meter"}}}, registry.MatchingPatch{Attributes: registry.Attributes{"unknown": 1}})
+	_, err = w.UpdateMatching(w.Context(), w.scope, registry.Search{Templates: []string{"meter"}}, registry.MatchingPatch{Attributes: registry.Attributes{"unknown": 1}})
 	violates(t, err, "objects[Meter-00].attributes.unknown", "undeclared")
-	_, err = w.UpdateMatching(w.Context(), w.scope, registry.Matching{Search: registry.Search{Under: "/nowhere"}}, patch)
+	_, err = w.UpdateMatching(w.Context(), w.scope, registry.Search{Under: "/nowhere"}, patch)
 	refused(t, err, registry.CodeNotFound, "/nowhere")
 }
 
 func TestDeleteMatching(t *testing.T) {
 	w := newBuilding(t)
 	w.policy("p", "/north/1")
-	_, err := w.DeleteMatching(w.Context(), w.scope, registry.Matching{Search: registry.Search{Under: "/north", IncludeSelf: true}})
+	_, err := w.DeleteMatching(w.Context(), w.scope, registry.Search{Under: "/north", IncludeSelf: true})
 	refused(t, err, registry.CodeFailedPrecondition, "1 policy")
 	must(w.DeletePolicy(w.Context(), w.scope, registry.Ref{Key: "p"}))
-	_, err = w.DeleteMatching(w.Context(), w.scope, registry.Matching{Search: registry.Search{Under: "/north", Kinds: []registry.Kind{registry.KindGroup}}})
+	_, err = w.DeleteMatching(w.Context(), w.scope, registry.Search{Under: "/north", Kinds: []registry.Kind{registry.KindGroup}})
 	refused(t, err, registry.CodeFailedPrecondition, "members")
 	if n := len(w.search(registry.Search{Under: "/north", IncludeSelf: true})); n != 10 {
 		t.Fatalf("%d objects are left of 10", n)
 	}
-	got := must(w.DeleteMatching(w.Context(), w.scope, registry.Matching{Search: registry.Search{Under: "/north", IncludeSelf: true}}))
+	got := must(w.DeleteMatching(w.Context(), w.scope, registry.Search{Under: "/north", IncludeSelf: true}))
 	if got.Matched != 10 || got.Done != 10 {
 		t.Errorf("deleted %+v", got)
 	}

@@ -91,7 +91,7 @@ func TestDeletionsTellOfRelations(t *testing.T) {
 			"deleted GROUP /a/b, relations.near GROUP /c, relations.near DEVICE d4", "deleted GROUP /a, relations.near GROUP /a/b",
 		}},
 		{"what a search finds", func() error {
-			_, err := w.DeleteMatching(ctx, w.scope, registry.Matching{Search: registry.Search{Where: "reference == 'd8' or path == '/c'"}})
+			_, err := w.DeleteMatching(ctx, w.scope, registry.Search{Where: "reference == 'd8' or path == '/c'"})
 			return err
 		}, []string{
 			"unrelated DEVICE d7, relations.knows DEVICE d8", "unrelated GROUP /d, relations.owns DEVICE d8", "deleted DEVICE d8",

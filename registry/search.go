@@ -135,11 +135,6 @@ type Summary struct {
 	Facets [][]Facet
 }
 
-// Matching is a search whose finds are deleted or changed.
-type Matching struct {
-	Search
-}
-
 // MatchingPatch changes every object that a search finds. Attributes merge: null
 // clears one.
 type MatchingPatch struct {

@@ -72,7 +72,7 @@ func (r *Resolver) reprocess(ctx context.Context, in generated.ReprocessInput) (
 		return nil, registry.InvalidField("first", "range", "decode 1 to %d payloads at a time", registry.MaxReprocessed)
 	}
 	done, err := r.Readings.Reprocess(ctx, principalFrom(ctx), registry.ReprocessRequest{
-		Device: in.Device, From: in.From, To: in.To, First: in.First, After: deref(in.After), Rehearse: in.Rehearse, Token: given(in.Token),
+		Device: in.Device, From: in.From, To: in.To, First: in.First, After: deref(in.After), Rehearse: in.Rehearse, Token: givenText(in.Token),
 	})
 	// Also after an error some may be others by now.
 	if forgotten := r.Feed.ForgetValues(context.WithoutCancel(ctx), scopeFrom(ctx), done.Twins...); forgotten != nil && err == nil {

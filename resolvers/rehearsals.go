@@ -13,17 +13,8 @@ import (
 // its rehearsal, if there is one.
 func keeping(ctx context.Context, token *string) registry.Scope {
 	scope := scopeFrom(ctx)
-	scope.Token = given(token)
+	scope.Token = givenText(token)
 	return scope
-}
-
-// given is a token as a store gets it, empty for none. An empty one was given
-// too, as a variable that was forgotten: no rehearsal made it, and it is refused.
-func given(token *string) string {
-	if token != nil && *token == "" {
-		return "(empty)"
-	}
-	return deref(token)
 }
 
 // trying is the request's scope for a change that is only tried, if it is to be

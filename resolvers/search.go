@@ -29,7 +29,8 @@ func searchIn(kind registry.Kind, under, template *string, where *string, orderB
 	return s
 }
 
-// givenText is a rule or words that were given, even empty ones, which are refused.
+// givenText is a rule, words or a token that were given, even empty ones, as of a
+// variable that was forgotten, which are refused.
 func givenText(text *string) string {
 	if text != nil && *text == "" {
 		return " "
@@ -223,11 +224,11 @@ func numberOr(value any, otherwise float64) float64 {
 
 // matchingIn makes a search whose finds are deleted or changed. An empty path,
 // which may be a variable that was forgotten, does not mean everything.
-func matchingIn(kinds []registry.Kind, where, under *string, includeSelf bool, templates []string) (registry.Matching, error) {
+func matchingIn(kinds []registry.Kind, where, under *string, includeSelf bool, templates []string) (registry.Search, error) {
 	if under != nil && *under == "" {
-		return registry.Matching{}, registry.InvalidField("input.under", "required", "is empty: say `/` if the whole account is meant")
+		return registry.Search{}, registry.InvalidField("input.under", "required", "is empty: say `/` if the whole account is meant")
 	}
-	return registry.Matching{
-		Search: registry.Search{Kinds: kinds, Where: givenText(where), Under: value(under), IncludeSelf: includeSelf, Templates: templates},
+	return registry.Search{
+		Kinds: kinds, Where: givenText(where), Under: value(under), IncludeSelf: includeSelf, Templates: templates,
 	}, nil
 }

@@ -94,7 +94,7 @@ func (r *Resolver) publishTemplate(ctx context.Context, in generated.PublishTemp
 	if in.Rehearse {
 		payload.Template, payload.Rehearsal, err = r.Graph.RehearsePublish(ctx, scopeFrom(ctx), ref)
 	} else {
-		payload.Template, payload.Profiles, err = r.Graph.PublishTemplate(ctx, scopeFrom(ctx), ref, given(in.Token))
+		payload.Template, payload.Profiles, err = r.Graph.PublishTemplate(ctx, scopeFrom(ctx), ref, givenText(in.Token))
 	}
 	if err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (r *Resolver) publishTemplate(ctx context.Context, in generated.PublishTemp
 func (r *Resolver) migrateObjects(ctx context.Context, in generated.MigrateObjectsInput) (*generated.MigrateObjectsPayload, error) {
 	m := registry.Migration{
 		Kind: in.Kind, Template: in.Template, Version: in.Version, IDs: in.Ids, References: in.References, All: in.All,
-		SkipFailing: in.SkipFailing, Token: given(in.Token),
+		SkipFailing: in.SkipFailing, Token: givenText(in.Token),
 	}
 	payload := &generated.MigrateObjectsPayload{}
 	var err error
